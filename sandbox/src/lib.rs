@@ -1,0 +1,1 @@
+//! A GoHighLevel and a Trafft to run locally.

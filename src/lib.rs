@@ -1,0 +1,1 @@
+//! Keeps Trafft customers equal to their GoHighLevel contacts.

@@ -1,0 +1,1 @@
+//! The true service against the sandbox.
