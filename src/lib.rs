@@ -1,1 +1,5 @@
 //! Keeps Trafft customers equal to their GoHighLevel contacts.
+
+pub mod clients;
+pub mod clock;
+pub mod model;

@@ -1,0 +1,1 @@
+//! The two vendors' APIs, as their contracts say they are.
