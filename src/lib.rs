@@ -1,5 +1,19 @@
 //! Keeps Trafft customers equal to their GoHighLevel contacts.
+//!
+//! The way of a webhook, and the order of the rooms: `http` takes the bytes, `intake` verifies, understands and stores
+//! them, `sync` reads the contact back from GoHighLevel and makes Trafft match, through `clients` and `store`. `model`
+//! has the words that all of them use; `config` the settings; `app` builds everything and runs it. Who may know whom
+//! is in `docs/architecture.md`, and `tests/it/walls.rs` holds it.
 
+pub mod app;
+pub mod cli;
 pub mod clients;
 pub mod clock;
+pub mod config;
+pub mod http;
+pub mod intake;
+pub mod lifecycle;
 pub mod model;
+pub mod store;
+pub mod sync;
+pub mod telemetry;

@@ -47,6 +47,21 @@ impl Facets {
         Self(self.0 | 1 << facet as u8)
     }
 
+    /// As a number, for storing.
+    pub fn bits(self) -> i64 {
+        self.0.into()
+    }
+
+    /// The reverse of [`Facets::bits`]; bits that mean nothing are dropped.
+    pub fn from_bits(bits: i64) -> Self {
+        Facet::ALL.into_iter().filter(|facet| bits & (1 << *facet as i64) != 0).collect()
+    }
+
+    /// The facets in the set, in the order in which they are read.
+    pub fn iter(self) -> impl Iterator<Item = Facet> {
+        Facet::ALL.into_iter().filter(move |facet| self.has(*facet))
+    }
+
     /// Is the facet in the set?
     pub fn has(self, facet: Facet) -> bool {
         self.0 & (1 << facet as u8) != 0

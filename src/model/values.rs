@@ -13,7 +13,8 @@ impl EmailKey {
     pub fn new(text: &str) -> Option<Self> {
         let text = text.trim();
         let (local, domain) = text.rsplit_once('@')?;
-        let plain = !local.is_empty() && !domain.is_empty() && !text.chars().any(|c| c.is_whitespace() || c.is_control());
+        let plain =
+            !local.is_empty() && !domain.is_empty() && !text.chars().any(|c| c.is_whitespace() || c.is_control());
         plain.then(|| Self(text.to_lowercase()))
     }
 

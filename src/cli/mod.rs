@@ -1,0 +1,54 @@
+//! The command line. Data goes to standard output, everything else to standard error.
+
+mod output;
+mod serve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::Sources;
+
+use output::Failure;
+
+/// Keeps Trafft customers equal to their GoHighLevel contacts.
+#[derive(Debug, Parser)]
+#[command(version, about, max_term_width = 100)]
+pub struct Cli {
+    /// A TOML file with settings; the environment wins over it
+    #[arg(long, global = true, env = "CONFIG_FILE", value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the service
+    Serve,
+    /// Print every setting as the documentation has it
+    Settings,
+    /// Print the API's description as `openapi.yaml` has it
+    Openapi,
+}
+
+/// Runs a command; says how it went.
+pub fn main(cli: Cli) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return output::fail(&Failure::new(format!("the runtime does not start: {error}"))),
+    };
+    let sources = Sources { environment: std::env::vars().collect(), file: cli.config };
+    let done = runtime.block_on(async {
+        match cli.command {
+            Command::Serve => serve::serve(&sources).await,
+            Command::Settings => output::print(crate::config::markdown().trim_end()),
+            Command::Openapi => output::print(crate::http::openapi_yaml().trim_end()),
+        }
+    });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => output::fail(&failure),
+    }
+}

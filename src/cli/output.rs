@@ -1,0 +1,52 @@
+//! What a command says, and how it fails.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+/// A failure, with a hint where there is one.
+#[derive(Debug)]
+pub(super) struct Failure {
+    message: String,
+    hint: Option<String>,
+}
+
+impl Failure {
+    pub(super) fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: None }
+    }
+
+    #[must_use]
+    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl<E: std::error::Error> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::new(error.to_string())
+    }
+}
+
+/// Data, to standard output. A reader that went away (`| head`) is no failure.
+pub(super) fn print(text: impl AsRef<str>) -> Result<(), Failure> {
+    match writeln!(std::io::stdout(), "{}", text.as_ref()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Everything else, to standard error.
+#[expect(clippy::print_stderr, reason = "the one place that may")]
+pub(super) fn say(text: impl AsRef<str>) {
+    eprintln!("{}", text.as_ref());
+}
+
+/// Says what failed and what to do.
+pub(super) fn fail(failure: &Failure) -> ExitCode {
+    say(format!("error: {}", failure.message.trim_end()));
+    if let Some(hint) = &failure.hint {
+        say(format!("\nhint: {hint}"));
+    }
+    ExitCode::FAILURE
+}

@@ -1,0 +1,15 @@
+//! `serve`: the service.
+
+use super::output::Failure;
+use crate::app::{App, load};
+use crate::clock::Clock;
+use crate::config::Sources;
+use crate::{lifecycle, telemetry};
+
+pub(super) async fn serve(sources: &Sources) -> Result<(), Failure> {
+    let config = load(sources)?;
+    telemetry::init(config.log_json, "info");
+    let stop = lifecycle::stop_on_signal()?;
+    let app = App::build(config, Clock::system(), stop).await?;
+    Ok(app.run().await?)
+}

@@ -1,0 +1,148 @@
+//! Keeps a location's calls within what GHL allows: 100 per 10 s and 200,000 a day (G §5).
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use reqwest::header::HeaderMap;
+
+/// When the day's allowance comes back is not documented (G §5): look again after so long.
+const DAY_USED_UP: SignedDuration = SignedDuration::from_hours(1);
+
+/// What may still be sent. Pure: the time is handed in.
+///
+/// Whether GHL counts in fixed or in sliding windows is not known, nor when exactly it counts a call. So a call takes
+/// its place from before it is sent until one window *after it was answered*: GHL has counted it somewhere in
+/// between, and thus never counts more than `max` in any window of either kind.
+#[derive(Debug)]
+pub struct Budget {
+    max: usize,
+    window: SignedDuration,
+    in_flight: usize,
+    answered: VecDeque<Timestamp>,
+    /// Calls that GHL counted and we did not send: another process, another app of the same token.
+    foreign: usize,
+    foreign_until: Timestamp,
+    closed_until: Timestamp,
+    day_left: Option<u64>,
+    day_opens: Timestamp,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self {
+            max: 100,
+            window: SignedDuration::from_secs(10),
+            in_flight: 0,
+            answered: VecDeque::new(),
+            foreign: 0,
+            foreign_until: Timestamp::MIN,
+            closed_until: Timestamp::MIN,
+            day_left: None,
+            day_opens: Timestamp::MIN,
+        }
+    }
+}
+
+impl Budget {
+    /// Takes a place for one call, to be given back with [`Budget::answered`]; or says when to ask again.
+    pub fn reserve(&mut self, now: Timestamp) -> Result<(), Timestamp> {
+        self.forget_old(now);
+        if now < self.closed_until {
+            return Err(self.closed_until);
+        }
+        if self.day_left == Some(0) {
+            if now < self.day_opens {
+                return Err(self.day_opens);
+            }
+            // One call goes ahead and sees whether the day has begun.
+            self.day_left = Some(1);
+        }
+        if self.in_flight + self.answered.len() + self.foreign >= self.max {
+            let frees = self.answered.front().map(|at| after(*at, self.place()));
+            let foreign_ends = (self.foreign > 0).then_some(self.foreign_until);
+            return Err(frees.into_iter().chain(foreign_ends).min().unwrap_or_else(|| after(now, self.window)));
+        }
+        self.in_flight += 1;
+        if let Some(left) = &mut self.day_left {
+            *left -= 1;
+            if *left == 0 {
+                self.day_opens = after(now, DAY_USED_UP);
+            }
+        }
+        Ok(())
+    }
+
+    /// A call has ended, with or without an answer.
+    pub fn answered(&mut self, now: Timestamp) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        self.answered.push_back(now);
+    }
+
+    /// Reads the five headers (G §5) of an answer to a call that still holds its place.
+    pub fn learn(&mut self, headers: &HeaderMap, now: Timestamp) {
+        self.forget_old(now);
+        let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
+        if let Some(max) = number("x-ratelimit-max").filter(|max| (1..=100_000).contains(max)) {
+            self.max = max as usize;
+        }
+        if let Some(millis) =
+            number("x-ratelimit-interval-milliseconds").filter(|millis| (1..=3_600_000).contains(millis))
+        {
+            self.window = SignedDuration::from_millis(millis as i64);
+        }
+        if let Some(left) = number("x-ratelimit-remaining") {
+            let counted = self.max.saturating_sub(usize::try_from(left).unwrap_or(usize::MAX));
+            self.foreign = counted.saturating_sub(self.in_flight + self.answered.len());
+            self.foreign_until = after(now, self.window);
+            if left == 0 {
+                self.close(after(now, self.window));
+            }
+        }
+        if let Some(left) = number("x-ratelimit-daily-remaining") {
+            self.learn_day(left, now);
+        }
+    }
+
+    /// Answers overtake each other, so an older, larger number must not win; one that is larger by more than can be
+    /// under way is a new day.
+    fn learn_day(&mut self, told: u64, now: Timestamp) {
+        let under_way = self.in_flight.saturating_sub(1) as u64;
+        let left = told.saturating_sub(under_way);
+        let known = self.day_left.filter(|known| left <= known.saturating_add(self.max as u64));
+        let left = known.map_or(left, |known| known.min(left));
+        if left == 0 && self.day_left != Some(0) || told == 0 {
+            self.day_opens = self.day_opens.max(after(now, DAY_USED_UP));
+        }
+        self.day_left = Some(left);
+    }
+
+    /// Nothing more until then: GHL has said so.
+    pub fn close(&mut self, until: Timestamp) {
+        self.closed_until = self.closed_until.max(until);
+    }
+
+    /// How long an answered call keeps its place: the window, and the millisecond that our clock cuts off.
+    fn place(&self) -> SignedDuration {
+        self.window + SignedDuration::from_millis(1)
+    }
+
+    fn forget_old(&mut self, now: Timestamp) {
+        let place = self.place();
+        while self.answered.front().is_some_and(|at| after(*at, place) <= now) {
+            self.answered.pop_front();
+        }
+        if self.foreign_until <= now {
+            self.foreign = 0;
+        }
+    }
+
+    /// The window as GHL last named it.
+    pub fn window(&self) -> Duration {
+        self.window.unsigned_abs()
+    }
+}
+
+fn after(at: Timestamp, time: SignedDuration) -> Timestamp {
+    at.checked_add(time).unwrap_or(Timestamp::MAX)
+}

@@ -1,0 +1,159 @@
+//! GoHighLevel's API, version 2021-07-28, for one location.
+//!
+//! Nothing is repeated here: whether to try again is the caller's decision. Calls are kept within the location's
+//! budget; a wait of up to two seconds for it is waited out.
+
+mod activities;
+mod auth;
+mod budget;
+mod contacts;
+pub mod wire;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use reqwest::{Method, Url};
+use secrecy::ExposeSecret;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::error::Error;
+use super::http::{Answer, Http, Vendor};
+use super::refusal::refusal;
+use crate::clock::Clock;
+use crate::model::LocationId;
+
+pub use auth::{Credential, Scopes};
+pub use budget::Budget;
+pub use contacts::ListAfter;
+
+/// The one version that all our calls are written for (G §2).
+const VERSION: &str = "2021-07-28";
+/// For so long a call waits for its place; who would wait longer is told when to come back.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Where to, for whom, and by whose leave.
+#[derive(Debug, Clone)]
+pub struct GhlSettings {
+    /// `https://services.leadconnectorhq.com`, or a stand-in.
+    pub base: Url,
+    /// The location that all calls are about.
+    pub location: LocationId,
+    /// A credential for that location: a company's is not enough (G §3).
+    pub credential: Credential,
+    /// What the credential may do; `None` when nobody knows, as with private tokens, which do not tell.
+    pub scopes: Option<Scopes>,
+}
+
+/// A connection to one location. Cheap to clone; clones share the location's budget, so there should be no second
+/// one for the same location.
+#[derive(Debug, Clone)]
+pub struct Ghl(Arc<Connection>);
+
+#[derive(Debug)]
+struct Connection {
+    http: Http,
+    settings: GhlSettings,
+    clock: Clock,
+    budget: Mutex<Budget>,
+}
+
+/// What a call is, apart from what is in it.
+struct Call<'a> {
+    operation: &'static str,
+    scope: &'static str,
+    method: Method,
+    path: &'a [&'a str],
+    query: &'a [(&'a str, &'a str)],
+}
+
+const NO_BODY: Option<&Value> = None;
+
+impl Ghl {
+    /// Connects to nothing yet.
+    pub fn new(http: Http, settings: GhlSettings, clock: Clock) -> Self {
+        Self(Arc::new(Connection { http, settings, clock, budget: Mutex::default() }))
+    }
+
+    /// The location that all calls are about.
+    pub fn location_id(&self) -> &LocationId {
+        &self.0.settings.location
+    }
+
+    async fn call<T>(
+        &self,
+        call: Call<'_>,
+        body: Option<&impl Serialize>,
+        read: impl FnOnce(&Answer) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        if self.0.settings.scopes.as_ref().is_some_and(|scopes| !scopes.holds(call.scope)) {
+            return Err(Error::ScopeMissing { scope: call.scope.to_owned() });
+        }
+        let bearer = self.0.settings.credential.bearer().await?;
+        let mut request = self.0.http.request(call.method, self.url(call.path, call.query)?);
+        request =
+            request.bearer_auth(bearer.expose_secret()).header("Version", VERSION).header("Accept", "application/json");
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let _place = self.place().await?;
+        self.0
+            .http
+            .send(Vendor::Ghl, call.operation, request.build(), |answer| {
+                let now = self.0.clock.now();
+                self.budget().learn(&answer.headers, now);
+                match refusal(Vendor::Ghl, &answer, Some(call.scope), now) {
+                    None => read(&answer),
+                    Some(error) => {
+                        if let Error::RateLimited { retry_after } = error {
+                            let mut budget = self.budget();
+                            let wait = retry_after.unwrap_or(budget.window());
+                            budget.close(now.checked_add(wait).unwrap_or(Timestamp::MAX));
+                        }
+                        Err(error)
+                    }
+                }
+            })
+            .await
+    }
+
+    fn url(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Url, Error> {
+        let mut url = self.0.settings.base.clone();
+        let mut segments =
+            url.path_segments_mut().map_err(|()| Error::NotSent { reason: "the address is not an https address" })?;
+        segments.pop_if_empty().extend(path);
+        drop(segments);
+        if !query.is_empty() {
+            // Encodes `+`, which would arrive as a space otherwise (G §6.9).
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        Ok(url)
+    }
+
+    fn budget(&self) -> MutexGuard<'_, Budget> {
+        self.0.budget.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn place(&self) -> Result<Place<'_>, Error> {
+        let patience = self.0.clock.now() + PATIENCE;
+        loop {
+            let reserved = self.budget().reserve(self.0.clock.now());
+            match reserved {
+                Ok(()) => return Ok(Place(self)),
+                Err(until) if until <= patience => self.0.clock.sleep_until(until).await,
+                Err(until) => return Err(Error::BudgetUsedUp { until }),
+            }
+        }
+    }
+}
+
+/// A call's place in the budget, from before it is sent until after its answer, or until its caller loses interest.
+struct Place<'a>(&'a Ghl);
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let now = self.0.0.clock.now();
+        self.0.budget().answered(now);
+    }
+}

@@ -1,0 +1,96 @@
+//! What GHL sends us: marketplace webhooks and workflow webhooks, as far as they tell what to look at.
+
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
+
+use crate::clients::lenient::{as_id, as_text};
+use crate::model::{ContactId, LocationId, ObjectId};
+
+/// The parts of a marketplace webhook that say what happened to what (G §8.4, §8.5). Anything else in it is a hint at
+/// best: the object is read back.
+///
+/// Fields are flat in real deliveries, and wrapped in `data` in GHL's guide; both are read (G §8.4).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Envelope {
+    /// `ContactUpdate` and the like.
+    pub kind: Option<String>,
+    /// Where it happened. Absent from a company's install, and from the location events, which have it in `id`.
+    pub location_id: Option<LocationId>,
+    /// The agency.
+    pub company_id: Option<String>,
+    /// The contact, task, note or location that it is about; which of them, `kind` tells.
+    pub id: Option<String>,
+    /// Whose task or note it is. Missing from real task events (G §10, #332).
+    pub contact_id: Option<ContactId>,
+    /// The appointment that it is about.
+    pub appointment: Option<EnvelopeAppointment>,
+    /// The app that it was sent to.
+    pub app_id: Option<String>,
+    /// The version of that app.
+    pub version_id: Option<String>,
+    /// When it happened, ISO 8601.
+    pub timestamp: Option<String>,
+    /// The same for each repeat of a delivery.
+    pub webhook_id: Option<String>,
+}
+
+/// An appointment inside a webhook.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct EnvelopeAppointment {
+    /// The appointment's id.
+    pub id: Option<ObjectId>,
+    /// Whose appointment it is.
+    pub contact_id: Option<ContactId>,
+}
+
+impl<'de> Deserialize<'de> for Envelope {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let outer = Map::deserialize(from)?;
+        let wrapped = outer.get("data");
+        let get = |key: &str| {
+            outer.get(key).filter(|value| !value.is_null()).or_else(|| wrapped?.get(key)).unwrap_or(&Value::Null)
+        };
+        let appointment = get("appointment").as_object().map(|appointment| EnvelopeAppointment {
+            id: appointment.get("id").and_then(as_id),
+            contact_id: appointment.get("contactId").and_then(as_id),
+        });
+        Ok(Self {
+            kind: as_text(get("type")),
+            location_id: as_id(get("locationId")),
+            company_id: as_text(get("companyId")),
+            id: as_text(get("id")),
+            contact_id: as_id(get("contactId")),
+            appointment,
+            app_id: as_text(get("appId")),
+            version_id: as_text(get("versionId")),
+            timestamp: as_text(get("timestamp")),
+            webhook_id: as_text(get("webhookId")),
+        })
+    }
+}
+
+/// What a workflow's webhook action sends (G §9): its fixed document, or what a user made up in its likeness.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct WorkflowDocument {
+    /// `contact_id`, or `contactId` where a user wrote the body.
+    pub contact_id: Option<ContactId>,
+    /// `location.id`, or `locationId`, `location_id` where a user wrote the body.
+    pub location_id: Option<LocationId>,
+    /// What the user added.
+    pub custom_data: Value,
+}
+
+impl<'de> Deserialize<'de> for WorkflowDocument {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let document = Value::Object(Map::deserialize(from)?);
+        let first =
+            |values: [&Value; 3]| values.into_iter().find(|value| value.is_string()).cloned().unwrap_or_default();
+        let contact = first([&document["contact_id"], &document["contactId"], &document["contact"]["id"]]);
+        let location = first([&document["location"]["id"], &document["locationId"], &document["location_id"]]);
+        Ok(Self {
+            contact_id: as_id(&contact),
+            location_id: as_id(&location),
+            custom_data: document["customData"].clone(),
+        })
+    }
+}

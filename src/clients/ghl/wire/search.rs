@@ -1,0 +1,172 @@
+//! Searching contacts and tasks: what is asked, and what comes back.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Value, json};
+
+use super::{Contact, Task};
+use crate::clients::lenient;
+use crate::model::{ContactId, LocationId, ObjectId};
+
+/// A place between two records of a search, copied from the record before it (G §6.6).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Cursor(Vec<Value>);
+
+/// Body of `POST /contacts/search` (G §6.6), except for the location, which the client adds.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ContactSearch {
+    /// Required, 500 at most.
+    pub page_limit: u32,
+    /// From the beginning when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub search_after: Option<Cursor>,
+    /// Free text, 75 characters at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub query: Option<String>,
+    /// All must hold.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub filters: Vec<Filter>,
+    /// In which order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sort: Vec<Sort>,
+}
+
+/// A condition, or several.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Filter {
+    /// On one field. Dates know `range` only.
+    Field {
+        /// `email`, `dateUpdated`, `customFields.<id>`.
+        field: String,
+        /// `eq`, `range` and so on.
+        operator: String,
+        /// What it is compared with.
+        value: Value,
+    },
+    /// Several at once.
+    Group {
+        /// `AND` or `OR`.
+        group: String,
+        /// May hold groups again.
+        filters: Vec<Filter>,
+    },
+}
+
+/// An order.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Sort {
+    /// As in filters.
+    pub field: String,
+    /// `asc` or `desc`.
+    pub direction: String,
+}
+
+impl ContactSearch {
+    /// Contacts changed in the range, in the order of their change: the read of which G §6.6 says that it works.
+    ///
+    /// Searches lag behind writes by seconds: begin a few minutes before the last one. Without `until`, no end.
+    pub fn updated(since: Timestamp, until: Option<Timestamp>) -> Self {
+        let mut range = json!({ "gte": format!("{since:.3}") });
+        if let Some(until) = until {
+            range["lte"] = json!(format!("{until:.3}"));
+        }
+        let filter = Filter::Field { field: "dateUpdated".into(), operator: "range".into(), value: range };
+        let sort = Sort { field: "dateUpdated".into(), direction: "asc".into() };
+        Self { page_limit: 100, search_after: None, query: None, filters: vec![filter], sort: vec![sort] }
+    }
+
+    /// So many a page, 500 at most.
+    #[must_use]
+    pub fn limit(mut self, limit: u32) -> Self {
+        self.page_limit = limit.clamp(1, 500);
+        self
+    }
+
+    /// The page after a place; from the beginning for `None`.
+    #[must_use]
+    pub fn after(mut self, place: Option<Cursor>) -> Self {
+        self.search_after = place;
+        self
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::clients::ghl) struct ContactSearchBody<'a> {
+    pub(in crate::clients::ghl) location_id: &'a LocationId,
+    #[serde(flatten)]
+    pub(in crate::clients::ghl) search: &'a ContactSearch,
+}
+
+/// A page of a search (G §6.6). An empty one, or one shorter than asked for, is the last.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct ContactPage {
+    /// What was found.
+    #[serde(deserialize_with = "lenient::all")]
+    pub contacts: Vec<Contact>,
+    /// How many there are on all pages.
+    #[serde(default, deserialize_with = "lenient::number")]
+    pub total: Option<i64>,
+}
+
+impl ContactPage {
+    /// The place after this page; `None` when the page is empty, or says no place.
+    pub fn next(&self) -> Option<Cursor> {
+        self.contacts.last()?.search_after.clone()
+    }
+}
+
+/// Body of the task search over a location (G §7.3). Everything is optional; it has no filter by date.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TaskSearch {
+    /// Of these contacts only.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub contact_id: Vec<ContactId>,
+    /// Done, or not done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub completed: Option<bool>,
+    /// Of these users only.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub assigned_to: Vec<String>,
+    /// Free text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub query: Option<String>,
+    /// 25 when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+    /// How many to pass over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub skip: Option<u32>,
+    /// Of this business only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub business_id: Option<ObjectId>,
+}
+
+/// A page of the task search (G §7.3).
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct TasksFound {
+    /// Those with an id. This is a search, not the list of a contact's tasks, so what is unreadable is passed over.
+    #[serde(deserialize_with = "nested")]
+    pub tasks: Vec<Task>,
+}
+
+/// The published schema says lists of lists, which must be wrong (G §7.3); should it be right, we read that, too.
+fn nested<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Task>, D::Error> {
+    let flat = lenient::list(from)?.into_iter().flat_map(|value| match value {
+        Value::Array(list) => list,
+        value => vec![value],
+    });
+    Ok(flat
+        .filter_map(|mut task| {
+            if task["id"].is_string()
+                && let Some(task) = task.as_object_mut()
+            {
+                task.remove("_id");
+            }
+            serde_json::from_value(task).ok()
+        })
+        .collect())
+}

@@ -1,0 +1,161 @@
+//! Where settings come from, and the collecting of what is wrong with them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use ::config::{Environment, File, FileFormat, Source};
+
+use super::reference::SETTINGS;
+
+/// The environment and an optional file; the environment wins.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    /// Name and value, as a process sees them.
+    pub environment: HashMap<String, String>,
+    /// A TOML file with the same names.
+    pub file: Option<PathBuf>,
+}
+
+/// Something wrong with one setting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The setting.
+    pub name: String,
+    /// What is wrong and what to do; never the value of a secret.
+    pub message: String,
+}
+
+/// All that is wrong with the settings.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct Problems(pub Vec<Problem>);
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.0.len();
+        writeln!(
+            f,
+            "{count} setting{} to mend (all are described in docs/settings.md):",
+            if count == 1 { "" } else { "s" }
+        )?;
+        for Problem { name, message } in &self.0 {
+            writeln!(f, "  `{name}`: {message}")?;
+        }
+        Ok(())
+    }
+}
+
+pub(super) struct Reader {
+    values: BTreeMap<String, String>,
+    problems: Vec<Problem>,
+}
+
+impl Reader {
+    pub(super) fn new(sources: &Sources) -> Self {
+        let mut reader = Self { values: BTreeMap::new(), problems: Vec::new() };
+        if let Some(path) = &sources.file {
+            reader.take_file(path);
+        }
+        let environment = Environment::default().source(Some(sources.environment.clone().into_iter().collect()));
+        let environment = environment.collect().unwrap_or_default();
+        for (name, value) in environment {
+            let name = name.to_uppercase();
+            if is_known(&name)
+                && let Ok(text) = value.into_string()
+            {
+                reader.values.insert(name, text);
+            }
+        }
+        reader.take_secrets_from_files();
+        reader
+    }
+
+    fn take_file(&mut self, path: &Path) {
+        match File::from(path.to_path_buf()).format(FileFormat::Toml).collect() {
+            Ok(settings) => {
+                for (name, value) in settings {
+                    let known = is_known(&name);
+                    match value.into_string() {
+                        Ok(text) if known => drop(self.values.insert(name, text)),
+                        Ok(_) => self.problem(&name, format!("is no setting; it stands in `{}`", path.display())),
+                        Err(_) => self
+                            .problem(&name, "write a text, a number or a truth value, not a list or table".to_owned()),
+                    }
+                }
+            }
+            Err(error) => self.problem("CONFIG_FILE", format!("`{}` cannot be read: {error}", path.display())),
+        }
+    }
+
+    /// `NAME_FILE` names a file that holds the value of `NAME`: how orchestrators hand over secrets.
+    fn take_secrets_from_files(&mut self) {
+        for setting in SETTINGS.iter().filter(|setting| setting.secret) {
+            let by_file = format!("{}_FILE", setting.name);
+            let Some(path) = self.values.remove(&by_file) else { continue };
+            if self.values.contains_key(setting.name) {
+                self.problem(&by_file, format!("is set beside `{}`: set only one of them", setting.name));
+                continue;
+            }
+            match std::fs::read_to_string(&path) {
+                Ok(text) => drop(self.values.insert(setting.name.to_owned(), text.trim_end().to_owned())),
+                Err(error) => self.problem(&by_file, format!("the file `{path}` cannot be read: {error}")),
+            }
+        }
+    }
+
+    /// The value, or the default; a problem when there is neither.
+    pub(super) fn get<T>(&mut self, name: &'static str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+        let setting = SETTINGS.iter().find(|setting| setting.name == name);
+        let default = setting.and_then(|setting| setting.default);
+        match self.value(name).or_else(|| default.map(str::to_owned)) {
+            Some(text) => self.parse(name, &text, parse),
+            None => {
+                let hint = setting.map(|setting| setting.hint).unwrap_or_default();
+                self.problem(name, format!("is not set; {hint}"));
+                None
+            }
+        }
+    }
+
+    /// The value, if there is one.
+    pub(super) fn optional<T>(
+        &mut self,
+        name: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let text = self.value(name)?;
+        self.parse(name, &text, parse)
+    }
+
+    /// Another room's opinion on a value, if there is one.
+    pub(super) fn check(&mut self, name: &'static str, check: &dyn Fn(&str) -> Result<(), String>) {
+        self.optional(name, check);
+    }
+
+    pub(super) fn finish<T>(mut self, config: Option<T>) -> Result<T, Problems> {
+        self.problems.sort_by(|a, b| a.name.cmp(&b.name));
+        match config {
+            Some(config) if self.problems.is_empty() => Ok(config),
+            _ => Err(Problems(self.problems)),
+        }
+    }
+
+    /// Empty counts as not set: that is how compose files and unit files leave things out.
+    fn value(&self, name: &str) -> Option<String> {
+        self.values.get(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
+    }
+
+    fn parse<T>(&mut self, name: &str, text: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+        parse(text).map_err(|message| self.problem(name, message)).ok()
+    }
+
+    fn problem(&mut self, name: &str, message: String) {
+        self.problems.push(Problem { name: name.to_owned(), message });
+    }
+}
+
+fn is_known(name: &str) -> bool {
+    SETTINGS
+        .iter()
+        .any(|setting| name == setting.name || (setting.secret && name.strip_suffix("_FILE") == Some(setting.name)))
+}

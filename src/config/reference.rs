@@ -1,0 +1,151 @@
+//! Every setting with its default and its reason: the one list, from which `docs/settings.md` is written.
+
+use std::fmt::Write;
+
+/// One setting.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting {
+    /// As in the environment and in the file.
+    pub name: &'static str,
+    /// What holds when it is not set; none: it is off, or must be set.
+    pub default: Option<&'static str>,
+    /// Must it be set?
+    pub required: bool,
+    /// Secrets can come from a file, `NAME_FILE`, and are never shown.
+    pub secret: bool,
+    /// What it does, and where to find its value.
+    pub hint: &'static str,
+}
+
+const fn setting(name: &'static str, default: Option<&'static str>, hint: &'static str) -> Setting {
+    Setting { name, default, required: false, secret: false, hint }
+}
+
+const fn required(name: &'static str, hint: &'static str) -> Setting {
+    Setting { name, default: None, required: true, secret: false, hint }
+}
+
+const fn secret(name: &'static str, required: bool, hint: &'static str) -> Setting {
+    Setting { name, default: None, required, secret: true, hint }
+}
+
+/// All of them, in the order of the documentation.
+pub const SETTINGS: &[Setting] = &[
+    setting("BIND_ADDR", Some("127.0.0.1:8080"), "where the service listens; put a reverse proxy with TLS in front"),
+    setting(
+        "DATABASE_URL",
+        Some("sqlite://ghl-trafft-sync.db"),
+        "where the store is; the file is created on first start",
+    ),
+    required(
+        "GHL_LOCATION_ID",
+        "the id of the location (sub-account): HighLevel, Settings, Business Profile, or the part of the address after `/location/`",
+    ),
+    secret(
+        "GHL_ACCESS_TOKEN",
+        true,
+        "the private integration token of that location: HighLevel, Settings, Private Integrations; scopes `contacts.readonly`, and better also `locations.readonly`, `locations/customFields.readonly`, `locations/tasks.readonly`",
+    ),
+    setting(
+        "GHL_SCOPES",
+        None,
+        "the scopes of that token, separated by blanks; when set, calls that need another one are refused here, naming it",
+    ),
+    setting(
+        "GHL_API_URL",
+        Some("https://services.leadconnectorhq.com"),
+        "base of HighLevel's API; another one only for a sandbox",
+    ),
+    setting("GHL_APP_ID", None, "the id of your marketplace app; when set, signed events of other apps are refused"),
+    setting(
+        "GHL_WEBHOOK_PUBLIC_KEYS",
+        None,
+        "keys that sign marketplace webhooks, PEM or base64 SPKI, several separated by commas; HighLevel's published key when not set",
+    ),
+    secret(
+        "GHL_WORKFLOW_TOKEN",
+        false,
+        "turns `/webhooks/ghl/workflow` on: the value that workflow webhooks send in `X-Workflow-Token`",
+    ),
+    secret(
+        "GHL_WORKFLOW_SECRET",
+        false,
+        "turns `/webhooks/ghl/workflow` on for relays that sign with HMAC-SHA256 (Standard Webhooks); `whsec_…` or any text",
+    ),
+    required(
+        "TRAFFT_API_URL",
+        "the URL on the API card of Trafft, Features and Integrations; its origin, as in `https://name.admin.trafft.com`",
+    ),
+    required("TRAFFT_CLIENT_ID", "the client id on the same card"),
+    secret("TRAFFT_CLIENT_SECRET", true, "the client secret on the same card"),
+    secret("ADMIN_TOKEN", false, "turns the admin API on: the bearer token that it asks for, at least 16 characters"),
+    setting(
+        "SYNC_INLINE_DEADLINE_MS",
+        Some("2000"),
+        "how long a webhook waits for its contact to be synced before it is answered `queued`; 0 answers as soon as it is stored",
+    ),
+    setting("MAPPING_FILE", None, "how contacts become customers; the defaults are in src/sync/mapping.toml"),
+    setting(
+        "PHONE_REGION",
+        None,
+        "the country of phone numbers without `+`, two letters; the location's own when not set",
+    ),
+    setting("TIME_ZONE", None, "the zone in which times are told; the location's own when not set"),
+    setting(
+        "DESCRIPTION_POLICY",
+        Some("created"),
+        "on which customers the description is ours to write: `created` (those that this service created), `all` (destroys what staff typed on linked ones), `at-creation` (once, never again)",
+    ),
+    setting(
+        "DESCRIPTION_ESCAPE",
+        Some("html"),
+        "`html` writes `<`, `>` and `&` as entities, in case the description is shown as HTML; `none` if your account shows it as plain text",
+    ),
+    setting(
+        "DELETE_POLICY",
+        Some("keep"),
+        "when a contact is deleted in HighLevel: `keep` (the customer stays, its description says so), `delete-created` (deleted too, if this service created it), `ignore`",
+    ),
+    setting(
+        "MISSING_CUSTOMER_POLICY",
+        Some("conflict"),
+        "when a linked customer is deleted in Trafft: `conflict` (a person decides), `recreate`",
+    ),
+    setting(
+        "MAX_BODY_BYTES",
+        Some("4194304"),
+        "the largest body that is taken; the proxy samples in deploy/ have the same cap",
+    ),
+    setting(
+        "FRESHNESS_SECONDS",
+        Some("7200"),
+        "older webhooks are answered `stale`, and only cause their contact to be read again; at least 4500",
+    ),
+    setting("SETTLE_SECONDS", Some("60"), "how long a call to Trafft without an answer may still be running"),
+    setting("TRAFFT_PAGE_PAUSE_MS", Some("100"), "pause between two pages of Trafft's customers"),
+    setting("SHUTDOWN_SECONDS", Some("30"), "how long a stop may take before what is still running is dropped"),
+    setting("LOG_FORMAT", Some("text"), "`text` or `json`; what is logged follows `RUST_LOG`, `info` when not set"),
+];
+
+/// The page of the documentation.
+pub fn markdown() -> String {
+    let mut page = String::from(
+        "# Settings\n\n\
+         Written by `ghl-trafft-sync settings`; a test holds this page to the program.\n\n\
+         Every setting is an environment variable, or a key of the same name in a TOML file (`--config FILE`, or\n\
+         `CONFIG_FILE`); the environment wins. A secret can also come from a file: `NAME_FILE` holds its path.\n\
+         Whatever is wrong is told at start, all at once.\n\n\
+         | setting | default | what it does |\n| --- | --- | --- |\n",
+    );
+    for Setting { name, default, required, secret, hint } in SETTINGS {
+        let default = match (default, required) {
+            (Some(default), _) => format!("`{default}`"),
+            (None, true) => "**must be set**".to_owned(),
+            (None, false) => "—".to_owned(),
+        };
+        let by_file = if *secret { " (or by file)" } else { "" };
+        // Writing into a String cannot fail.
+        let _ = writeln!(page, "| `{name}`{by_file} | {default} | {} |", hint.replace('|', "\\|"));
+    }
+    page
+}

@@ -1,0 +1,268 @@
+//! The admin API: what happened, what waits, and a person's decisions.
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+
+use super::webhook::Answer;
+use super::{Problem, Service};
+use crate::model::{CustomerId, Status};
+use crate::store::{ContactKey, ContactView, Cursor, Decided, Decision, EventFilter, EventView, WriteView};
+
+/// Which rows to list.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Filter {
+    /// Of this location.
+    location_id: Option<String>,
+    /// About this contact.
+    contact_id: Option<String>,
+    /// That ended so.
+    status: Option<String>,
+    /// Events of this type.
+    r#type: Option<String>,
+    /// `next` of the page before.
+    cursor: Option<String>,
+    /// Rows at most: 1 to 200.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    limit: Option<i64>,
+}
+
+impl Filter {
+    fn split(self) -> Result<(EventFilter, Cursor), Problem> {
+        let status = self.status.as_deref().map(str::parse::<Status>).transpose().map_err(Problem::bad_request)?;
+        let limit = self.limit.unwrap_or(50);
+        if !(1..=200).contains(&limit) {
+            return Err(Problem::bad_request("`limit` must be from 1 to 200"));
+        }
+        let filter = EventFilter { location: self.location_id, contact: self.contact_id, status, kind: self.r#type };
+        Ok((filter, Cursor { after: self.cursor, limit }))
+    }
+}
+
+/// A page of events, the newest first.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct Events {
+    events: Vec<EventView>,
+    /// Give this as `cursor` for the next page; none: this is the last.
+    next: Option<String>,
+}
+
+/// A page of contacts, by id.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct Contacts {
+    contacts: Vec<ContactView>,
+    /// Give this as `cursor` for the next page; none: this is the last.
+    next: Option<String>,
+}
+
+/// A contact and what was written to Trafft for it.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct ContactWithWrites {
+    contact: ContactView,
+    /// The last hundred, the newest first.
+    writes: Vec<WriteView>,
+}
+
+/// A page is the last when it is not full.
+fn next<T>(rows: &[T], limit: i64, id: impl Fn(&T) -> &String) -> Option<String> {
+    rows.last().filter(|_| rows.len() as i64 == limit).map(|last| id(last).clone())
+}
+
+/// Lists events, the newest first.
+#[utoipa::path(get, path = "/api/v1/events", tag = "admin", params(Filter), security(("admin_token" = [])),
+    responses((status = 200, body = Events), (status = 400, body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn events(
+    State(service): State<Service>,
+    Parsed(filter): Parsed<Filter>,
+) -> Result<Json<Events>, Problem> {
+    let (filter, page) = filter.split()?;
+    let events = service.store.events(&filter, &page).await?;
+    Ok(Json(Events { next: next(&events, page.limit, |event| &event.id), events }))
+}
+
+/// Shows one event.
+#[utoipa::path(get, path = "/api/v1/events/{id}", tag = "admin", params(("id" = String, Path, description = "Our id for the event")),
+    security(("admin_token" = [])),
+    responses((status = 200, body = EventView), (status = 404, body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn event(State(service): State<Service>, Path(id): Path<String>) -> Result<Json<EventView>, Problem> {
+    let event = service.store.event(&id).await?;
+    event.map(Json).ok_or_else(|| Problem::not_found("there is no event with this id"))
+}
+
+/// Sends an event round again: its contact is read and synced as if it had just arrived.
+#[utoipa::path(post, path = "/api/v1/events/{id}/replay", tag = "admin", params(("id" = String, Path, description = "Our id for the event")),
+    security(("admin_token" = [])),
+    responses((status = 200, body = Answer), (status = 404, body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn replay(State(service): State<Service>, Path(id): Path<String>) -> Result<Json<Answer>, Problem> {
+    match service.intake.replay(&id).await? {
+        Some(admitted) => Ok(Json(service.follow(admitted).await)),
+        None => Err(Problem::not_found("there is no event with this id")),
+    }
+}
+
+/// Lists contacts, by id.
+#[utoipa::path(get, path = "/api/v1/contacts", tag = "admin", params(Filter), security(("admin_token" = [])),
+    responses((status = 200, body = Contacts), (status = 400, body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn contacts(
+    State(service): State<Service>,
+    Parsed(filter): Parsed<Filter>,
+) -> Result<Json<Contacts>, Problem> {
+    let (filter, page) = filter.split()?;
+    let contacts = service.store.contacts(&filter, &page).await?;
+    Ok(Json(Contacts { next: next(&contacts, page.limit, |contact| &contact.contact_id), contacts }))
+}
+
+/// Shows a contact and what was written to Trafft for it.
+#[utoipa::path(get, path = "/api/v1/contacts/{id}", tag = "admin", params(("id" = String, Path, description = "The contact in GoHighLevel"), Which),
+    security(("admin_token" = [])),
+    responses((status = 200, body = ContactWithWrites), (status = 404, body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn contact(
+    State(service): State<Service>,
+    Path(id): Path<String>,
+    Parsed(which): Parsed<Which>,
+) -> Result<Json<ContactWithWrites>, Problem> {
+    let (key, contact) = service.find_contact(&id, which).await?;
+    let writes = service.store.writes(&key).await?;
+    Ok(Json(ContactWithWrites { contact, writes }))
+}
+
+/// Reads a contact whole and makes Trafft match, now. Also takes in a contact that no event has named yet.
+#[utoipa::path(post, path = "/api/v1/contacts/{id}/sync", tag = "admin", params(("id" = String, Path, description = "The contact in GoHighLevel"), Which),
+    security(("admin_token" = [])),
+    responses((status = 200, body = Answer), (status = 400, body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn sync(
+    State(service): State<Service>,
+    Path(id): Path<String>,
+    Parsed(which): Parsed<Which>,
+) -> Result<Json<Answer>, Problem> {
+    let contact = id.parse().map_err(|error| Problem::bad_request(format!("{error}")))?;
+    let location = match which.location_id {
+        Some(location) => location.parse().map_err(|error| Problem::bad_request(format!("{error}")))?,
+        None => service.intake.location(),
+    };
+    let admitted = service.intake.operator(ContactKey { location, contact }).await?;
+    Ok(Json(service.follow(admitted).await))
+}
+
+/// Which customer to link with.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+pub(super) struct Link {
+    /// The customer in Trafft.
+    customer_id: i64,
+}
+
+/// Decides a conflict: this contact is that customer.
+#[utoipa::path(post, path = "/api/v1/contacts/{id}/link", tag = "admin", params(("id" = String, Path, description = "The contact in GoHighLevel"), Which),
+    request_body = Link, security(("admin_token" = [])),
+    responses((status = 202, body = ContactView), (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = 409, body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn link(
+    State(service): State<Service>,
+    Path(id): Path<String>,
+    Parsed(which): Parsed<Which>,
+    body: Result<Json<Link>, axum::extract::rejection::JsonRejection>,
+) -> Result<(StatusCode, Json<ContactView>), Problem> {
+    let Json(link) =
+        body.map_err(|error| Problem::bad_request(format!("send {{\"customer_id\": …}}: {}", error.status())))?;
+    service.decide(&id, which, Decision::Linked, Some(CustomerId(link.customer_id))).await
+}
+
+/// Takes a contact and its customer apart; it stays alone until `link` or `create`.
+#[utoipa::path(post, path = "/api/v1/contacts/{id}/unlink", tag = "admin", params(("id" = String, Path, description = "The contact in GoHighLevel"), Which),
+    security(("admin_token" = [])),
+    responses((status = 202, body = ContactView), (status = 404, body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn unlink(
+    State(service): State<Service>,
+    Path(id): Path<String>,
+    Parsed(which): Parsed<Which>,
+) -> Result<(StatusCode, Json<ContactView>), Problem> {
+    service.decide(&id, which, Decision::Unlinked, None).await
+}
+
+/// Decides a conflict: this contact is none of the customers there are, and becomes one of its own.
+#[utoipa::path(post, path = "/api/v1/contacts/{id}/create", tag = "admin", params(("id" = String, Path, description = "The contact in GoHighLevel"), Which),
+    security(("admin_token" = [])),
+    responses((status = 202, body = ContactView), (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = 409, body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn create(
+    State(service): State<Service>,
+    Path(id): Path<String>,
+    Parsed(which): Parsed<Which>,
+) -> Result<(StatusCode, Json<ContactView>), Problem> {
+    service.decide(&id, which, Decision::Create, None).await
+}
+
+/// Of which location the contact is, where ids of several collide.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Which {
+    /// The location in GoHighLevel; needed only where two locations have a contact of this id.
+    location_id: Option<String>,
+}
+
+/// Query strings whose mistakes come back as problem+json.
+pub(super) struct Parsed<T>(pub(super) T);
+
+impl<T: serde::de::DeserializeOwned, S: Send + Sync> axum::extract::FromRequestParts<S> for Parsed<T> {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut axum::http::request::Parts, state: &S) -> Result<Self, Problem> {
+        let query = Query::<T>::from_request_parts(parts, state).await;
+        query.map(|Query(query)| Self(query)).map_err(|error| Problem::bad_request(error.body_text()))
+    }
+}
+
+impl Service {
+    /// The one contact that is meant.
+    pub(super) async fn find_contact(&self, id: &str, which: Which) -> Result<(ContactKey, ContactView), Problem> {
+        let filter =
+            EventFilter { location: which.location_id, contact: Some(id.to_owned()), ..EventFilter::default() };
+        let mut found = self.store.contacts(&filter, &Cursor { after: None, limit: 2 }).await?;
+        match (found.len(), found.pop()) {
+            (1, Some(contact)) => {
+                let key = contact.location_id.parse().ok().zip(contact.contact_id.parse().ok());
+                let (location, id) = key.ok_or_else(|| Problem::not_found("the contact's ids are damaged"))?;
+                Ok((ContactKey { location, contact: id }, contact))
+            }
+            (0, _) | (_, None) => {
+                Err(Problem::not_found("no event has named a contact with this id; `sync` takes it in"))
+            }
+            _ => Err(Problem::conflict("several locations have a contact with this id: add `location_id`")),
+        }
+    }
+
+    async fn decide(
+        &self,
+        id: &str,
+        which: Which,
+        decision: Decision,
+        customer: Option<CustomerId>,
+    ) -> Result<(StatusCode, Json<ContactView>), Problem> {
+        let (key, _) = self.find_contact(id, which).await?;
+        match self.store.decide(&key, decision, customer, self.clock.now()).await? {
+            Decided::Recorded => {}
+            Decided::NoContact => return Err(Problem::not_found("no event has named a contact with this id")),
+            Decided::NoCustomer => {
+                return Err(Problem::not_found(
+                    "our index of the Trafft account has no customer with this id; a customer made just now is seen with the next new contact",
+                ));
+            }
+            Decided::Taken(holder) => {
+                return Err(Problem::conflict(format!(
+                    "that customer belongs to contact {holder}: `unlink` that one first"
+                )));
+            }
+            Decided::HasCustomer(customer) => {
+                return Err(Problem::conflict(format!(
+                    "the contact is linked with customer {customer}: `unlink` it first"
+                )));
+            }
+        }
+        self.intake.nudge();
+        let location_id = Some(key.location.to_string());
+        let (_, contact) = self.find_contact(id, Which { location_id }).await?;
+        Ok((StatusCode::ACCEPTED, Json(contact)))
+    }
+}

@@ -1,0 +1,46 @@
+//! Alive, ready, and how it has been going.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use super::{Problem, Service};
+
+/// Alive.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct Health {
+    /// Always `ok`.
+    pub status: &'static str,
+    /// The version of the service.
+    pub version: &'static str,
+}
+
+/// Says that the process is alive, and nothing else.
+#[utoipa::path(get, path = "/healthz", tag = "health", responses((status = 200, body = Health)))]
+pub(super) async fn healthz() -> Json<Health> {
+    Json(Health { status: "ok", version: env!("CARGO_PKG_VERSION") })
+}
+
+/// Says whether webhooks can be taken in: the store can be written, the keys are loaded, and nobody is stopping us. A
+/// vendor's outage does not matter here, because events are stored all the same.
+#[utoipa::path(
+    get, path = "/readyz", tag = "health",
+    responses((status = 200, body = Health), (status = 503, body = Problem, content_type = "application/problem+json"))
+)]
+pub(super) async fn readyz(State(service): State<Service>) -> Result<Json<Health>, Problem> {
+    if service.stopping() {
+        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not ready", "the service is stopping"));
+    }
+    // Keys are loaded before anything listens, so the store is all that can be missing.
+    service.store.probe().await?;
+    Ok(healthz().await)
+}
+
+/// What has been counted, for Prometheus.
+#[utoipa::path(get, path = "/metrics", tag = "health", responses((status = 200, body = String, content_type = "text/plain")))]
+pub(super) async fn metrics(State(service): State<Service>) -> Result<Response, Problem> {
+    let text = service.metrics.render(service.store.load().await?);
+    Ok(([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response())
+}

@@ -1,0 +1,179 @@
+//! The doors that HighLevel knocks on. Nothing here answers 5xx: HighLevel would not come back (G §8.6).
+
+use axum::Json;
+use axum::body::{Body, to_bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, Request, header};
+use serde::Serialize;
+use std::time::Duration;
+use tracing::warn;
+
+use super::{Problem, Service};
+use crate::intake::{self, Admitted};
+use crate::model::Status;
+use crate::store::EventView;
+
+/// How far an event came.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct Answer {
+    /// How far it came.
+    pub status: Status,
+    /// Our id for the event; of the first delivery, if this is a duplicate.
+    pub event_id: String,
+    /// The contact that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub contact_id: Option<String>,
+    /// The Trafft customer that it reached.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trafft_customer_id: Option<i64>,
+    /// Calls to HighLevel by the reconcile that settled it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ghl_calls: Option<i64>,
+    /// Calls to Trafft by the reconcile that settled it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trafft_calls: Option<i64>,
+    /// Why, where the status does not say it all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// A body that has not arrived after so long never will.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Takes a signed webhook of a HighLevel marketplace app: verified over the raw bytes, stored, then synced while the
+/// sender waits, up to the inline deadline.
+#[utoipa::path(
+    post, path = "/webhooks/ghl", tag = "webhooks",
+    request_body(content = String, content_type = "application/json", description = "The event as HighLevel sends it"),
+    params(("X-GHL-Signature" = String, Header, description = "Base64 Ed25519 signature over the raw body")),
+    responses(
+        (status = 200, body = Answer, description = "Stored, or known already, or not acted on"),
+        (status = 400, body = Problem, content_type = "application/problem+json", description = "Not an event"),
+        (status = 401, body = Problem, content_type = "application/problem+json", description = "Signature missing or wrong, or another app's event"),
+        (status = 413, body = Problem, content_type = "application/problem+json", description = "Too large"),
+        (status = 429, body = Problem, content_type = "application/problem+json", description = "Not stored: send it again"),
+    )
+)]
+pub(super) async fn marketplace(
+    State(service): State<Service>,
+    request: Request<Body>,
+) -> Result<Json<Answer>, Problem> {
+    receive(&service, "marketplace", request, async |headers, body| {
+        service.intake.marketplace(|name| headers.get(name).and_then(|value| value.to_str().ok()), body).await
+    })
+    .await
+}
+
+/// Takes a webhook action of a HighLevel workflow, which HighLevel does not sign: authenticated by a shared token, or
+/// by the Standard Webhooks headers of a relay that signs.
+#[utoipa::path(
+    post, path = "/webhooks/ghl/workflow", tag = "webhooks",
+    request_body(content = String, content_type = "application/json", description = "The document as HighLevel sends it, or an object with `contact_id`"),
+    params(
+        ("X-Workflow-Token" = Option<String>, Header, description = "The value of GHL_WORKFLOW_TOKEN"),
+        ("webhook-id" = Option<String>, Header, description = "Standard Webhooks: id of the delivery"),
+        ("webhook-timestamp" = Option<String>, Header, description = "Standard Webhooks: Unix seconds"),
+        ("webhook-signature" = Option<String>, Header, description = "Standard Webhooks: `v1,` and the base64 HMAC-SHA256"),
+    ),
+    responses(
+        (status = 200, body = Answer, description = "Stored, or known already"),
+        (status = 400, body = Problem, content_type = "application/problem+json", description = "Names no contact"),
+        (status = 401, body = Problem, content_type = "application/problem+json", description = "Token or signature missing or wrong, or the path is off"),
+        (status = 413, body = Problem, content_type = "application/problem+json", description = "Too large"),
+        (status = 429, body = Problem, content_type = "application/problem+json", description = "Not stored: send it again"),
+    )
+)]
+pub(super) async fn workflow(State(service): State<Service>, request: Request<Body>) -> Result<Json<Answer>, Problem> {
+    receive(&service, "workflow", request, async |headers, body| {
+        service.intake.workflow(|name| headers.get(name).and_then(|value| value.to_str().ok()), body).await
+    })
+    .await
+}
+
+async fn receive(
+    service: &Service,
+    source: &'static str,
+    request: Request<Body>,
+    admit: impl AsyncFnOnce(&HeaderMap, Vec<u8>) -> Result<Admitted, intake::Error>,
+) -> Result<Json<Answer>, Problem> {
+    if service.stopping() {
+        return Err(Problem::try_again("the service is stopping; send it again"));
+    }
+    let Ok(_place) = service.doors.try_acquire() else {
+        service.metrics.refused(source, "overloaded");
+        return Err(Problem::try_again("too many webhooks at once; send it again"));
+    };
+    let (parts, body) = request.into_parts();
+    let body = read(service, &parts.headers, body).await?;
+    match admit(&parts.headers, body).await {
+        Ok(admitted) => {
+            let kind = admitted.kind;
+            let answer = service.follow(admitted).await;
+            service.metrics.event(source, kind, answer.status);
+            Ok(Json(answer))
+        }
+        Err(error) => {
+            let problem = Problem::from(error);
+            service.metrics.refused(source, problem.title);
+            warn!(status = problem.status, "webhook refused: {}", problem.detail);
+            Err(problem)
+        }
+    }
+}
+
+async fn read(service: &Service, headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Problem> {
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > service.max_body) {
+        return Err(Problem::too_large(service.max_body));
+    }
+    match service.clock.timeout(BODY_TIMEOUT, to_bytes(body, service.max_body)).await {
+        Some(Ok(bytes)) => Ok(bytes.into()),
+        // The cap is the only limit on it; anything else is a connection that broke, and nobody hears this answer.
+        Some(Err(error))
+            if std::error::Error::source(&error).is_some_and(|cause| cause.to_string().contains("length limit")) =>
+        {
+            Err(Problem::too_large(service.max_body))
+        }
+        Some(Err(_)) | None => Err(Problem::try_again("the body did not arrive whole; send it again")),
+    }
+}
+
+impl Service {
+    /// Waits, up to the deadline, until the event was settled; tells how far it came.
+    pub(super) async fn follow(&self, admitted: Admitted) -> Answer {
+        let Admitted { accepted, mut notice, .. } = admitted;
+        if matches!(accepted.status, Status::Queued | Status::Unresolved) && !self.deadline.is_zero() {
+            // Either way the row says how far it came.
+            let _ = self.clock.timeout(self.deadline, notice.settled()).await;
+        }
+        match self.store.event(&accepted.event).await {
+            Ok(Some(event)) => Answer::of(event, accepted.status),
+            // The event is stored; not being able to read it back just now changes nothing about that.
+            Ok(None) | Err(_) => Answer::bare(accepted.event, accepted.status, accepted.reason),
+        }
+    }
+}
+
+impl Answer {
+    fn of(event: EventView, at_the_door: Status) -> Self {
+        let status = match at_the_door {
+            Status::Duplicate => Status::Duplicate,
+            _ => event.status.parse().unwrap_or(at_the_door),
+        };
+        let settled = event.settled_at.is_some() && status != Status::Duplicate;
+        Self {
+            status,
+            event_id: event.id,
+            contact_id: event.contact_id,
+            trafft_customer_id: event.customer_id,
+            ghl_calls: event.ghl_calls.filter(|_| settled),
+            trafft_calls: event.trafft_calls.filter(|_| settled),
+            reason: event.reason.filter(|_| status != Status::Duplicate),
+        }
+    }
+
+    fn bare(event_id: String, status: Status, reason: Option<String>) -> Self {
+        let (contact_id, trafft_customer_id, ghl_calls, trafft_calls) = (None, None, None, None);
+        Self { status, event_id, contact_id, trafft_customer_id, ghl_calls, trafft_calls, reason }
+    }
+}

@@ -1,0 +1,146 @@
+//! From bytes to a stored event: verify, understand, accept. Reaches sync only through the dirty mark in the store
+//! and a nudge.
+
+mod event;
+mod signature;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::clock::Clock;
+use crate::model::LocationId;
+use crate::store::{self, Accepted, Inbox, Notice, Store};
+use crate::sync::Nudge;
+
+pub use event::{KINDS, Unreadable};
+pub use signature::{HIGHLEVEL, Refusal, VerifiedWebhook, WebhookKeys, WorkflowSecrets};
+
+/// How this installation takes webhooks in.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// HighLevel's keys.
+    pub keys: WebhookKeys,
+    /// Only events of this app, if set.
+    pub app: Option<String>,
+    /// What workflow webhooks have to know.
+    pub workflow: WorkflowSecrets,
+    /// Older than this is stale; must exceed the 75 minutes that a retried delivery may take (G §8.6).
+    pub freshness: Duration,
+    /// Whose an event is that does not say (only workflow documents may leave it out).
+    pub location: LocationId,
+}
+
+/// The intake. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Intake {
+    rules: std::sync::Arc<Rules>,
+    store: Store,
+    inbox: Inbox,
+    nudge: Nudge,
+    clock: Clock,
+}
+
+/// Why an event was not taken in.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Not believed: 401.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// Not understood: 400.
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+    /// Not stored: 429, so that HighLevel tries again.
+    #[error(transparent)]
+    NotStored(#[from] store::Error),
+}
+
+/// An event at the door, and the notice of its settling.
+#[derive(Debug)]
+pub struct Admitted {
+    /// What became of it at the door.
+    pub accepted: Accepted,
+    /// GHL's name for it; one of [`KINDS`], or `other`.
+    pub kind: &'static str,
+    /// Resolves when it was settled.
+    pub notice: Notice,
+}
+
+impl Intake {
+    /// Nothing here does anything until a webhook comes.
+    pub fn new(rules: Rules, store: Store, inbox: Inbox, nudge: Nudge, clock: Clock) -> Self {
+        Self { rules: std::sync::Arc::new(rules), store, inbox, nudge, clock }
+    }
+
+    /// A webhook of a marketplace app.
+    ///
+    /// # Errors
+    /// It was not believed, not understood, or not stored.
+    pub async fn marketplace<'h>(
+        &self,
+        header: impl Fn(&str) -> Option<&'h str>,
+        body: Vec<u8>,
+    ) -> Result<Admitted, Error> {
+        let webhook = signature::verify(header, body, &self.rules.keys)?;
+        let event = event::marketplace(webhook, &self.rules, self.clock.now())?;
+        self.accept(event).await
+    }
+
+    /// A webhook action of a GHL workflow.
+    ///
+    /// # Errors
+    /// It was not believed, not understood, or not stored.
+    pub async fn workflow<'h>(
+        &self,
+        header: impl Fn(&str) -> Option<&'h str>,
+        body: Vec<u8>,
+    ) -> Result<Admitted, Error> {
+        let webhook = signature::verify_workflow(header, body, &self.rules.workflow)?;
+        let event = event::workflow(webhook, &self.rules, self.clock.now())?;
+        self.accept(event).await
+    }
+
+    /// The location that is meant where none is named.
+    pub fn location(&self) -> LocationId {
+        self.rules.location.clone()
+    }
+
+    /// Something is due.
+    pub fn nudge(&self) {
+        self.nudge.now();
+    }
+
+    /// A person asks for a contact to be read whole.
+    ///
+    /// # Errors
+    /// It was not stored.
+    pub async fn operator(&self, contact: store::ContactKey) -> Result<Admitted, Error> {
+        self.accept(event::operator(contact, self.clock.now())).await
+    }
+
+    /// A person sends an event round again. `None`: there is no such event.
+    ///
+    /// # Errors
+    /// It was not stored.
+    pub async fn replay(&self, event: &str) -> Result<Option<Admitted>, Error> {
+        let notice = self.store.notice(event);
+        let accepted = self.store.replay(event, self.clock.now()).await?;
+        self.nudge.now();
+        Ok(accepted.map(|accepted| Admitted { accepted, kind: "other", notice }))
+    }
+
+    async fn accept(&self, event: store::Accept) -> Result<Admitted, Error> {
+        // Before the commit: a settle that comes right behind it finds the notice there.
+        let notice = self.store.notice(&event.id);
+        let kind = event::label(&event.kind);
+        let accepted = self.inbox.accept(event).await?;
+        self.nudge.now();
+        Ok(Admitted { accepted, kind, notice })
+    }
+}
+
+/// Too old, or further ahead than clocks go wrong.
+fn is_stale(sent_at: Option<Timestamp>, now: Timestamp, freshness: Duration) -> bool {
+    const SKEW: Duration = Duration::from_mins(5);
+    sent_at.is_some_and(|sent| sent + freshness < now || sent > now + SKEW)
+}

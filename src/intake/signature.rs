@@ -1,0 +1,260 @@
+//! Is this webhook HighLevel's? The only place that makes a [`VerifiedWebhook`].
+
+use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit, Mac};
+use jiff::Timestamp;
+use secrecy::ExposeSecret;
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use crate::model::Secret;
+
+/// HighLevel's published Ed25519 key (G §8.3).
+pub const HIGHLEVEL: &str = "MCowBQYDK2VwAyEAi2HR1srL4o18O8BRa7gVJY7G7bupbN3H9AwJrHCDiOg=";
+
+/// What every Ed25519 SPKI begins with; the 32 bytes of the key follow (RFC 8410).
+const SPKI: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
+
+/// A body whose sender is known. Holds the bytes that were signed, and nothing that was not.
+#[derive(Debug)]
+pub struct VerifiedWebhook {
+    /// As received.
+    pub body: Vec<u8>,
+    /// The sender's id for the delivery, where the signature covers it.
+    pub delivery: Option<String>,
+    /// When it was sent, where the signature covers it.
+    pub sent_at: Option<Timestamp>,
+}
+
+/// Why a webhook was not believed. Says nothing about the keys or the signature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// No signature at all.
+    #[error(
+        "there is no `X-GHL-Signature` header: only webhooks that HighLevel signed are accepted here; register this URL on a marketplace app, or use `/webhooks/ghl/workflow` for workflow actions"
+    )]
+    Unsigned,
+    /// Only the retired header.
+    #[error(
+        "`X-WH-Signature` is retired and not accepted: HighLevel sends `X-GHL-Signature` beside it; make sure that your proxy lets that header through"
+    )]
+    Retired,
+    /// Not base64 of 64 bytes.
+    #[error(
+        "`X-GHL-Signature` is not the base64 of an Ed25519 signature: make sure that your proxy does not change headers"
+    )]
+    Malformed,
+    /// It does not fit the body.
+    #[error(
+        "the signature does not fit the body: make sure that your proxy passes the body on byte for byte, and that `GHL_WEBHOOK_PUBLIC_KEYS` is right if you set it"
+    )]
+    Wrong,
+    /// Signed by HighLevel, meant for somebody else.
+    #[error("the event belongs to another marketplace app than `GHL_APP_ID`")]
+    OtherApp,
+    /// Workflow webhooks are not set up.
+    #[error("workflow webhooks are off: set `GHL_WORKFLOW_TOKEN` or `GHL_WORKFLOW_SECRET` first")]
+    WorkflowOff,
+    /// No credentials on a workflow webhook.
+    #[error(
+        "send the header `X-Workflow-Token` with the value of `GHL_WORKFLOW_TOKEN`, or the Standard Webhooks headers signed with `GHL_WORKFLOW_SECRET`"
+    )]
+    WorkflowUnsigned,
+    /// Wrong credentials on a workflow webhook.
+    #[error("the workflow token or signature is wrong: compare it with the setting of this service")]
+    WorkflowWrong,
+}
+
+/// HighLevel's keys: several are good at once, so that a rotation loses nothing.
+#[derive(Debug, Clone)]
+pub struct WebhookKeys(Vec<[u8; 32]>);
+
+impl WebhookKeys {
+    /// PEM or base64 SPKI, several separated by commas.
+    ///
+    /// # Errors
+    /// What is wrong with which of them.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let bare = text.replace("-----BEGIN PUBLIC KEY-----", "").replace("-----END PUBLIC KEY-----", ",");
+        let keys = bare.split(',').map(|key| key.split_whitespace().collect::<String>());
+        let parse = |(index, key): (usize, String)| {
+            let der = STANDARD.decode(&key).map_err(|_| format!("key {} is not base64", index + 1))?;
+            let key = der.strip_prefix(&SPKI).and_then(|key| key.try_into().ok());
+            key.ok_or_else(|| format!("key {} is not an Ed25519 public key (SPKI, 44 bytes)", index + 1))
+        };
+        let keys: Vec<_> = keys.filter(|key| !key.is_empty()).enumerate().map(parse).collect::<Result<_, _>>()?;
+        if keys.is_empty() { Err("there is no key in it".to_owned()) } else { Ok(Self(keys)) }
+    }
+}
+
+/// Checks a marketplace webhook over the bytes that arrived. `X-GHL-Signature`, if present, alone decides (G §8.3).
+///
+/// # Errors
+/// Why it is not believed.
+pub(super) fn verify<'h>(
+    header: impl Fn(&str) -> Option<&'h str>,
+    body: Vec<u8>,
+    keys: &WebhookKeys,
+) -> Result<VerifiedWebhook, Refusal> {
+    // `N/A` has been seen for a header that is not there (G §8.2).
+    let present = |name| header(name).map(str::trim).filter(|value| !value.is_empty() && *value != "N/A");
+    let Some(signature) = present("x-ghl-signature") else {
+        return Err(if present("x-wh-signature").is_some() { Refusal::Retired } else { Refusal::Unsigned });
+    };
+    let signature = STANDARD.decode(signature).map_err(|_| Refusal::Malformed)?;
+    if signature.len() != 64 {
+        return Err(Refusal::Malformed);
+    }
+    let fits = |key: &[u8; 32]| UnparsedPublicKey::new(&ED25519, key).verify(&body, &signature).is_ok();
+    if !keys.0.iter().any(fits) {
+        return Err(Refusal::Wrong);
+    }
+    Ok(VerifiedWebhook { body, delivery: None, sent_at: None })
+}
+
+/// What a workflow webhook has to know (G §9: HighLevel does not sign those).
+#[derive(Debug, Clone, Default)]
+pub struct WorkflowSecrets {
+    /// Shared token, in `X-Workflow-Token`.
+    pub token: Option<Secret>,
+    /// HMAC secret of a relay that can sign, `whsec_…` or plain text.
+    pub secret: Option<Secret>,
+}
+
+/// Checks a workflow webhook: Standard Webhooks headers if they are there, else the token.
+///
+/// # Errors
+/// Why it is not believed.
+pub(super) fn verify_workflow<'h>(
+    header: impl Fn(&str) -> Option<&'h str>,
+    body: Vec<u8>,
+    secrets: &WorkflowSecrets,
+) -> Result<VerifiedWebhook, Refusal> {
+    if secrets.token.is_none() && secrets.secret.is_none() {
+        return Err(Refusal::WorkflowOff);
+    }
+    match (header("webhook-signature"), &secrets.secret, header("x-workflow-token"), &secrets.token) {
+        (Some(signatures), Some(secret), _, _) => {
+            let (id, at) = (header("webhook-id"), header("webhook-timestamp"));
+            let (id, at) = id.zip(at).ok_or(Refusal::WorkflowUnsigned)?;
+            let mac = mac(secret.expose_secret(), &[id.as_bytes(), b".", at.as_bytes(), b".", &body]);
+            let fits = |signature: &str| {
+                let tag = signature.strip_prefix("v1,").and_then(|tag| STANDARD.decode(tag).ok());
+                tag.is_some_and(|tag| mac.clone().verify_slice(&tag).is_ok())
+            };
+            if !signatures.split_whitespace().any(fits) {
+                return Err(Refusal::WorkflowWrong);
+            }
+            let sent_at = at.parse().ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
+            Ok(VerifiedWebhook { body, delivery: Some(id.to_owned()), sent_at })
+        }
+        (_, _, Some(given), Some(token)) => {
+            // Digests have one length, so nothing about the token's own shows in the time it takes.
+            let (given, token) = (Sha256::digest(given), Sha256::digest(token.expose_secret()));
+            if !bool::from(given.as_slice().ct_eq(token.as_slice())) {
+                return Err(Refusal::WorkflowWrong);
+            }
+            Ok(VerifiedWebhook { body, delivery: None, sent_at: None })
+        }
+        _ => Err(Refusal::WorkflowUnsigned),
+    }
+}
+
+#[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
+fn mac(secret: &str, parts: &[&[u8]]) -> Hmac<Sha256> {
+    let key = secret.strip_prefix("whsec_").and_then(|key| STANDARD.decode(key).ok());
+    let key = key.unwrap_or_else(|| secret.as_bytes().to_vec());
+    let mut mac = Hmac::<Sha256>::new_from_slice(&key).expect("any key will do");
+    parts.iter().for_each(|part| mac.update(part));
+    mac
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The test vector of G §8.3.
+    const KEY: &str = "MCowBQYDK2VwAyEAA6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg=";
+    const BODY: &str = r#"{"type":"ContactUpdate","locationId":"ve9EPM428h8vShlRW1KT","id":"nmFmQEsNgz6AVpgLVUJ0","firstName":"Zo\u00eb","dnd":false,"tags":[],"timestamp":"2026-09-01T10:00:00.000Z","webhookId":"0d9f1f6e-6c0a-4b7e-9b7e-3f0d8b0c2a11"}"#;
+    const SIGNATURE: &str = "iKT1LVwCg2hEGkLyWYDqgxJ9ZYHxepzZgEmi/VxzLcABay+bF4Dh13btgsDwdkTX9UoVDn2Zp17chmNbs3nEBQ==";
+
+    fn check(headers: &[(&str, &str)], body: &str, keys: &str) -> Result<(), Refusal> {
+        let header = |name: &str| headers.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
+        verify(header, body.as_bytes().to_vec(), &WebhookKeys::parse(keys).expect("keys")).map(drop)
+    }
+
+    #[test]
+    fn the_contract_books_vector() {
+        assert_eq!(BODY.len(), 223);
+        let signed = [("x-ghl-signature", SIGNATURE)];
+        let pem = format!("-----BEGIN PUBLIC KEY-----\n{KEY}\n-----END PUBLIC KEY-----\n");
+        assert_eq!(check(&signed, BODY, KEY), Ok(()));
+        assert_eq!(check(&signed, BODY, &pem), Ok(()));
+        assert_eq!(check(&signed, BODY, &format!("{HIGHLEVEL},{KEY}")), Ok(()));
+        assert_eq!(check(&signed, BODY, &format!("{pem}{pem}")), Ok(()));
+        assert_eq!(check(&signed, BODY, HIGHLEVEL), Err(Refusal::Wrong));
+        let reprinted = serde_json::from_str::<serde_json::Value>(BODY).expect("JSON").to_string();
+        assert_eq!(check(&signed, &reprinted, KEY), Err(Refusal::Wrong));
+        assert_eq!(check(&signed, &format!("{BODY} "), KEY), Err(Refusal::Wrong));
+        assert_eq!(check(&signed, &BODY.replace("false", "fales"), KEY), Err(Refusal::Wrong));
+    }
+
+    #[test]
+    fn headers_that_do_not_count() {
+        let short = STANDARD.encode([0; 63]);
+        for (headers, refusal) in [
+            (vec![], Refusal::Unsigned),
+            (vec![("x-ghl-signature", "N/A")], Refusal::Unsigned),
+            (vec![("x-ghl-signature", "")], Refusal::Unsigned),
+            (vec![("x-wh-signature", SIGNATURE)], Refusal::Retired),
+            (vec![("x-ghl-signature", "N/A"), ("x-wh-signature", SIGNATURE)], Refusal::Retired),
+            (vec![("x-ghl-signature", "not base64!")], Refusal::Malformed),
+            (vec![("x-ghl-signature", &short)], Refusal::Malformed),
+            (vec![("x-ghl-signature", &SIGNATURE.replace('/', "_"))], Refusal::Malformed),
+            (vec![("x-ghl-signature", &STANDARD.encode([0; 64])), ("x-wh-signature", SIGNATURE)], Refusal::Wrong),
+        ] {
+            assert_eq!(check(&headers, BODY, KEY), Err(refusal), "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn keys_that_are_none_are_named() {
+        for (keys, complaint) in [
+            ("", "no key"),
+            ("%%%", "key 1 is not base64"),
+            ("AAAA", "key 1 is not an Ed25519"),
+            (&format!("{KEY},AAAA"), "key 2 is not an Ed25519"),
+        ] {
+            assert!(WebhookKeys::parse(keys).is_err_and(|error| error.contains(complaint)), "{keys:?}");
+        }
+    }
+
+    #[test]
+    fn workflow_webhooks_need_what_was_set() {
+        let body = b"{}".to_vec();
+        let token = WorkflowSecrets { token: Some("correct horse battery".into()), secret: None };
+        // The example of the Standard Webhooks specification's own libraries.
+        let secret = WorkflowSecrets { token: None, secret: Some("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".into()) };
+        let check = |secrets: &WorkflowSecrets, body: &[u8], headers: &[(&str, &str)]| {
+            let header = |name: &str| headers.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
+            verify_workflow(header, body.to_vec(), secrets).map(drop)
+        };
+        assert_eq!(check(&WorkflowSecrets::default(), &body, &[]), Err(Refusal::WorkflowOff));
+        assert_eq!(check(&token, &body, &[]), Err(Refusal::WorkflowUnsigned));
+        assert_eq!(check(&token, &body, &[("x-workflow-token", "wrong")]), Err(Refusal::WorkflowWrong));
+        assert_eq!(check(&token, &body, &[("x-workflow-token", "correct horse battery")]), Ok(()));
+        let signed = [
+            ("webhook-id", "msg_p5jXN8AQM9LWM0D4loKWxJek"),
+            ("webhook-timestamp", "1614265330"),
+            (
+                "webhook-signature",
+                "v1,bm9ldHUjKzFob2VudXRob2VodWUzMjRvdWVvdW9ldQo= v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
+            ),
+        ];
+        assert_eq!(check(&secret, br#"{"test": 2432232314}"#, &signed), Ok(()));
+        assert_eq!(check(&secret, br#"{"test": 2432232315}"#, &signed), Err(Refusal::WorkflowWrong));
+        assert_eq!(check(&token, br#"{"test": 2432232314}"#, &signed), Err(Refusal::WorkflowUnsigned));
+    }
+}

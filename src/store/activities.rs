@@ -1,0 +1,104 @@
+//! Tasks, notes and appointments as last read: the mirror that is projected, and the timeline that is shown.
+
+use jiff::Timestamp;
+use sqlx::{Sqlite, Transaction};
+
+use super::contacts::{id, time};
+use super::{ContactKey, Error, Result, Store};
+use crate::model::{ContactId, Facet, LocationId, ObjectId};
+
+/// All objects of one facet of one contact, as just read.
+#[derive(Debug, Clone)]
+pub struct Mirrored {
+    /// Tasks, notes or appointments.
+    pub facet: Facet,
+    /// Id and JSON of each.
+    pub objects: Vec<(ObjectId, String)>,
+}
+
+/// A task, note or appointment in the mirror.
+#[derive(Debug, Clone)]
+pub struct Activity {
+    /// What it is.
+    pub facet: Facet,
+    /// Its id in GHL.
+    pub id: ObjectId,
+    /// The object as GHL gave it, as JSON.
+    pub object: String,
+    /// When we first saw it.
+    pub first_seen: Timestamp,
+    /// When it last differed from what we had.
+    pub changed_at: Timestamp,
+    /// When it was no longer there.
+    pub gone_at: Option<Timestamp>,
+}
+
+const PUT: &str = "INSERT INTO activities (location_id, facet, object_id, contact_id, object, first_seen, changed_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $6)
+    ON CONFLICT (location_id, facet, object_id) DO UPDATE SET
+        contact_id = excluded.contact_id, object = excluded.object, changed_at = excluded.changed_at, gone_at = NULL
+    WHERE activities.object <> excluded.object OR activities.contact_id <> excluded.contact_id
+        OR activities.gone_at IS NOT NULL";
+const PRESENT: &str = "SELECT object_id FROM activities
+    WHERE location_id = $1 AND contact_id = $2 AND facet = $3 AND gone_at IS NULL";
+const GONE: &str = "UPDATE activities SET gone_at = $4, changed_at = $4
+    WHERE location_id = $1 AND facet = $2 AND object_id = $3";
+const OF_CONTACT: &str = "SELECT facet, object_id, object, first_seen, changed_at, gone_at FROM activities
+    WHERE location_id = $1 AND contact_id = $2 ORDER BY facet, object_id";
+const CONTACT_OF: &str = "SELECT contact_id FROM activities WHERE location_id = $1 AND facet = $2 AND object_id = $3";
+
+/// Makes the mirror of one facet equal to what was read; what is no longer there is kept, with the time it went.
+pub(super) async fn mirror(
+    tx: &mut Transaction<'static, Sqlite>,
+    key: &ContactKey,
+    mirrored: &Mirrored,
+    now: Timestamp,
+) -> Result<()> {
+    let (location, contact, facet) = (key.location.as_str(), key.contact.as_str(), mirrored.facet.name());
+    let before: Vec<String> =
+        sqlx::query_scalar(PRESENT).bind(location).bind(contact).bind(facet).fetch_all(&mut **tx).await?;
+    let now = now.as_millisecond();
+    for (object, json) in &mirrored.objects {
+        let put = sqlx::query(PUT).bind(location).bind(facet).bind(object.as_str()).bind(contact).bind(json).bind(now);
+        put.execute(&mut **tx).await?;
+    }
+    for object in before.iter().filter(|id| mirrored.objects.iter().all(|(now, _)| now.as_str() != id.as_str())) {
+        sqlx::query(GONE).bind(location).bind(facet).bind(object).bind(now).execute(&mut **tx).await?;
+    }
+    Ok(())
+}
+
+impl Store {
+    /// Everything that the mirror holds of a contact, also what is gone.
+    pub async fn activities(&self, key: &ContactKey) -> Result<Vec<Activity>> {
+        let rows: Vec<(String, String, String, i64, i64, Option<i64>)> = sqlx::query_as(OF_CONTACT)
+            .bind(key.location.as_str())
+            .bind(key.contact.as_str())
+            .fetch_all(&self.db.read)
+            .await?;
+        let parse =
+            |(facet, object_id, object, first_seen, changed_at, gone_at): (String, String, _, _, _, Option<i64>)| {
+                let facet = Facet::ALL.into_iter().find(|known| known.name() == facet);
+                Ok(Activity {
+                    facet: facet.ok_or_else(|| Error::Corrupt("a facet that is none".to_owned()))?,
+                    id: id(object_id)?,
+                    object,
+                    first_seen: time(first_seen)?,
+                    changed_at: time(changed_at)?,
+                    gone_at: gone_at.map(time).transpose()?,
+                })
+            };
+        rows.into_iter().map(parse).collect()
+    }
+
+    /// Whose task, note or appointment this is, if the mirror ever held it.
+    pub async fn contact_of(
+        &self,
+        location: &LocationId,
+        facet: Facet,
+        object: &ObjectId,
+    ) -> Result<Option<ContactId>> {
+        let query = sqlx::query_scalar::<_, String>(CONTACT_OF).bind(location.as_str()).bind(facet.name());
+        query.bind(object.as_str()).fetch_optional(&self.db.read).await?.map(id).transpose()
+    }
+}

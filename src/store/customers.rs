@@ -1,0 +1,258 @@
+//! The index of Trafft's customers, the links into it, and what we are about to write there.
+
+use jiff::Timestamp;
+use sqlx::FromRow;
+use uuid::Uuid;
+
+use super::contacts::{FREE, HOLDER, id};
+use super::{Contact, ContactKey, CreateIntent, Decided, Decision, Result, Store};
+use crate::model::{ContactId, CustomerId, EmailKey, LocationId, Phone};
+
+/// A Trafft customer as the index knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Customer {
+    /// Its id.
+    pub id: CustomerId,
+    /// As Trafft has it; empty when it has none.
+    pub first_name: String,
+    /// As Trafft has it.
+    pub last_name: String,
+    /// As Trafft has it.
+    pub email: String,
+    /// As Trafft has it.
+    pub phone_number: String,
+    /// The same, comparable.
+    pub phone: Option<Phone>,
+    /// The contact that is linked with it, unless that contact is gone.
+    pub held_by: Option<ContactId>,
+}
+
+#[derive(FromRow)]
+struct Row {
+    customer_id: i64,
+    first_name: String,
+    last_name: String,
+    email: String,
+    phone_number: String,
+    phone_key: Option<String>,
+    held_by: Option<String>,
+}
+
+impl TryFrom<Row> for Customer {
+    type Error = super::Error;
+    fn try_from(row: Row) -> Result<Self> {
+        Ok(Self {
+            id: CustomerId(row.customer_id),
+            first_name: row.first_name,
+            last_name: row.last_name,
+            email: row.email,
+            phone_number: row.phone_number,
+            phone: row.phone_key.and_then(|phone| Phone::new(&phone, None)),
+            held_by: row.held_by.map(id).transpose()?,
+        })
+    }
+}
+
+const PUT: &str = "INSERT INTO customers (location_id, customer_id, first_name, last_name, email, phone_number,
+        email_key, phone_key, seen_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+    ON CONFLICT (location_id, customer_id) DO UPDATE SET first_name = excluded.first_name, last_name = excluded.last_name,
+        email = excluded.email, phone_number = excluded.phone_number, email_key = excluded.email_key,
+        phone_key = excluded.phone_key, seen_at = excluded.seen_at";
+const FORGET: &str = "DELETE FROM customers WHERE location_id = $1 AND customer_id = $2";
+const COUNT: &str = "SELECT COUNT(*) FROM customers WHERE location_id = $1";
+
+macro_rules! select {
+    ($condition:literal) => {
+        concat!(
+            "SELECT customers.customer_id, first_name, last_name, email, phone_number, phone_key,
+                contacts.contact_id AS held_by
+             FROM customers LEFT JOIN contacts ON contacts.location_id = customers.location_id
+                AND contacts.customer_id = customers.customer_id AND contacts.gone_at IS NULL
+             WHERE customers.location_id = $1 AND ",
+            $condition,
+            " ORDER BY customers.customer_id"
+        )
+    };
+}
+const BY_ID: &str = select!("customers.customer_id = $2");
+const BY_EMAIL: &str = select!("email_key = $2");
+const BY_PHONE: &str = select!("phone_key = $2");
+const NEWER: &str = select!("customers.customer_id > $2");
+
+impl Store {
+    /// Takes customers into the index.
+    pub async fn index_customers(&self, location: &LocationId, customers: &[Customer], now: Timestamp) -> Result<()> {
+        let mut tx = self.db.begin().await?;
+        for customer in customers {
+            sqlx::query(PUT)
+                .bind(location.as_str())
+                .bind(customer.id.0)
+                .bind(&customer.first_name)
+                .bind(&customer.last_name)
+                .bind(&customer.email)
+                .bind(&customer.phone_number)
+                .bind(EmailKey::new(&customer.email).as_ref().map(EmailKey::as_str))
+                .bind(customer.phone.as_ref().map(Phone::as_str))
+                .bind(now.as_millisecond())
+                .execute(&mut *tx)
+                .await?;
+        }
+        Ok(tx.commit().await?)
+    }
+
+    /// The customer is not in Trafft any more.
+    pub async fn forget_customer(&self, location: &LocationId, customer: CustomerId) -> Result<()> {
+        let mut tx = self.db.begin().await?;
+        sqlx::query(FORGET).bind(location.as_str()).bind(customer.0).execute(&mut *tx).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// How many customers the index holds.
+    pub async fn customer_count(&self, location: &LocationId) -> Result<i64> {
+        Ok(sqlx::query_scalar(COUNT).bind(location.as_str()).fetch_one(&self.db.read).await?)
+    }
+
+    /// One customer.
+    pub async fn customer(&self, location: &LocationId, customer: CustomerId) -> Result<Option<Customer>> {
+        let query = sqlx::query_as::<_, Row>(BY_ID).bind(location.as_str()).bind(customer.0);
+        query.fetch_optional(&self.db.read).await?.map(Customer::try_from).transpose()
+    }
+
+    /// Customers with this e-mail.
+    pub async fn customers_by_email(&self, location: &LocationId, email: &EmailKey) -> Result<Vec<Customer>> {
+        let query = sqlx::query_as::<_, Row>(BY_EMAIL).bind(location.as_str()).bind(email.as_str());
+        query.fetch_all(&self.db.read).await?.into_iter().map(Customer::try_from).collect()
+    }
+
+    /// Customers with this phone.
+    pub async fn customers_by_phone(&self, location: &LocationId, phone: &Phone) -> Result<Vec<Customer>> {
+        let query = sqlx::query_as::<_, Row>(BY_PHONE).bind(location.as_str()).bind(phone.as_str());
+        query.fetch_all(&self.db.read).await?.into_iter().map(Customer::try_from).collect()
+    }
+
+    /// Customers that came after this id.
+    pub async fn customers_newer_than(&self, location: &LocationId, customer: i64) -> Result<Vec<Customer>> {
+        let query = sqlx::query_as::<_, Row>(NEWER).bind(location.as_str()).bind(customer);
+        query.fetch_all(&self.db.read).await?.into_iter().map(Customer::try_from).collect()
+    }
+}
+
+const INTEND: &str = "UPDATE contacts SET intent_id = $3, intent_customer = $4, intent_newest = $5, intent_at = $6
+    WHERE location_id = $1 AND contact_id = $2";
+const DROP_INTENT: &str =
+    "UPDATE contacts SET intent_id = NULL WHERE location_id = $1 AND contact_id = $2 AND intent_id = $3";
+const LINK: &str = "UPDATE contacts SET customer_id = $3, created_by_us = $4, fingerprint = NULL, intent_id = NULL,
+        conflict_customer = NULL
+    WHERE location_id = $1 AND contact_id = $2 AND COALESCE(intent_id, '') = $5";
+const UNLINK: &str = "UPDATE contacts SET customer_id = NULL, created_by_us = 0, fingerprint = NULL, decision = $4
+    WHERE location_id = $1 AND contact_id = $2 AND customer_id = $3";
+const DISTRUST: &str = "UPDATE contacts SET fingerprint = NULL WHERE location_id = $1 AND contact_id = $2";
+const WRITE: &str =
+    "INSERT INTO writes (id, location_id, contact_id, customer_id, action, sequence, fields, result, at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+
+/// A call that changed Trafft, or may have.
+#[derive(Debug)]
+pub struct Write<'a> {
+    /// `create`, `update` or `delete`.
+    pub action: &'static str,
+    /// The customer, once known.
+    pub customer: Option<CustomerId>,
+    /// The names of the fields that were sent; no values.
+    pub fields: &'a str,
+    /// What came back.
+    pub result: &'a str,
+}
+
+impl Store {
+    /// Before a POST: what is about to be created, so that a lost answer can be told from a call never made.
+    pub async fn intend(&self, key: &ContactKey, intent: &CreateIntent) -> Result<()> {
+        let mut tx = self.db.begin().await?;
+        sqlx::query(INTEND)
+            .bind(key.location.as_str())
+            .bind(key.contact.as_str())
+            .bind(&intent.id)
+            .bind(&intent.customer)
+            .bind(intent.newest)
+            .bind(intent.at.as_millisecond())
+            .execute(&mut *tx)
+            .await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// The POST certainly created nothing.
+    pub async fn drop_intent(&self, key: &ContactKey, intent: &str) -> Result<()> {
+        let mut tx = self.db.begin().await?;
+        let query = sqlx::query(DROP_INTENT).bind(key.location.as_str()).bind(key.contact.as_str()).bind(intent);
+        query.execute(&mut *tx).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Links the contact with a customer. `intent`: of the create that made it, if one did; another create's result
+    /// does not count any more. [`Decided::Taken`] when a contact that is not gone holds the customer.
+    pub async fn link(
+        &self,
+        key: &ContactKey,
+        customer: CustomerId,
+        created: bool,
+        intent: Option<&str>,
+    ) -> Result<Decided> {
+        let (location, contact) = (key.location.as_str(), key.contact.as_str());
+        let mut tx = self.db.begin().await?;
+        let holder: Option<String> =
+            sqlx::query_scalar(HOLDER).bind(location).bind(customer.0).fetch_optional(&mut *tx).await?;
+        if let Some(holder) = holder.filter(|holder| holder != contact) {
+            return Ok(Decided::Taken(id(holder)?));
+        }
+        sqlx::query(FREE).bind(location).bind(customer.0).bind(contact).execute(&mut *tx).await?;
+        let linked = sqlx::query(LINK)
+            .bind(location)
+            .bind(contact)
+            .bind(customer.0)
+            .bind(i64::from(created))
+            .bind(intent.unwrap_or_default())
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(if linked.rows_affected() == 0 { Decided::NoContact } else { Decided::Recorded })
+    }
+
+    /// The customer is gone from Trafft: the contact stands alone again, for good if `decision` says so.
+    pub async fn unlink(&self, key: &ContactKey, customer: CustomerId, decision: Option<Decision>) -> Result<()> {
+        let mut tx = self.db.begin().await?;
+        sqlx::query(UNLINK)
+            .bind(key.location.as_str())
+            .bind(key.contact.as_str())
+            .bind(customer.0)
+            .bind(decision.map(Decision::name))
+            .execute(&mut *tx)
+            .await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Before a PATCH: from here on we do not know what Trafft holds, until the settle says so.
+    pub async fn distrust(&self, key: &ContactKey) -> Result<()> {
+        let mut tx = self.db.begin().await?;
+        sqlx::query(DISTRUST).bind(key.location.as_str()).bind(key.contact.as_str()).execute(&mut *tx).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Keeps a record of a write.
+    pub async fn record(&self, contact: &Contact, write: &Write<'_>, now: Timestamp) -> Result<()> {
+        let mut tx = self.db.begin().await?;
+        sqlx::query(WRITE)
+            .bind(Uuid::now_v7().to_string())
+            .bind(contact.key.location.as_str())
+            .bind(contact.key.contact.as_str())
+            .bind(write.customer.map(|customer| customer.0))
+            .bind(write.action)
+            .bind(contact.sequence)
+            .bind(write.fields)
+            .bind(write.result)
+            .bind(now.as_millisecond())
+            .execute(&mut *tx)
+            .await?;
+        Ok(tx.commit().await?)
+    }
+}

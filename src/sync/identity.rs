@@ -1,0 +1,179 @@
+//! Which customer a contact is: never guessed, decided by a person where the two vendors leave doubt.
+
+use super::project::{Place, Projection};
+use super::{Connection, Failure};
+use crate::model::{CustomerId, EmailKey, Phone};
+use crate::store::{Customer, Store};
+
+/// What the index says about a contact that has no link yet.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// Exactly one unlinked customer, and nothing speaks against it.
+    One(Customer),
+    /// Nobody.
+    Nobody,
+    /// A person has to decide.
+    Doubt { reason: String, customer: Option<CustomerId> },
+}
+
+/// By e-mail first, then by phone.
+pub(super) async fn find(
+    store: &Store,
+    connection: &Connection,
+    projection: &Projection,
+    place: &Place,
+) -> Result<Found, Failure> {
+    let location = &connection.location;
+    if let Some(email) = projection.email.as_deref().and_then(EmailKey::new) {
+        let same = store.customers_by_email(location, &email).await?;
+        if !same.is_empty() {
+            return Ok(judge(same, "e-mail", projection));
+        }
+    }
+    if let Some(phone) = projection.phone.as_deref().and_then(|phone| Phone::new(phone, place.region)) {
+        let same = store.customers_by_phone(location, &phone).await?;
+        return Ok(judge(same, "phone", projection));
+    }
+    Ok(Found::Nobody)
+}
+
+/// The customer, other than its own, that already has the e-mail that a linked contact has moved to.
+pub(super) async fn holder_of_new_email(
+    store: &Store,
+    connection: &Connection,
+    projection: &Projection,
+    own: CustomerId,
+) -> Result<Option<CustomerId>, Failure> {
+    let Some(email) = projection.email.as_deref().and_then(EmailKey::new) else { return Ok(None) };
+    let before = store.customer(&connection.location, own).await?;
+    if before.as_ref().and_then(|customer| EmailKey::new(&customer.email)).as_ref() == Some(&email) {
+        return Ok(None);
+    }
+    let same = store.customers_by_email(&connection.location, &email).await?;
+    Ok(same.into_iter().map(|customer| customer.id).find(|id| *id != own))
+}
+
+/// Customers that came after `newest` and look exactly like what we meant to create.
+pub(super) async fn made_by_us(
+    store: &Store,
+    connection: &Connection,
+    meant: &crate::clients::trafft::wire::NewCustomer,
+    newest: i64,
+) -> Result<Vec<Customer>, Failure> {
+    let looks_like_it = |customer: &Customer| {
+        customer.held_by.is_none()
+            && customer.first_name == meant.first_name
+            && customer.last_name == meant.last_name
+            && EmailKey::new(&customer.email) == meant.email.as_deref().and_then(EmailKey::new)
+            && customer.phone.as_ref().map(Phone::as_str) == meant.phone.as_deref()
+    };
+    let newer = store.customers_newer_than(&connection.location, newest).await?;
+    Ok(newer.into_iter().filter(looks_like_it).collect())
+}
+
+fn judge(mut same: Vec<Customer>, by: &str, projection: &Projection) -> Found {
+    let doubt = |reason: String, customer| Found::Doubt {
+        reason: format!("{reason}: decide with `contacts link` or `contacts create`"),
+        customer,
+    };
+    match (same.len(), same.pop()) {
+        (1, Some(customer)) => {
+            let id = customer.id;
+            if let Some(holder) = &customer.held_by {
+                return doubt(format!("customer {id} has this {by}, but belongs to contact {holder}"), Some(id));
+            }
+            match contradiction(&customer, projection) {
+                Some(what) => doubt(format!("customer {id} has this {by}, but another {what}"), Some(id)),
+                None => Found::One(customer),
+            }
+        }
+        (0, _) | (_, None) => Found::Nobody,
+        (several, Some(last)) => {
+            let mut ids: Vec<_> = same.iter().map(|customer| customer.id.to_string()).collect();
+            ids.push(last.id.to_string());
+            doubt(format!("{several} customers have this {by} ({})", ids.join(", ")), None)
+        }
+    }
+}
+
+/// What speaks against the two being the same person. What one side lacks contradicts nothing.
+fn contradiction(customer: &Customer, projection: &Projection) -> Option<&'static str> {
+    let theirs = name(&[&customer.first_name, &customer.last_name]);
+    let ours = name(&[
+        projection.first_name.as_deref().unwrap_or_default(),
+        projection.last_name.as_deref().unwrap_or_default(),
+    ]);
+    let differ = |ours: &[String], theirs: &[String]| {
+        // Either may know only one of two names.
+        let (few, many) = if ours.len() < theirs.len() { (ours, theirs) } else { (theirs, ours) };
+        !few.iter().all(|part| many.contains(part))
+    };
+    let email = |text: Option<&str>| text.and_then(EmailKey::new);
+    if differ(&ours, &theirs) {
+        Some("name")
+    } else if both_differ(email(projection.email.as_deref()), email(Some(&customer.email))) {
+        Some("e-mail")
+    } else if both_differ(projection.phone.as_deref(), customer.phone.as_ref().map(Phone::as_str)) {
+        Some("phone")
+    } else {
+        None
+    }
+}
+
+fn both_differ<T: PartialEq>(ours: Option<T>, theirs: Option<T>) -> bool {
+    matches!((ours, theirs), (Some(ours), Some(theirs)) if ours != theirs)
+}
+
+/// The words of a name, comparable; `-` stands for none.
+fn name(parts: &[&str]) -> Vec<String> {
+    let words = parts.iter().flat_map(|part| part.split_whitespace());
+    words.map(str::to_lowercase).filter(|word| word != "-").collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn customer(first: &str, last: &str, email: &str, phone: &str) -> Customer {
+        let text = str::to_owned;
+        Customer {
+            id: CustomerId(7),
+            first_name: text(first),
+            last_name: text(last),
+            email: text(email),
+            phone_number: text(phone),
+            phone: Phone::new(phone, None),
+            held_by: None,
+        }
+    }
+
+    #[test]
+    fn only_what_both_sides_have_can_contradict() {
+        let ada = Projection::of("Ada", "Example", "ada@example.com", "+14155550142");
+        let first_only = Projection::of("Ada", "", "ada@example.com", "");
+        for (ours, theirs, want) in [
+            (&ada, customer("Ada", "Example", "ada@example.com", "+14155550142"), None),
+            (&ada, customer("ADA", "example", "Ada@Example.com", "+1 415 555 0142"), None),
+            (&ada, customer("Ada", "-", "", ""), None),
+            (&ada, customer("", "", "ada@example.com", "-"), None),
+            (&ada, customer("Bob", "Example", "ada@example.com", ""), Some("name")),
+            (&ada, customer("Ada", "Example", "ada@example.com", "+14155550177"), Some("phone")),
+            (&ada, customer("Ada", "Example", "other@example.com", "+14155550142"), Some("e-mail")),
+            (&first_only, customer("Ada", "Example", "ada@example.com", "+14155550142"), None),
+            (&first_only, customer("Bob", "Example", "ada@example.com", ""), Some("name")),
+        ] {
+            assert_eq!(contradiction(&theirs, ours), want, "{theirs:?}");
+        }
+    }
+
+    #[test]
+    fn several_or_taken_customers_are_a_doubt() {
+        let ada = Projection::of("Ada", "Example", "ada@example.com", "");
+        let same = customer("Ada", "Example", "ada@example.com", "");
+        let taken = Customer { held_by: "other".parse().ok(), ..same.clone() };
+        assert!(matches!(judge(vec![], "e-mail", &ada), Found::Nobody));
+        assert!(matches!(judge(vec![same.clone()], "e-mail", &ada), Found::One(_)));
+        assert!(matches!(judge(vec![taken], "e-mail", &ada), Found::Doubt { customer: Some(_), .. }));
+        assert!(matches!(judge(vec![same.clone(), same], "e-mail", &ada), Found::Doubt { customer: None, .. }));
+    }
+}
