@@ -4,7 +4,8 @@ use super::output::Failure;
 use crate::app::{App, load};
 use crate::clock::Clock;
 use crate::config::Sources;
-use crate::{lifecycle, telemetry};
+use crate::lifecycle;
+use crate::telemetry;
 
 pub(super) async fn serve(sources: &Sources) -> Result<(), Failure> {
     let config = load(sources)?;

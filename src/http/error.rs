@@ -5,7 +5,8 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use tracing::error;
 
-use crate::{intake, store};
+use crate::intake;
+use crate::store;
 
 /// A refusal. Says what is wrong and what to do; never repeats what was sent.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]

@@ -1,0 +1,267 @@
+//! The true service, the true sandbox, a clock moved by hand.
+
+#![expect(clippy::disallowed_methods, reason = "tests talk HTTP themselves")]
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use ghl_trafft_sync::app::{App, Handle, load};
+use ghl_trafft_sync::clock::Clock;
+use ghl_trafft_sync::config::Sources;
+use jiff::Timestamp;
+use reqwest::{Client, Method, StatusCode};
+use sandbox::{Event, Sandbox};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+pub const ADMIN: &str = "an admin token for tests";
+pub const WORKFLOW: &str = "a workflow token for tests";
+
+/// A GoHighLevel, a Trafft, and the service between them.
+pub struct World {
+    pub sandbox: Sandbox,
+    pub clock: Clock,
+    pub http: Client,
+    settings: HashMap<String, String>,
+    service: Option<Service>,
+    /// Complaints and unspent faults fail the test, unless it says otherwise.
+    pub forgiving: bool,
+    _folder: TempDir,
+}
+
+struct Service {
+    url: String,
+    handle: Handle,
+    stop: CancellationToken,
+    run: JoinHandle<Result<(), ghl_trafft_sync::app::Error>>,
+}
+
+/// An answer of the service.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    pub code: StatusCode,
+    pub headers: reqwest::header::HeaderMap,
+    pub json: Value,
+}
+
+impl Answer {
+    pub fn status(&self) -> &str {
+        self.json["status"].as_str().unwrap_or_default()
+    }
+    pub fn reason(&self) -> &str {
+        self.json["reason"].as_str().unwrap_or_default()
+    }
+    pub fn detail(&self) -> &str {
+        self.json["detail"].as_str().unwrap_or_default()
+    }
+    pub fn event(&self) -> String {
+        self.json["event_id"].as_str().unwrap_or_default().to_owned()
+    }
+    pub fn customer(&self) -> i64 {
+        self.json["trafft_customer_id"].as_i64().unwrap_or_default()
+    }
+    pub fn calls(&self) -> (i64, i64) {
+        (self.json["ghl_calls"].as_i64().unwrap_or(-1), self.json["trafft_calls"].as_i64().unwrap_or(-1))
+    }
+}
+
+impl World {
+    /// Everything with its defaults, running, its customers indexed.
+    pub async fn new() -> Self {
+        Self::with(&[]).await
+    }
+
+    /// The same, with other settings.
+    pub async fn with(settings: &[(&str, &str)]) -> Self {
+        let mut world = Self::stopped(settings).await;
+        world.start().await;
+        world
+    }
+
+    /// Not started yet, so that the vendors can be prepared first.
+    pub async fn stopped(settings: &[(&str, &str)]) -> Self {
+        let start: Timestamp = "2026-09-01T10:00:00Z".parse().unwrap();
+        let options = sandbox::Options { clock: sandbox::Clock::manual(start.as_millisecond()), ..Default::default() };
+        let sandbox = Sandbox::start(options).await.unwrap();
+        let folder = TempDir::new().unwrap();
+        let mut all: HashMap<String, String> =
+            sandbox.settings().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        for (name, value) in [
+            ("BIND_ADDR", "127.0.0.1:0"),
+            ("DATABASE_URL", &format!("sqlite://{}/sync.db", folder.path().display())),
+            ("ADMIN_TOKEN", ADMIN),
+            ("GHL_WORKFLOW_TOKEN", WORKFLOW),
+            ("TRAFFT_PAGE_PAUSE_MS", "0"),
+            ("TIME_ZONE", "America/New_York"),
+            ("PHONE_REGION", "US"),
+        ]
+        .iter()
+        .chain(settings)
+        {
+            all.insert((*name).to_owned(), (*value).to_owned());
+        }
+        let clock = Clock::manual(start);
+        let http = Client::new();
+        Self { sandbox, clock, http, settings: all, service: None, forgiving: false, _folder: folder }
+    }
+
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.settings.insert(name.to_owned(), value.to_owned());
+    }
+
+    /// A path in the world's own folder, gone with it.
+    pub fn path(&self, name: &str) -> String {
+        self._folder.path().join(name).display().to_string()
+    }
+
+    /// Starts the service and waits until it works.
+    pub async fn start(&mut self) {
+        self.start_idle().await;
+        self.idle().await;
+    }
+
+    /// Starts the service, without waiting.
+    pub async fn start_idle(&mut self) {
+        let config = load(&Sources { environment: self.settings.clone(), file: None }).unwrap();
+        let stop = CancellationToken::new();
+        let app = App::build(config, self.clock.clone(), stop.clone()).await.unwrap();
+        let (url, handle) = (format!("http://{}", app.address()), app.handle());
+        self.service = Some(Service { url, handle, stop, run: tokio::spawn(app.run()) });
+    }
+
+    /// Stops the service as SIGTERM does, and waits for its end.
+    pub async fn stop(&mut self) {
+        let service = self.service.take().unwrap();
+        service.stop.cancel();
+        service.run.await.unwrap().unwrap();
+    }
+
+    pub async fn restart(&mut self) {
+        self.stop().await;
+        self.start().await;
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.service.as_ref().unwrap().url)
+    }
+
+    pub fn handle(&self) -> Handle {
+        self.service.as_ref().unwrap().handle.clone()
+    }
+
+    /// Moves both clocks.
+    pub fn advance(&self, by: Duration) {
+        self.sandbox.clock.advance_ms(i64::try_from(by.as_millis()).unwrap());
+        self.clock.advance(by);
+    }
+
+    /// Waits until nothing is worked and nothing is due; tells when something will be.
+    pub async fn idle(&self) -> Option<Timestamp> {
+        self.handle().idle().await.unwrap()
+    }
+
+    /// Works off what is due, and what becomes due within a day, moving the clocks as needed.
+    pub async fn drain(&self) {
+        let horizon = self.clock.now() + Duration::from_hours(24);
+        while let Some(next) = self.idle().await.filter(|next| *next < horizon) {
+            let wait = Duration::try_from(next.duration_since(self.clock.now())).unwrap_or_default();
+            self.advance(wait + Duration::from_millis(1));
+        }
+    }
+
+    /// Every event that GHL has queued, delivered in order, a second apart; the last answer.
+    pub async fn deliver_all(&self) -> Answer {
+        let mut last = None;
+        for event in self.sandbox.ghl.take_events() {
+            last = Some(self.deliver(&event).await);
+        }
+        last.expect("GHL had nothing to deliver")
+    }
+
+    /// One event, a second after whatever was before.
+    pub async fn deliver(&self, event: &Event) -> Answer {
+        self.advance(Duration::from_secs(1));
+        self.deliver_now(event).await
+    }
+
+    /// One event, without moving the clock.
+    pub async fn deliver_now(&self, event: &Event) -> Answer {
+        self.signed(event.body.clone()).await
+    }
+
+    /// A body of the test's own making, signed as GHL would.
+    pub async fn signed(&self, body: impl Into<Vec<u8>>) -> Answer {
+        let body = body.into();
+        let headers = self.sandbox.ghl.headers_for(&body);
+        self.post("/webhooks/ghl", &headers, body).await
+    }
+
+    pub async fn post(&self, path: &str, headers: &[(String, String)], body: impl Into<Vec<u8>>) -> Answer {
+        let mut request = self.http.post(self.url(path)).body(body.into());
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        answer(request).await
+    }
+
+    /// A call to the admin API.
+    pub async fn admin(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
+        let mut request = self.http.request(method, self.url(path)).bearer_auth(ADMIN);
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        answer(request).await
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.admin(Method::GET, path, None).await
+    }
+
+    /// The customer that a contact is linked with, as Trafft has it.
+    pub async fn customer_of(&self, contact: &str) -> sandbox::Customer {
+        let shown = self.get(&format!("/api/v1/contacts/{contact}")).await;
+        let id = shown.json["contact"]["customer_id"].as_i64().unwrap_or_else(|| panic!("no link: {}", shown.json));
+        self.sandbox.trafft.customer(id).unwrap_or_else(|| panic!("no customer {id}"))
+    }
+
+    /// How the contact's last settle ended.
+    pub async fn contact(&self, contact: &str) -> Value {
+        self.get(&format!("/api/v1/contacts/{contact}")).await.json["contact"].clone()
+    }
+
+    /// A new contact, its event delivered and its customer made.
+    pub async fn synced(&self, contact: Value) -> String {
+        let id = self.sandbox.ghl.create_contact(contact);
+        let answer = self.deliver_all().await;
+        assert_eq!(answer.status(), "synced", "{}", answer.json);
+        id
+    }
+
+    /// Forgets what was asked of the vendors so far.
+    pub fn forget_calls(&self) {
+        self.sandbox.ghl.journal().clear();
+        self.sandbox.trafft.journal().clear();
+    }
+}
+
+async fn answer(request: reqwest::RequestBuilder) -> Answer {
+    let response = request.send().await.unwrap();
+    let (code, headers) = (response.status(), response.headers().clone());
+    let body = response.bytes().await.unwrap();
+    Answer { code, headers, json: serde_json::from_slice(&body).unwrap_or(Value::Null) }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() || self.forgiving {
+            return;
+        }
+        let mut complaints = self.sandbox.ghl.complaints();
+        complaints.extend(self.sandbox.trafft.complaints());
+        assert!(complaints.is_empty(), "the vendors complain: {complaints:?}");
+        let unspent = self.sandbox.ghl.faults().unspent() + self.sandbox.trafft.faults().unspent();
+        assert_eq!(unspent, 0, "scripted faults were never met");
+    }
+}
