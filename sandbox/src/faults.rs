@@ -1,0 +1,164 @@
+//! Scripted and random failures: what a network and a tired server do to the next answers (G §12.12, T §11.11).
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// One way for an answer to go wrong.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fault {
+    /// That status with the vendor's usual error body; nothing is carried out.
+    Status(u16),
+    /// That status with this body; nothing is carried out.
+    StatusWithBody(u16, String),
+    /// 429, with or without `Retry-After` in seconds; nothing is carried out.
+    TooManyRequests {
+        /// The header's value.
+        retry_after: Option<u32>,
+    },
+    /// Waits on the sandbox clock, then carries the call out, whether or not the caller still listens.
+    Slow {
+        /// How long.
+        ms: i64,
+    },
+    /// Carried out; the head and half of the body arrive, then the connection closes.
+    CutShort,
+    /// 200 with an HTML page, as a maintenance proxy answers; nothing is carried out.
+    Html200,
+    /// 502 with an HTML page; nothing is carried out.
+    Html502,
+    /// Carried out, then the connection drops without an answer.
+    DoneThenDropped,
+    /// The connection drops at once; the call is carried out later, as by a server that was merely behind.
+    DroppedThenDone {
+        /// How much later, on the sandbox clock.
+        after_ms: i64,
+    },
+    /// Carried out, but that status says otherwise, such as G #64's 422 after a create that happened.
+    DoneThenStatus(u16),
+    /// The connection drops without an answer; nothing is carried out.
+    Refuse,
+}
+
+/// Which calls a fault is for.
+#[derive(Clone, Debug)]
+pub struct Matcher {
+    method: Option<String>,
+    path: String,
+    count: usize,
+}
+
+impl Matcher {
+    /// Whatever comes next, once. On Trafft that may be a token request.
+    pub fn any() -> Self {
+        Self { method: None, path: String::new(), count: 1 }
+    }
+
+    /// The next call of that method whose path begins with `path`, once.
+    pub fn new(method: &str, path: &str) -> Self {
+        Self { method: Some(method.to_ascii_uppercase()), path: path.to_owned(), count: 1 }
+    }
+
+    /// Any method under that path, once.
+    pub fn path(path: &str) -> Self {
+        Self { path: path.to_owned(), ..Self::any() }
+    }
+
+    /// The next `count` such calls.
+    #[must_use]
+    pub fn times(self, count: usize) -> Self {
+        Self { count, ..self }
+    }
+
+    fn fits(&self, method: &str, path: &str) -> bool {
+        self.count > 0 && path.starts_with(&self.path) && self.method.as_deref().is_none_or(|wanted| wanted == method)
+    }
+}
+
+/// How often an answer goes wrong by chance; each from 0 to 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Rates {
+    /// 500, nothing carried out.
+    pub status_500: f64,
+    /// 429 without `Retry-After`, nothing carried out.
+    pub status_429: f64,
+    /// Carried out, connection dropped.
+    pub done_then_dropped: f64,
+}
+
+#[derive(Default)]
+struct Script {
+    steps: Vec<(Matcher, Fault)>,
+    rates: Rates,
+    dice: Dice,
+}
+
+/// The failures that wait for an emulator's next calls.
+#[derive(Clone, Default)]
+pub struct Faults(Arc<Mutex<Script>>);
+
+impl Faults {
+    fn script(&self) -> MutexGuard<'_, Script> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a fault behind those already waiting; the first that fits a call is spent on it.
+    pub fn push(&self, matcher: Matcher, fault: Fault) {
+        self.script().steps.push((matcher, fault));
+    }
+
+    /// From now on calls without a scripted fault fail by chance; the same seed gives the same row of chances.
+    pub fn set_rates(&self, rates: Rates, seed: u64) {
+        let mut script = self.script();
+        script.rates = rates;
+        script.dice = Dice(seed);
+    }
+
+    /// How many scripted failures nobody has met yet.
+    pub fn unspent(&self) -> usize {
+        self.script().steps.iter().map(|(matcher, _)| matcher.count).sum()
+    }
+
+    /// Forgets scripted and random failures.
+    pub fn clear(&self) {
+        *self.script() = Script::default();
+    }
+
+    pub(crate) fn next(&self, method: &str, path: &str) -> Option<Fault> {
+        let mut script = self.script();
+        if let Some(at) = script.steps.iter().position(|(matcher, _)| matcher.fits(method, path)) {
+            script.steps[at].0.count -= 1;
+            let fault = script.steps[at].1.clone();
+            script.steps.retain(|(matcher, _)| matcher.count > 0);
+            return Some(fault);
+        }
+        let rates = script.rates;
+        if rates == Rates::default() {
+            return None;
+        }
+        let thrown = script.dice.roll();
+        let first = rates.status_500;
+        let second = first + rates.status_429;
+        match thrown {
+            t if t < first => Some(Fault::Status(500)),
+            t if t < second => Some(Fault::TooManyRequests { retry_after: None }),
+            t if t < second + rates.done_then_dropped => Some(Fault::DoneThenDropped),
+            _ => None,
+        }
+    }
+}
+
+/// SplitMix64: small, and the same everywhere, so a failing run can be played again.
+#[derive(Default)]
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^= z >> 31;
+        #[expect(clippy::cast_precision_loss, reason = "53 bits fit a double exactly")]
+        let unit = (z >> 11) as f64 / (1_u64 << 53) as f64;
+        unit
+    }
+}

@@ -1,0 +1,95 @@
+//! Rate limits: 100 calls in 10 seconds and 200,000 a day for each token and location (G §5, §12.8).
+
+use std::collections::{HashMap, VecDeque};
+
+use crate::front::Answer;
+
+const INTERVAL_MS: i64 = 10_000;
+const DAY_MS: i64 = 86_400_000;
+
+/// How the ten seconds are counted. Nobody has published which; a client that survives `Sliding` survives both.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Window {
+    /// Counters that start again every full ten seconds.
+    Fixed,
+    /// At most so many in any ten seconds.
+    #[default]
+    Sliding,
+}
+
+#[derive(Default)]
+struct Usage {
+    recent: VecDeque<i64>,
+    day: i64,
+    today: u32,
+}
+
+/// The allowances, and what is used up.
+pub(crate) struct Limits {
+    pub(crate) window: Window,
+    pub(crate) burst: u32,
+    pub(crate) daily: u32,
+    usage: HashMap<String, Usage>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { window: Window::default(), burst: 100, daily: 200_000, usage: HashMap::new() }
+    }
+}
+
+/// What is left after a call.
+#[derive(Clone, Copy)]
+pub(crate) struct Left {
+    burst: u32,
+    daily: u32,
+    remaining: u32,
+    daily_remaining: u32,
+}
+
+impl Limits {
+    /// What would be left for this key now.
+    pub(crate) fn left(&mut self, key: &str, now: i64) -> Left {
+        let (window, burst, daily) = (self.window, self.burst, self.daily);
+        let usage = self.usage.entry(key.to_owned()).or_default();
+        let since = match window {
+            Window::Fixed => now - now.rem_euclid(INTERVAL_MS),
+            Window::Sliding => now - INTERVAL_MS + 1,
+        };
+        while usage.recent.front().is_some_and(|at| *at < since) {
+            usage.recent.pop_front();
+        }
+        // When the day resets is not documented; midnight UTC here.
+        let day = now.div_euclid(DAY_MS);
+        if usage.day != day {
+            (usage.day, usage.today) = (day, 0);
+        }
+        let used = u32::try_from(usage.recent.len()).unwrap_or(u32::MAX);
+        Left { burst, daily, remaining: burst.saturating_sub(used), daily_remaining: daily.saturating_sub(usage.today) }
+    }
+
+    /// Counts a call; false when the allowance is used up, in which case it is not counted.
+    pub(crate) fn spend(&mut self, key: &str, now: i64) -> bool {
+        let left = self.left(key, now);
+        if left.remaining == 0 || left.daily_remaining == 0 {
+            return false;
+        }
+        if let Some(usage) = self.usage.get_mut(key) {
+            usage.recent.push_back(now);
+            usage.today += 1;
+        }
+        true
+    }
+}
+
+impl Left {
+    /// The five headers.
+    pub(crate) fn onto(self, answer: Answer) -> Answer {
+        answer
+            .with("x-ratelimit-limit-daily", self.daily)
+            .with("x-ratelimit-daily-remaining", self.daily_remaining)
+            .with("x-ratelimit-interval-milliseconds", INTERVAL_MS)
+            .with("x-ratelimit-max", self.burst)
+            .with("x-ratelimit-remaining", self.remaining)
+    }
+}

@@ -1,0 +1,261 @@
+//! A GoHighLevel: contacts with tasks, notes and appointments, its API, its webhooks, and the people at its screens.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+mod activity;
+mod activity_answers;
+mod admission;
+mod answers;
+pub mod catalogue;
+pub mod checks;
+mod contact;
+mod contact_answers;
+mod control;
+mod events;
+mod limits;
+mod metadata;
+mod person;
+mod search;
+mod sign;
+mod state;
+mod webhooks;
+
+pub use events::Event;
+pub use limits::Window;
+pub use sign::TEST_SEED;
+pub use state::{MatchOrder, NotFound};
+pub use webhooks::{Delivered, Delivery, MAX_RETRIES, RETRY_EVERY_MS, RETRY_JITTER_MS, WebhookSwitches};
+
+use crate::clock::Clock;
+use crate::faults::Faults;
+use crate::front::Desk;
+use crate::journal::Journal;
+use sign::Signer;
+use state::{Location, State};
+
+/// Everything behind a [`Ghl`].
+pub(crate) struct Shared {
+    url: String,
+    token: String,
+    pub(crate) desk: Desk,
+    state: Mutex<State>,
+    signer: Signer,
+    http: reqwest::Client,
+    bell: Arc<Notify>,
+}
+
+impl Shared {
+    /// Held for moments only, never across an await.
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn now(&self) -> i64 {
+        self.desk.clock.now_ms()
+    }
+
+    /// Changes the state at this moment and wakes the deliveries.
+    pub(crate) fn change<T>(&self, change: impl FnOnce(&mut State, i64) -> T) -> T {
+        let now = self.now();
+        let out = change(&mut self.state(), now);
+        self.bell.notify_one();
+        out
+    }
+}
+
+/// A handle on the GoHighLevel that is being played. Clones share it.
+#[derive(Clone)]
+pub struct Ghl(pub(crate) Arc<Shared>);
+
+impl Ghl {
+    pub(crate) fn new(url: String, clock: Clock) -> std::io::Result<Self> {
+        let token = format!("pit-{}", uuid::Uuid::new_v4());
+        Ok(Self(Arc::new(Shared {
+            state: Mutex::new(State::new(&token)),
+            url,
+            token,
+            desk: Desk::new(clock),
+            signer: Signer::new()?,
+            http: webhooks::client()?,
+            bell: Arc::new(Notify::new()),
+        })))
+    }
+
+    /// Starts the background that delivers webhooks.
+    pub(crate) fn deliveries_run(&self) -> tokio::task::AbortHandle {
+        tokio::spawn(webhooks::run(Arc::downgrade(&self.0))).abort_handle()
+    }
+
+    /// Base URL, without a slash at the end.
+    pub fn url(&self) -> String {
+        self.0.url.clone()
+    }
+
+    /// The location that is always there.
+    pub fn location_id(&self) -> String {
+        state::HOME.to_owned()
+    }
+
+    /// That location's private integration token, with every scope (G §3.7).
+    pub fn token(&self) -> String {
+        self.0.token.clone()
+    }
+
+    /// The marketplace app whose events these are.
+    pub fn app_id(&self) -> String {
+        state::APP.to_owned()
+    }
+
+    /// Public Ed25519 key for `X-GHL-Signature`: SPKI, base64 (G §8.3).
+    pub fn public_key(&self) -> String {
+        self.0.signer.public_key()
+    }
+
+    /// Public RSA key for `X-WH-Signature`: SPKI, base64.
+    pub fn legacy_public_key(&self) -> String {
+        self.0.signer.legacy_public_key()
+    }
+
+    /// Adds a location and returns a token for it, with every scope.
+    pub fn add_location(&self, id: &str, name: &str, timezone: &str, country: &str) -> String {
+        let token = format!("pit-{}", uuid::Uuid::new_v4());
+        self.0.state().add_location(Location::new(id, name, timezone, country), &token);
+        token
+    }
+
+    /// Leaves a token these scopes only.
+    pub fn set_scopes(&self, token: &str, scopes: &[&str]) {
+        if let Some(grant) = self.0.state().tokens.get_mut(token) {
+            grant.scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
+        }
+    }
+
+    /// Makes a token worthless, as replacing it in the screen does (G §3.7).
+    pub fn revoke_token(&self, token: &str) {
+        self.0.state().tokens.remove(token);
+    }
+
+    fn set_on_location(&self, location: &str, set: impl FnOnce(&mut Location)) {
+        if let Some(location) = self.0.state().locations.get_mut(location) {
+            set(location);
+        }
+    }
+
+    /// The location's *Allow Duplicate Contact* setting; off at first (G §7.1).
+    pub fn set_allow_duplicates(&self, location: &str, allow: bool) {
+        self.set_on_location(location, |location| location.allow_duplicates = allow);
+    }
+
+    /// Which field decides first whether a contact is a duplicate (G §6.5).
+    pub fn set_match_order(&self, location: &str, order: MatchOrder) {
+        self.set_on_location(location, |location| location.order = order);
+    }
+
+    /// The location's IANA time zone (G §7.1).
+    pub fn set_timezone(&self, location: &str, timezone: &str) {
+        self.set_on_location(location, |location| timezone.clone_into(&mut location.timezone));
+    }
+
+    /// How a missing contact, task or note is refused (G §1.7).
+    pub fn set_not_found(&self, disguise: NotFound) {
+        self.0.state().not_found = disguise;
+    }
+
+    /// How long search trails behind writes; 2000 ms at first (G §12.7).
+    pub fn set_index_lag_ms(&self, lag: i64) {
+        self.0.state().index_lag = lag;
+    }
+
+    /// The key under which a task search puts a task's id: `_id` at first, or `id` (G §7.3: either may be).
+    pub fn set_task_search_id_key(&self, key: &'static str) {
+        self.0.state().task_id_key = key;
+    }
+
+    /// How the ten seconds of the rate limit are counted.
+    pub fn set_window(&self, window: Window) {
+        self.0.state().limits.window = window;
+    }
+
+    /// Other allowances than 100 in ten seconds and 200,000 a day (G §5).
+    pub fn set_limits(&self, burst: u32, daily: u32) {
+        let mut state = self.0.state();
+        (state.limits.burst, state.limits.daily) = (burst, daily);
+    }
+
+    /// Failures to come.
+    pub fn faults(&self) -> Faults {
+        self.0.desk.faults.clone()
+    }
+
+    /// Calls that came.
+    pub fn journal(&self) -> Journal {
+        self.0.desk.journal.clone()
+    }
+
+    /// What a correct client would never have done, in order.
+    pub fn complaints(&self) -> Vec<String> {
+        self.0.desk.journal.complaints()
+    }
+
+    /// Forgets the complaints.
+    pub fn forgive(&self) {
+        self.0.desk.journal.forgive();
+    }
+
+    /// Events that nobody has been told of yet.
+    pub fn events(&self) -> Vec<Event> {
+        self.0.state().queue.iter().cloned().collect()
+    }
+
+    /// Takes those events, doubled and turned round where the switches say so.
+    pub fn take_events(&self) -> Vec<Event> {
+        let batch = self.0.state().queue.drain(..).collect();
+        self.0.outgoing(batch)
+    }
+
+    /// Base64 Ed25519 signature of these bytes (G §8.3).
+    pub fn sign(&self, body: &[u8]) -> String {
+        self.0.signer.sign(body)
+    }
+
+    /// The headers a delivery of these bytes carries, as the switches have it (G §8.2).
+    pub fn headers_for(&self, body: &[u8]) -> Vec<(String, String)> {
+        self.0.headers_for(body)
+    }
+
+    /// Delivers one event now and once, whatever the answer.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn deliver(&self, event: &Event, url: &str) -> std::io::Result<Delivery> {
+        self.0.deliver(event, url).await
+    }
+
+    /// Where events go by themselves from now on, those already waiting included; `None` keeps them.
+    pub fn set_webhook_url(&self, url: Option<String>) {
+        self.0.change(|state, _| state.webhook_url = url);
+    }
+
+    /// How webhooks misbehave from now on.
+    pub fn set_switches(&self, switches: WebhookSwitches) {
+        self.0.state().switches = switches;
+    }
+
+    /// The switches as they stand.
+    pub fn switches(&self) -> WebhookSwitches {
+        self.0.state().switches.clone()
+    }
+
+    /// Deliveries the background made, in order.
+    pub fn deliveries(&self) -> Vec<Delivered> {
+        self.0.state().deliveries.clone()
+    }
+
+    /// Events the background still works on, those that wait for a retry included.
+    pub fn pending_deliveries(&self) -> usize {
+        let state = self.0.state();
+        state.pending + if state.webhook_url.is_some() { state.queue.len() } else { 0 }
+    }
+}

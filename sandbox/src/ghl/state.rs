@@ -1,0 +1,275 @@
+//! What this GoHighLevel remembers: locations, tokens, contacts, the lagging search index, and events not yet sent.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use super::contact::{Activity, Contact, is_empty};
+use super::events::Event;
+use super::limits::Limits;
+use super::webhooks::{Delivered, WebhookSwitches};
+use crate::clock;
+
+pub(crate) const APP: &str = "6578278e879ad2646715ba9c";
+pub(crate) const APP_VERSION: &str = "6578278e879ad2646715ba9d";
+pub(crate) const COMPANY: &str = "tDtDnQdgm2LXpyiqYvZ6";
+pub(crate) const HOME: &str = "ve9EPM428h8vShlRW1KT";
+
+/// Every scope of G §3.8 that some operation here asks for.
+pub(crate) const SCOPES: [&str; 5] =
+    ["contacts.readonly", "contacts.write", "locations.readonly", "locations/customFields.readonly", "locations/tasks.readonly"];
+
+/// The events an edit of these keys causes. Other keys move `dateUpdated` silently (G #77).
+const WATCHED: [&str; 19] = [
+    "address1", "city", "state", "companyName", "country", "source", "dateOfBirth", "email", "firstName", "lastName", "phone", "postalCode",
+    "tags", "website", "assignedTo", "customFields", "timezone", "additionalEmails", "businessId",
+];
+
+/// How a contact that is not there is refused (G §1.7).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NotFound {
+    /// 400 with a not-found text, as production code reports.
+    #[default]
+    BadRequest,
+    /// 404 with the same text, as other code expects.
+    NotFound,
+}
+
+/// Which field decides first when both could match another contact (G §6.5).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MatchOrder {
+    /// E-mail, then phone.
+    #[default]
+    EmailFirst,
+    /// Phone, then e-mail.
+    PhoneFirst,
+}
+
+pub(crate) struct CustomField {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) key: String,
+}
+
+pub(crate) struct Location {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) timezone: String,
+    pub(crate) country: String,
+    pub(crate) allow_duplicates: bool,
+    pub(crate) order: MatchOrder,
+    pub(crate) custom_fields: Vec<CustomField>,
+}
+
+impl Location {
+    pub(crate) fn new(id: &str, name: &str, timezone: &str, country: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            name: name.to_owned(),
+            timezone: timezone.to_owned(),
+            country: country.to_owned(),
+            allow_duplicates: false,
+            order: MatchOrder::default(),
+            custom_fields: Vec::new(),
+        }
+    }
+
+    pub(crate) fn custom_field_id(&self, key: &str) -> Option<String> {
+        let bare = key.strip_prefix("contact.").unwrap_or(key);
+        self.custom_fields.iter().find(|field| field.key == bare).map(|field| field.id.clone())
+    }
+}
+
+pub(crate) struct Grant {
+    pub(crate) location: String,
+    pub(crate) scopes: Vec<String>,
+}
+
+/// A contact as the index saw it; `None` once it was deleted.
+pub(crate) struct Sighting {
+    pub(crate) at: i64,
+    pub(crate) contact: Option<Contact>,
+}
+
+pub(crate) struct State {
+    pub(crate) locations: BTreeMap<String, Location>,
+    pub(crate) tokens: HashMap<String, Grant>,
+    pub(crate) contacts: BTreeMap<String, Contact>,
+    pub(crate) index: BTreeMap<String, Vec<Sighting>>,
+    pub(crate) index_lag: i64,
+    pub(crate) not_found: NotFound,
+    pub(crate) task_id_key: &'static str,
+    pub(crate) limits: Limits,
+    pub(crate) queue: VecDeque<Event>,
+    pub(crate) emitted: u32,
+    pub(crate) switches: WebhookSwitches,
+    pub(crate) webhook_url: Option<String>,
+    pub(crate) deliveries: Vec<Delivered>,
+    pub(crate) pending: usize,
+}
+
+impl State {
+    pub(crate) fn new(home_token: &str) -> Self {
+        let home = Location::new(HOME, "Studio North", "America/New_York", "US");
+        let mut state = Self {
+            locations: BTreeMap::new(),
+            tokens: HashMap::new(),
+            contacts: BTreeMap::new(),
+            index: BTreeMap::new(),
+            index_lag: 2000,
+            not_found: NotFound::default(),
+            task_id_key: "_id",
+            limits: Limits::default(),
+            queue: VecDeque::new(),
+            emitted: 0,
+            switches: WebhookSwitches::default(),
+            webhook_url: None,
+            deliveries: Vec::new(),
+            pending: 0,
+        };
+        state.add_location(home, home_token);
+        state
+    }
+
+    pub(crate) fn add_location(&mut self, location: Location, token: &str) {
+        let scopes = SCOPES.iter().map(|scope| (*scope).to_owned()).collect();
+        self.tokens.insert(token.to_owned(), Grant { location: location.id.clone(), scopes });
+        self.locations.insert(location.id.clone(), location);
+    }
+
+    /// The contact, if this location has it.
+    pub(crate) fn contact(&self, location: &str, id: &str) -> Option<&Contact> {
+        self.contacts.get(id).filter(|contact| contact.location == location)
+    }
+
+    pub(crate) fn create_contact(&mut self, now: i64, location: &str, fields: &Map<String, Value>) -> Option<String> {
+        let location = self.locations.get(location)?;
+        let mut contact = Contact::new(new_id(), location, now);
+        contact.apply(fields, location);
+        let id = contact.id.clone();
+        let event = contact.as_event();
+        self.contacts.insert(id.clone(), contact);
+        self.sight(now, &id);
+        self.emit(now, "ContactCreate", Some(&id), event);
+        Some(id)
+    }
+
+    /// Changes a contact; false when there is none. An edit that changes nothing leaves no trace.
+    pub(crate) fn edit_contact(&mut self, now: i64, id: &str, changes: &Map<String, Value>) -> bool {
+        let Some(contact) = self.contacts.get_mut(id) else { return false };
+        let Some(location) = self.locations.get(&contact.location) else { return false };
+        let changed = contact.apply(changes, location);
+        if changed.is_empty() {
+            return true;
+        }
+        contact.updated = now;
+        let event = contact.as_event();
+        let dnd = contact.fields.get("dndSettings").cloned();
+        self.sight(now, id);
+        if changed.contains("tags") {
+            self.emit(now, "ContactTagUpdate", Some(id), event.clone());
+        }
+        if changed.contains("dnd") || changed.contains("dndSettings") {
+            let mut event = event.clone();
+            event.insert("dndSettings".to_owned(), dnd.unwrap_or_else(|| json!({})));
+            self.emit(now, "ContactDndUpdate", Some(id), event);
+        }
+        if changed.iter().any(|key| WATCHED.contains(&key.as_str())) {
+            self.emit(now, "ContactUpdate", Some(id), event);
+        }
+        true
+    }
+
+    pub(crate) fn delete_contact(&mut self, now: i64, id: &str) -> bool {
+        let Some(contact) = self.contacts.remove(id) else { return false };
+        self.sight(now, id);
+        self.emit(now, "ContactDelete", Some(id), contact.as_event());
+        true
+    }
+
+    /// One id vanishes; what it had goes to the other, where that had nothing (G §13).
+    pub(crate) fn merge_contacts(&mut self, now: i64, keep: &str, gone: &str) -> bool {
+        if keep == gone || !self.contacts.contains_key(keep) {
+            return false;
+        }
+        let Some(mut lost) = self.contacts.remove(gone) else { return false };
+        let Some(kept) = self.contacts.get_mut(keep) else { return false };
+        kept.tasks.append(&mut lost.tasks);
+        kept.notes.append(&mut lost.notes);
+        kept.appointments.append(&mut lost.appointments);
+        let inherited: Map<String, Value> =
+            lost.fields.iter().filter(|(key, _)| !kept.fields.contains_key(*key)).map(|(key, value)| (key.clone(), value.clone())).collect();
+        self.sight(now, gone);
+        if !self.switches.silent_merge {
+            self.emit(now, "ContactDelete", Some(gone), lost.as_event());
+        }
+        self.edit_contact(now, keep, &inherited)
+    }
+
+    /// Remembers how the contact looks now, for a search that lags behind.
+    fn sight(&mut self, now: i64, id: &str) {
+        let sightings = self.index.entry(id.to_owned()).or_default();
+        sightings.push(Sighting { at: now, contact: self.contacts.get(id).cloned() });
+        let visible = now - self.index_lag.max(60_000);
+        while sightings.len() > 1 && sightings[1].at <= visible {
+            sightings.remove(0);
+        }
+    }
+
+    /// The contacts of a location as the index shows them at this moment (G §6.6: results lag).
+    pub(crate) fn indexed(&self, now: i64, location: &str) -> Vec<&Contact> {
+        let visible = now - self.index_lag;
+        let latest = |sightings: &'_ Vec<Sighting>| sightings.iter().rposition(|sighting| sighting.at <= visible);
+        self.index
+            .values()
+            .filter_map(|sightings| sightings[latest(sightings)?].contact.as_ref())
+            .filter(|contact| contact.location == location)
+            .collect()
+    }
+
+    /// Queues an event: flat, stamped, nothing empty (G §8.4).
+    pub(crate) fn emit(&mut self, now: i64, kind: &str, contact: Option<&str>, fields: Map<String, Value>) {
+        self.emitted += 1;
+        let nth = self.switches.drop_every;
+        if nth != 0 && self.emitted.is_multiple_of(nth) {
+            return;
+        }
+        let webhook_id = Uuid::new_v4().to_string();
+        let mut body = Map::new();
+        body.insert("type".to_owned(), json!(kind));
+        body.extend(fields.into_iter().filter(|(key, value)| key == "attachments" || !is_empty(value)));
+        if kind == "TaskCreate" && self.switches.thin_task_create {
+            body.remove("contactId");
+            body.remove("body");
+        }
+        body.insert("timestamp".to_owned(), json!(clock::iso(now)));
+        body.insert("webhookId".to_owned(), json!(webhook_id));
+        body.insert("appId".to_owned(), json!(APP));
+        body.insert("versionId".to_owned(), json!(APP_VERSION));
+        self.queue.push_back(Event {
+            location_id: body.get("locationId").and_then(Value::as_str).unwrap_or_default().to_owned(),
+            contact_id: contact.map(str::to_owned),
+            kind: kind.to_owned(),
+            webhook_id,
+            at_ms: now,
+            body: Value::Object(body).to_string().into_bytes(),
+        });
+    }
+
+    pub(crate) fn activity(&self, contact: &str, kind: super::activity::Sort, id: &str) -> Option<&Activity> {
+        kind.of(self.contacts.get(contact)?).iter().find(|activity| activity.id == id)
+    }
+}
+
+/// 20 letters and digits, as most GHL ids (G §2).
+pub(crate) fn new_id() -> String {
+    const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let mut rest = Uuid::new_v4().as_u128();
+    let mut id = String::new();
+    for _ in 0..20 {
+        id.push(char::from(ALPHABET[usize::try_from(rest % 62).unwrap_or(0)]));
+        rest /= 62;
+    }
+    id
+}
