@@ -37,7 +37,9 @@ pub(crate) fn answer(desk: &Desk, call: &Call) -> Option<Answer> {
             desk.faults.clear();
             Answer::empty(204)
         }
-        ("GET", ["journal"]) => Answer::json(200, &json!({ "entries": journal.entries(), "max_in_flight": journal.max_in_flight() })),
+        ("GET", ["journal"]) => {
+            Answer::json(200, &json!({ "entries": journal.entries(), "max_in_flight": journal.max_in_flight() }))
+        }
         ("DELETE", ["journal"]) => {
             journal.clear();
             Answer::empty(204)
@@ -54,7 +56,11 @@ pub(crate) fn answer(desk: &Desk, call: &Call) -> Option<Answer> {
 fn script(desk: &Desk, body: &Value) -> Option<()> {
     if let Some(rates) = body.get("rates") {
         let rate = |key: &str| rates[key].as_f64().unwrap_or(0.0);
-        let rates = Rates { status_500: rate("status_500"), status_429: rate("status_429"), done_then_dropped: rate("done_then_dropped") };
+        let rates = Rates {
+            status_500: rate("status_500"),
+            status_429: rate("status_429"),
+            done_then_dropped: rate("done_then_dropped"),
+        };
         desk.faults.set_rates(rates, body["seed"].as_u64().unwrap_or(0));
         return Some(());
     }
@@ -66,14 +72,19 @@ fn script(desk: &Desk, body: &Value) -> Option<()> {
 }
 
 fn fault(spec: &Value) -> Option<Fault> {
-    let status = || spec["status"].as_u64().and_then(|status| u16::try_from(status).ok()).filter(|status| (200..600).contains(status));
+    let status = || {
+        spec["status"]
+            .as_u64()
+            .and_then(|status| u16::try_from(status).ok())
+            .filter(|status| (200..600).contains(status))
+    };
     let ms = || spec["ms"].as_i64();
     Some(match spec["kind"].as_str()? {
         "status" => Fault::Status(status()?),
         "status_with_body" => Fault::StatusWithBody(status()?, spec["body"].as_str()?.to_owned()),
-        "too_many_requests" => {
-            Fault::TooManyRequests { retry_after: spec["retry_after"].as_u64().and_then(|seconds| u32::try_from(seconds).ok()) }
-        }
+        "too_many_requests" => Fault::TooManyRequests {
+            retry_after: spec["retry_after"].as_u64().and_then(|seconds| u32::try_from(seconds).ok()),
+        },
         "slow" => Fault::Slow { ms: ms()? },
         "cut_short" => Fault::CutShort,
         "html_200" => Fault::Html200,

@@ -93,7 +93,11 @@ impl Answer {
     }
 
     pub(crate) fn html(status: u16, title: &str) -> Self {
-        Self::text(status, "text/html; charset=utf-8", format!("<!doctype html><html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>\n"))
+        Self::text(
+            status,
+            "text/html; charset=utf-8",
+            format!("<!doctype html><html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>\n"),
+        )
     }
 
     pub(crate) fn empty(status: u16) -> Self {
@@ -247,7 +251,10 @@ pub(crate) struct Serving {
 /// Binds, so that the address is known before anything is served.
 pub(crate) async fn bind(address: SocketAddr) -> std::io::Result<(TcpListener, String)> {
     if !address.ip().is_loopback() {
-        return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, format!("the sandbox listens on loopback only, not on {address}")));
+        return Err(std::io::Error::new(
+            std::io::ErrorKind::InvalidInput,
+            format!("the sandbox listens on loopback only, not on {address}"),
+        ));
     }
     let listener = TcpListener::bind(address).await?;
     let url = format!("http://{}", listener.local_addr()?);

@@ -12,7 +12,6 @@ use crate::model::ContactId;
 /// What it prints holds our own words and a status only; the vendor's words may hold personal data, and stay behind
 /// [`Error::vendor_message`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum Error {
     /// Certainly not carried out: the request never left, or reached nobody.
     #[error("not sent: {reason}")]

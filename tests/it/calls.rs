@@ -28,7 +28,10 @@ async fn first_sight_is_four_reads_a_page_and_a_write() {
     assert_eq!((answer.status(), answer.calls()), ("synced", (4, 2)), "{}", answer.json);
     assert_eq!(spent(&world), (4, 1, 1));
     let customer = world.customer_of(&contact).await;
-    assert_eq!((customer.id, customer.first_name.as_str(), customer.last_name.as_str()), (answer.customer(), "Ada", "Example"));
+    assert_eq!(
+        (customer.id, customer.first_name.as_str(), customer.last_name.as_str()),
+        (answer.customer(), "Ada", "Example")
+    );
     assert_eq!(customer.email.as_deref(), Some("ada@example.com"));
     assert_eq!(customer.phone_number.as_deref(), Some("+14155550142"));
     assert_eq!(customer.description.as_deref(), Some("Tags: vip"));

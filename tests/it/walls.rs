@@ -12,7 +12,11 @@ const WALLS: &[(&str, &[&str], &[&str])] = &[
     ("clients", &["model", "clock"], &["axum", "sqlx", "sandbox"]),
     ("store", &["model", "clock"], &["axum", "reqwest", "sandbox"]),
     ("sync", &["clients", "store", "model", "clock"], &["axum", "sqlx", "reqwest", "sandbox"]),
-    ("intake", &["store", "clients::ghl::wire", "sync::Nudge", "model", "clock"], &["axum", "sqlx", "reqwest", "sandbox"]),
+    (
+        "intake",
+        &["store", "clients::ghl::wire", "sync::Nudge", "model", "clock"],
+        &["axum", "sqlx", "reqwest", "sandbox"],
+    ),
     ("http", &["intake", "store", "model", "clock"], &["sqlx", "reqwest", "sandbox"]),
     ("lifecycle.rs", &[], &["axum", "sqlx", "reqwest", "sandbox"]),
     ("telemetry.rs", &[], &["axum", "sqlx", "reqwest", "sandbox"]),

@@ -77,7 +77,18 @@ fn appointment(activity: &Activity, contact: &Contact, zone: &TimeZone) -> Value
     let mut out = picked(
         activity,
         contact,
-        &["calendarId", "status", "title", "assignedUserId", "notes", "address", "groupId", "appointmentStatus", "users", "assignedResources"],
+        &[
+            "calendarId",
+            "status",
+            "title",
+            "assignedUserId",
+            "notes",
+            "address",
+            "groupId",
+            "appointmentStatus",
+            "users",
+            "assignedResources",
+        ],
     );
     for key in ["startTime", "endTime"] {
         if let Some(ms) = activity.fields.get(key).and_then(Value::as_i64) {
@@ -99,7 +110,17 @@ fn event(sort: Sort, activity: &Activity, contact: &Contact, zone: &TimeZone) ->
             let mut inner = picked(
                 activity,
                 contact,
-                &["address", "title", "calendarId", "groupId", "appointmentStatus", "assignedUserId", "users", "notes", "source"],
+                &[
+                    "address",
+                    "title",
+                    "calendarId",
+                    "groupId",
+                    "appointmentStatus",
+                    "assignedUserId",
+                    "users",
+                    "notes",
+                    "source",
+                ],
             );
             for key in ["startTime", "endTime"] {
                 if let Some(ms) = activity.fields.get(key).and_then(Value::as_i64) {
@@ -124,8 +145,12 @@ impl Activity {
         let before = self.fields.clone();
         for (key, value) in changes {
             let value = match (key.as_str(), value) {
-                ("dueDate", Value::String(text)) => clock::parse(text, zone).map_or(value.clone(), |ms| json!(clock::iso(ms))),
-                ("startTime" | "endTime", Value::String(text)) => clock::parse(text, zone).map_or(value.clone(), |ms| json!(ms)),
+                ("dueDate", Value::String(text)) => {
+                    clock::parse(text, zone).map_or(value.clone(), |ms| json!(clock::iso(ms)))
+                }
+                ("startTime" | "endTime", Value::String(text)) => {
+                    clock::parse(text, zone).map_or(value.clone(), |ms| json!(ms))
+                }
                 _ => value.clone(),
             };
             match value {
@@ -155,7 +180,13 @@ impl State {
         Some(sort.of(owner).iter().map(|activity| sort.show(activity, owner, &zone)).collect())
     }
 
-    pub(crate) fn add_activity(&mut self, now: i64, sort: Sort, contact: &str, fields: &Map<String, Value>) -> Option<String> {
+    pub(crate) fn add_activity(
+        &mut self,
+        now: i64,
+        sort: Sort,
+        contact: &str,
+        fields: &Map<String, Value>,
+    ) -> Option<String> {
         let zone = self.zone_of(&self.contacts.get(contact)?.location);
         let owner = self.contacts.get_mut(contact)?;
         let defaults = match sort {
@@ -166,7 +197,12 @@ impl State {
                 "users": [], "assignedResources": [], "source": "calendar_page",
             }),
         };
-        let mut activity = Activity { id: new_id(), fields: defaults.as_object().cloned().unwrap_or_default(), added: now, updated: now };
+        let mut activity = Activity {
+            id: new_id(),
+            fields: defaults.as_object().cloned().unwrap_or_default(),
+            added: now,
+            updated: now,
+        };
         activity.apply(fields, &zone);
         let (id, event) = (activity.id.clone(), event(sort, &activity, owner, &zone));
         sort.of_mut(owner).push(activity);
@@ -175,7 +211,14 @@ impl State {
     }
 
     /// Changes one. An edited task tells nobody (G §8.5); a note or appointment does.
-    pub(crate) fn edit_activity(&mut self, now: i64, sort: Sort, contact: &str, id: &str, changes: &Map<String, Value>) -> bool {
+    pub(crate) fn edit_activity(
+        &mut self,
+        now: i64,
+        sort: Sort,
+        contact: &str,
+        id: &str,
+        changes: &Map<String, Value>,
+    ) -> bool {
         let Some((activity, owner, zone)) = self.touch(sort, contact, id, |activity, zone| {
             if activity.apply(changes, zone) {
                 activity.updated = now;

@@ -64,7 +64,9 @@ impl Shared {
             None => return refuse(401, "version header was not found."),
             Some(version) if !PUBLISHED.contains(&version) => return refuse(401, "version header is invalid"),
             Some(VERSION) => {}
-            Some(other) => self.complain(call, &format!("Version {other}, where the contacts file allows {VERSION} only")),
+            Some(other) => {
+                self.complain(call, &format!("Version {other}, where the contacts file allows {VERSION} only"))
+            }
         }
         let token = call.bearer().unwrap_or_default();
         let message = match (token.is_empty(), token.starts_with("pit-")) {
@@ -90,9 +92,15 @@ impl Shared {
         let Some((operation, path)) = catalogue::find(&call.method, &call.segments()) else {
             return refuse(404, json!(format!("Cannot {}", call.name())));
         };
-        let grant = self.state().tokens.get(call.bearer().unwrap_or_default()).map(|grant| (grant.location.clone(), grant.scopes.clone()));
+        let grant = self
+            .state()
+            .tokens
+            .get(call.bearer().unwrap_or_default())
+            .map(|grant| (grant.location.clone(), grant.scopes.clone()));
         // A token revoked between the gate and here.
-        let Some((location, scopes)) = grant else { return refuse(401, json!("Invalid token: access token is invalid")) };
+        let Some((location, scopes)) = grant else {
+            return refuse(401, json!("Invalid token: access token is invalid"));
+        };
         if !scopes.iter().any(|scope| scope == operation.scope) {
             return refuse(401, json!("The token is not authorized for this scope."));
         }
@@ -115,7 +123,11 @@ impl Shared {
                 return refuse(422, json!(problems));
             }
         }
-        let named = [body.get("locationId").and_then(Value::as_str), call.query("locationId"), operation.path.starts_with("/locations/").then(|| path[0])];
+        let named = [
+            body.get("locationId").and_then(Value::as_str),
+            call.query("locationId"),
+            operation.path.starts_with("/locations/").then(|| path[0]),
+        ];
         if named.into_iter().flatten().any(|named| named != location) {
             return refuse(403, json!("The token does not have access to this location"));
         }

@@ -37,9 +37,11 @@ impl Shared {
             Verb::BulkTags => self.bulk_tags(call),
             Verb::BulkBusiness => self.bulk_business(call),
             Verb::AddFollowers | Verb::RemoveFollowers => self.change_followers(call),
-            Verb::JoinCampaign | Verb::LeaveCampaign | Verb::LeaveCampaigns | Verb::JoinWorkflow | Verb::LeaveWorkflow => {
-                self.for_contact(call, || self.ok(call, &json!({ "succeded": true })))
-            }
+            Verb::JoinCampaign
+            | Verb::LeaveCampaign
+            | Verb::LeaveCampaigns
+            | Verb::JoinWorkflow
+            | Verb::LeaveWorkflow => self.for_contact(call, || self.ok(call, &json!({ "succeded": true }))),
             Verb::GetLocation => self.get_location(call),
             Verb::ListCustomFields => self.list_custom_fields(call),
             Verb::SearchTasks => self.search_tasks(call),

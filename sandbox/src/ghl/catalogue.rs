@@ -68,7 +68,15 @@ const WRITE: &str = "contacts.write";
 
 macro_rules! row {
     ($verb:ident $method:literal $path:literal $scope:expr, $class:ident, $shape:expr, $ok:literal) => {
-        Operation { verb: Verb::$verb, method: $method, path: $path, scope: $scope, class: Class::$class, shape: $shape, ok: $ok }
+        Operation {
+            verb: Verb::$verb,
+            method: $method,
+            path: $path,
+            scope: $scope,
+            class: Class::$class,
+            shape: $shape,
+            ok: $ok,
+        }
     };
 }
 

@@ -64,15 +64,31 @@ macro_rules! contact_shape {
     };
 }
 
-contact_shape!(CREATE_CONTACT, "CreateContactDto",
-    ("locationId", Kind::Text, true), ("gender", Kind::Text, false), ("companyName", Kind::TextOrNull, false),
-    ("source", Kind::Text, false), ("assignedTo", Kind::Text, false));
-contact_shape!(UPDATE_CONTACT, "UpdateContactDto",
-    ("source", Kind::TextOrNull, false), ("assignedTo", Kind::TextOrNull, false));
-contact_shape!(UPSERT_CONTACT, "UpsertContactDto",
-    ("locationId", Kind::Text, true), ("gender", Kind::Text, false), ("companyName", Kind::TextOrNull, false),
-    ("source", Kind::Text, false), ("assignedTo", Kind::Text, false),
-    ("createNewIfDuplicateAllowed", Kind::Bool, false));
+contact_shape!(
+    CREATE_CONTACT,
+    "CreateContactDto",
+    ("locationId", Kind::Text, true),
+    ("gender", Kind::Text, false),
+    ("companyName", Kind::TextOrNull, false),
+    ("source", Kind::Text, false),
+    ("assignedTo", Kind::Text, false)
+);
+contact_shape!(
+    UPDATE_CONTACT,
+    "UpdateContactDto",
+    ("source", Kind::TextOrNull, false),
+    ("assignedTo", Kind::TextOrNull, false)
+);
+contact_shape!(
+    UPSERT_CONTACT,
+    "UpsertContactDto",
+    ("locationId", Kind::Text, true),
+    ("gender", Kind::Text, false),
+    ("companyName", Kind::TextOrNull, false),
+    ("source", Kind::Text, false),
+    ("assignedTo", Kind::Text, false),
+    ("createNewIfDuplicateAllowed", Kind::Bool, false)
+);
 
 macro_rules! shape {
     ($name:ident, $title:literal, $($key:literal $kind:ident $required:literal),*) => {
@@ -150,7 +166,9 @@ fn wrong_value(name: &str, kind: Kind, value: &Value, found: &mut Vec<String>) {
                 }
                 inner_keys(name, [setting], &["status", "message", "code"], found);
                 if !matches!(setting["status"].as_str(), Some("active" | "inactive" | "permanent")) {
-                    found.push(format!("{name}.{channel}.status must be one of the following values: active, inactive, permanent"));
+                    found.push(format!(
+                        "{name}.{channel}.status must be one of the following values: active, inactive, permanent"
+                    ));
                 }
             }
             value.is_object()

@@ -67,7 +67,13 @@ impl Contact {
     }
 
     pub(crate) fn tags(&self) -> Vec<String> {
-        self.fields.get("tags").and_then(Value::as_array).into_iter().flatten().filter_map(|tag| tag.as_str().map(str::to_owned)).collect()
+        self.fields
+            .get("tags")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(|tag| tag.as_str().map(str::to_owned))
+            .collect()
     }
 
     pub(crate) fn has_email(&self, email: &str) -> bool {
@@ -77,7 +83,10 @@ impl Contact {
     /// Whether it is one of the further e-mails, the trap of G #337.
     pub(crate) fn has_secondary_email(&self, email: &str) -> bool {
         let further = self.fields.get("additionalEmails").and_then(Value::as_array);
-        further.into_iter().flatten().any(|item| item["email"].as_str().is_some_and(|text| text.eq_ignore_ascii_case(email)))
+        further
+            .into_iter()
+            .flatten()
+            .any(|item| item["email"].as_str().is_some_and(|text| text.eq_ignore_ascii_case(email)))
     }
 
     /// Takes over the keys that are there; null and the empty string clear. Says which keys really changed.
@@ -87,7 +96,9 @@ impl Contact {
             match key.as_str() {
                 "locationId" | "id" | "createNewIfDuplicateAllowed" => {}
                 "name" => self.set_name(value, changes),
-                "phone" => self.set(key, value.as_str().map_or(Value::Null, |text| json!(e164(text, &location.country)))),
+                "phone" => {
+                    self.set(key, value.as_str().map_or(Value::Null, |text| json!(e164(text, &location.country))))
+                }
                 "tags" => self.set_tags(value),
                 "customFields" => self.set_custom_fields(value, location),
                 "dateOfBirth" => self.set(key, value.as_str().map_or(Value::Null, |text| json!(birth_date(text)))),
@@ -108,7 +119,10 @@ impl Contact {
     }
 
     fn set_name(&mut self, value: &Value, changes: &Map<String, Value>) {
-        let (first, last) = value.as_str().and_then(|name| name.trim().split_once(' ')).unwrap_or((value.as_str().unwrap_or_default().trim(), ""));
+        let (first, last) = value
+            .as_str()
+            .and_then(|name| name.trim().split_once(' '))
+            .unwrap_or((value.as_str().unwrap_or_default().trim(), ""));
         for (key, part) in [("firstName", first), ("lastName", last)] {
             if !changes.contains_key(key) {
                 self.set(key, json!(part.trim()));
@@ -130,12 +144,15 @@ impl Contact {
 
     /// Fields that are not named stay (G §6.3). Written as `field_value`, read as `value`.
     fn set_custom_fields(&mut self, value: &Value, location: &Location) {
-        let mut kept: Vec<Value> = self.fields.get("customFields").and_then(Value::as_array).cloned().unwrap_or_default();
+        let mut kept: Vec<Value> =
+            self.fields.get("customFields").and_then(Value::as_array).cloned().unwrap_or_default();
         if value.is_null() {
             kept.clear();
         }
         for item in value.as_array().into_iter().flatten() {
-            let Some(id) = item["id"].as_str().map(str::to_owned).or_else(|| location.custom_field_id(item["key"].as_str()?)) else {
+            let Some(id) =
+                item["id"].as_str().map(str::to_owned).or_else(|| location.custom_field_id(item["key"].as_str()?))
+            else {
                 continue;
             };
             let new = item.get("field_value").or_else(|| item.get("value")).cloned().unwrap_or(Value::Null);
@@ -151,7 +168,10 @@ impl Contact {
         let mut settings = self.fields.get("dndSettings").and_then(Value::as_object).cloned().unwrap_or_default();
         for (channel, setting) in value.as_object().into_iter().flatten() {
             let part = |key: &str| setting[key].as_str().unwrap_or_default().to_owned();
-            settings.insert(channel.clone(), json!({ "status": part("status"), "message": part("message"), "code": part("code") }));
+            settings.insert(
+                channel.clone(),
+                json!({ "status": part("status"), "message": part("message"), "code": part("code") }),
+            );
         }
         self.set("dndSettings", Value::Object(settings));
     }
@@ -192,9 +212,30 @@ impl Contact {
         out.insert("locationId".to_owned(), json!(self.location));
         self.pick(
             &[
-                "firstName", "lastName", "email", "timezone", "companyName", "phone", "dnd", "dndSettings", "inboundDndSettings", "type",
-                "source", "assignedTo", "address1", "city", "state", "country", "postalCode", "website", "dateOfBirth", "gender",
-                "businessId", "attributionSource", "lastAttributionSource", "visitorId",
+                "firstName",
+                "lastName",
+                "email",
+                "timezone",
+                "companyName",
+                "phone",
+                "dnd",
+                "dndSettings",
+                "inboundDndSettings",
+                "type",
+                "source",
+                "assignedTo",
+                "address1",
+                "city",
+                "state",
+                "country",
+                "postalCode",
+                "website",
+                "dateOfBirth",
+                "gender",
+                "businessId",
+                "attributionSource",
+                "lastAttributionSource",
+                "visitorId",
             ],
             &mut out,
         );
@@ -221,8 +262,22 @@ impl Contact {
         out.insert("id".to_owned(), json!(self.id));
         self.pick(
             &[
-                "type", "firstName", "lastName", "email", "dnd", "phone", "address1", "city", "state", "country", "postalCode", "website",
-                "source", "companyName", "businessId", "assignedTo",
+                "type",
+                "firstName",
+                "lastName",
+                "email",
+                "dnd",
+                "phone",
+                "address1",
+                "city",
+                "state",
+                "country",
+                "postalCode",
+                "website",
+                "source",
+                "companyName",
+                "businessId",
+                "assignedTo",
             ],
             &mut out,
         );
@@ -245,7 +300,9 @@ impl Contact {
             out.insert(key.to_owned(), value);
         }
         if let Some(stamp) = self.birth_stamp() {
-            let part = |range: std::ops::Range<usize>| self.text("dateOfBirth").get(range).and_then(|text| text.parse::<i64>().ok()).unwrap_or(1);
+            let part = |range: std::ops::Range<usize>| {
+                self.text("dateOfBirth").get(range).and_then(|text| text.parse::<i64>().ok()).unwrap_or(1)
+            };
             out.insert("birthMonth".to_owned(), json!(part(5..7) - 1));
             out.insert("birthDay".to_owned(), json!(part(8..10)));
             out.insert("dateOfBirth".to_owned(), stamp);
@@ -257,8 +314,22 @@ impl Contact {
     pub(crate) fn as_found(&self) -> Value {
         let mut out = Map::new();
         for key in [
-            "firstName", "lastName", "email", "phone", "city", "state", "country", "postalCode", "website", "timezone", "source", "type",
-            "assignedTo", "businessId", "dateOfBirth", "companyName",
+            "firstName",
+            "lastName",
+            "email",
+            "phone",
+            "city",
+            "state",
+            "country",
+            "postalCode",
+            "website",
+            "timezone",
+            "source",
+            "type",
+            "assignedTo",
+            "businessId",
+            "dateOfBirth",
+            "companyName",
         ] {
             out.insert(key.to_owned(), self.fields.get(key).cloned().unwrap_or(Value::Null));
         }
@@ -317,8 +388,22 @@ impl Contact {
         out.insert("id".to_owned(), json!(self.id));
         self.pick(
             &[
-                "address1", "city", "state", "companyName", "country", "source", "dnd", "email", "firstName", "lastName", "phone",
-                "postalCode", "tags", "website", "assignedTo", "customFields",
+                "address1",
+                "city",
+                "state",
+                "companyName",
+                "country",
+                "source",
+                "dnd",
+                "email",
+                "firstName",
+                "lastName",
+                "phone",
+                "postalCode",
+                "tags",
+                "website",
+                "assignedTo",
+                "customFields",
             ],
             &mut out,
         );
@@ -337,7 +422,10 @@ impl Contact {
     /// The fixed document of a workflow's Webhook action (G §9).
     pub(crate) fn as_workflow_document(&self, location: &Location) -> Value {
         let mut out = Map::new();
-        let address = [self.text("address1").to_owned(), [self.text("city"), self.text("state"), self.text("postalCode")].join(" ").trim().to_owned()];
+        let address = [
+            self.text("address1").to_owned(),
+            [self.text("city"), self.text("state"), self.text("postalCode")].join(" ").trim().to_owned(),
+        ];
         let address: Vec<String> = address.into_iter().filter(|part| !part.is_empty()).collect();
         for (key, text) in [
             ("contact_id", self.id.clone()),
@@ -359,14 +447,19 @@ impl Contact {
             }
         }
         for field in self.fields.get("customFields").and_then(Value::as_array).into_iter().flatten() {
-            if let Some(definition) = location.custom_fields.iter().find(|definition| field["id"] == definition.id.as_str()) {
+            if let Some(definition) =
+                location.custom_fields.iter().find(|definition| field["id"] == definition.id.as_str())
+            {
                 out.insert(definition.name.clone(), field["value"].clone());
             }
         }
         let source = self.fields.get("attributionSource").cloned().unwrap_or_else(|| json!({}));
         let last = self.fields.get("lastAttributionSource").cloned().unwrap_or_else(|| json!({}));
         out.insert("location".to_owned(), json!({ "id": location.id, "name": location.name }));
-        out.insert("workflow".to_owned(), json!({ "id": "3f0d8b0c-2a11-4b7e-9b7e-0d9f1f6e6c0a", "name": "Send to bridge" }));
+        out.insert(
+            "workflow".to_owned(),
+            json!({ "id": "3f0d8b0c-2a11-4b7e-9b7e-0d9f1f6e6c0a", "name": "Send to bridge" }),
+        );
         out.insert("triggerData".to_owned(), json!({}));
         out.insert("contact".to_owned(), json!({ "attributionSource": source, "lastAttributionSource": last }));
         out.insert("attributionSource".to_owned(), source);

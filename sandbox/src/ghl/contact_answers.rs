@@ -10,7 +10,14 @@ use super::state::{MatchOrder, State};
 use crate::front::Answer;
 
 /// Who already has this e-mail or phone, and which of the two said so.
-fn twin(state: &State, location: &str, email: &str, phone: &str, but: &str, secondary: bool) -> Option<(String, &'static str)> {
+fn twin(
+    state: &State,
+    location: &str,
+    email: &str,
+    phone: &str,
+    but: &str,
+    secondary: bool,
+) -> Option<(String, &'static str)> {
     let place = state.locations.get(location)?;
     let phone = e164(phone, &place.country);
     let mut candidates: Vec<&Contact> =
@@ -113,7 +120,11 @@ impl Shared {
             match found {
                 None => (state.create_contact(now, &call.location, &body).unwrap_or_default(), true),
                 Some((id, field)) => {
-                    let (other, value) = if field == "email" { ("phone", ("", phone.as_str())) } else { ("email", (email.as_str(), "")) };
+                    let (other, value) = if field == "email" {
+                        ("phone", ("", phone.as_str()))
+                    } else {
+                        ("email", (email.as_str(), ""))
+                    };
                     if twin(state, &call.location, value.0, value.1, &id, false).is_some() {
                         body.remove(other);
                     }
@@ -130,7 +141,8 @@ impl Shared {
         if call.call.query("locationId").is_none() {
             return self.unprocessable(call, "locationId must be a string");
         }
-        let (number, email) = (call.call.query("number").unwrap_or_default(), call.call.query("email").unwrap_or_default());
+        let (number, email) =
+            (call.call.query("number").unwrap_or_default(), call.call.query("email").unwrap_or_default());
         // An unescaped plus arrives as a space (G §6.9); the number is then not the one that was meant.
         if number.starts_with(' ') {
             self.complain(call.call, "number begins with a space: + must be sent as %2B");
@@ -193,7 +205,8 @@ impl Shared {
     }
 
     pub(super) fn bulk_business(&self, call: &Admitted<'_>) -> Answer {
-        let changes = Map::from_iter([("businessId".to_owned(), call.body.get("businessId").cloned().unwrap_or_default())]);
+        let changes =
+            Map::from_iter([("businessId".to_owned(), call.body.get("businessId").cloned().unwrap_or_default())]);
         let mut ids = strings(&call.body, "ids");
         ids.retain(|id| self.state().contact(&call.location, id).is_some());
         for id in &ids {
@@ -220,7 +233,12 @@ impl Shared {
 }
 
 fn strings(body: &Map<String, Value>, key: &str) -> Vec<String> {
-    body.get(key).and_then(Value::as_array).into_iter().flatten().filter_map(|item| item.as_str().map(str::to_owned)).collect()
+    body.get(key)
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(|item| item.as_str().map(str::to_owned))
+        .collect()
 }
 
 fn lower(body: &Map<String, Value>, key: &str) -> Vec<String> {

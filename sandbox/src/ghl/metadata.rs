@@ -19,7 +19,9 @@ fn number(value: Option<&Value>, default: usize) -> Option<usize> {
 
 fn mentions(contact: &Contact, query: &str) -> bool {
     let query = query.to_lowercase();
-    [contact.full_name(), contact.text("email").to_owned(), contact.text("phone").to_owned()].iter().any(|text| text.to_lowercase().contains(&query))
+    [contact.full_name(), contact.text("email").to_owned(), contact.text("phone").to_owned()]
+        .iter()
+        .any(|text| text.to_lowercase().contains(&query))
 }
 
 impl Shared {
@@ -61,14 +63,18 @@ impl Shared {
         let (Some(limit), Some(skip)) = (number(call.body.get("limit"), 25), number(call.body.get("skip"), 0)) else {
             return self.unprocessable(call, "limit and skip must be numbers");
         };
-        let listed = |key: &str, value: &str| call.body.get(key).and_then(Value::as_array).is_none_or(|wanted| wanted.iter().any(|item| item == value));
+        let listed = |key: &str, value: &str| {
+            call.body.get(key).and_then(Value::as_array).is_none_or(|wanted| wanted.iter().any(|item| item == value))
+        };
         let query = call.body.get("query").and_then(Value::as_str).unwrap_or_default().to_lowercase();
         let state = self.state();
         let mut tasks: Vec<_> = state
             .contacts
             .values()
             .filter(|contact| contact.location == call.location && listed("contactId", &contact.id))
-            .filter(|contact| call.body.get("businessId").is_none_or(|wanted| contact.fields.get("businessId") == Some(wanted)))
+            .filter(|contact| {
+                call.body.get("businessId").is_none_or(|wanted| contact.fields.get("businessId") == Some(wanted))
+            })
             .flat_map(|contact| contact.tasks.iter().map(move |task| (contact, task)))
             .filter(|(_, task)| {
                 let text = |key: &str| task.fields.get(key).and_then(Value::as_str).unwrap_or_default();
@@ -100,16 +106,22 @@ impl Shared {
             return self.unprocessable(call, "locationId must be a string");
         }
         let limit = call.call.query("limit").map_or(Some(20), |text| text.parse::<usize>().ok());
-        let Some(limit @ 1..=100) = limit else { return self.unprocessable(call, "limit must not be greater than 100") };
+        let Some(limit @ 1..=100) = limit else {
+            return self.unprocessable(call, "limit must not be greater than 100");
+        };
         let state = self.state();
-        let mut all: Vec<&Contact> = state.contacts.values().filter(|contact| contact.location == call.location).collect();
+        let mut all: Vec<&Contact> =
+            state.contacts.values().filter(|contact| contact.location == call.location).collect();
         if let Some(query) = call.call.query("query") {
             all.retain(|contact| mentions(contact, query));
         }
         all.sort_by(|a, b| (b.added, &b.id).cmp(&(a.added, &a.id)));
         let total = all.len();
         let after = call.call.query("startAfterId").unwrap_or_default();
-        let start = match (all.iter().position(|contact| contact.id == after), call.call.query("startAfter").and_then(|text| text.parse::<i64>().ok())) {
+        let start = match (
+            all.iter().position(|contact| contact.id == after),
+            call.call.query("startAfter").and_then(|text| text.parse::<i64>().ok()),
+        ) {
             (Some(at), _) => at + 1,
             (None, Some(ms)) => all.iter().position(|contact| contact.added < ms).unwrap_or(total),
             (None, None) => 0,
@@ -117,7 +129,9 @@ impl Shared {
         let page: Vec<&Contact> = all.into_iter().skip(start).take(limit).collect();
         let more = start + page.len() < total;
         let last = page.last().map(|contact| (contact.added, contact.id.clone()));
-        let next = last.as_ref().filter(|_| more).map(|(ms, id)| format!("{}/contacts/?locationId={}&startAfter={ms}&startAfterId={id}", self.url, call.location));
+        let next = last.as_ref().filter(|_| more).map(|(ms, id)| {
+            format!("{}/contacts/?locationId={}&startAfter={ms}&startAfterId={id}", self.url, call.location)
+        });
         let current = start / limit + 1;
         self.ok(
             call,
@@ -141,8 +155,11 @@ impl Shared {
             return self.unprocessable(call, "limit and skip must be numbers");
         };
         let state = self.state();
-        let mut all: Vec<&Contact> =
-            state.contacts.values().filter(|contact| contact.location == call.location && contact.text("businessId") == call.at(0)).collect();
+        let mut all: Vec<&Contact> = state
+            .contacts
+            .values()
+            .filter(|contact| contact.location == call.location && contact.text("businessId") == call.at(0))
+            .collect();
         all.retain(|contact| call.call.query("query").is_none_or(|query| mentions(contact, query)));
         all.sort_by(|a, b| (b.added, &b.id).cmp(&(a.added, &a.id)));
         let page: Vec<Value> = all.into_iter().skip(skip).take(limit).map(Contact::as_listed).collect();

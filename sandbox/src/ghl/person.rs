@@ -26,7 +26,8 @@ impl Ghl {
     #[track_caller]
     pub fn create_contact(&self, fields: Value) -> String {
         let fields = object(fields);
-        let location = fields.get("locationId").and_then(Value::as_str).map_or_else(|| self.location_id(), str::to_owned);
+        let location =
+            fields.get("locationId").and_then(Value::as_str).map_or_else(|| self.location_id(), str::to_owned);
         let made = self.0.change(|state, now| state.create_contact(now, &location, &fields));
         there(made.is_some(), "location", &location);
         made.unwrap_or_default()

@@ -14,9 +14,33 @@ use crate::front::Answer;
 const OPERATORS: [&str; 7] = ["eq", "not_eq", "contains", "not_contains", "exists", "not_exists", "range"];
 const DATES: [&str; 3] = ["dateAdded", "dateUpdated", "lastActivity"];
 const FIELDS: [&str; 27] = [
-    "id", "firstName", "lastName", "firstNameLowerCase", "lastNameLowerCase", "email", "additionalEmails", "validEmail", "phone", "address",
-    "city", "state", "country", "postalCode", "website", "timezone", "source", "type", "tags", "dnd", "assignedTo", "followers", "businessId",
-    "businessName", "companyName", "dateOfBirth", "phoneLabel",
+    "id",
+    "firstName",
+    "lastName",
+    "firstNameLowerCase",
+    "lastNameLowerCase",
+    "email",
+    "additionalEmails",
+    "validEmail",
+    "phone",
+    "address",
+    "city",
+    "state",
+    "country",
+    "postalCode",
+    "website",
+    "timezone",
+    "source",
+    "type",
+    "tags",
+    "dnd",
+    "assignedTo",
+    "followers",
+    "businessId",
+    "businessName",
+    "companyName",
+    "dateOfBirth",
+    "phoneLabel",
 ];
 
 /// More than this never gets through `page` (G §6.6).
@@ -38,7 +62,9 @@ fn bad<T>(text: impl Into<String>) -> Checked<T> {
 
 /// The service's texts name fields in snake case.
 fn snake(name: &str) -> String {
-    name.chars().flat_map(|c| if c.is_ascii_uppercase() { vec!['_', c.to_ascii_lowercase()] } else { vec![c] }).collect()
+    name.chars()
+        .flat_map(|c| if c.is_ascii_uppercase() { vec!['_', c.to_ascii_lowercase()] } else { vec![c] })
+        .collect()
 }
 
 enum Test {
@@ -62,7 +88,8 @@ fn known(field: &str) -> bool {
 
 fn compile(item: &Value) -> Checked<Test> {
     let Some(object) = item.as_object() else { return bad("each value in filters must be an object") };
-    let allowed: &[&str] = if object.contains_key("group") { &["group", "filters"] } else { &["field", "operator", "value"] };
+    let allowed: &[&str] =
+        if object.contains_key("group") { &["group", "filters"] } else { &["field", "operator", "value"] };
     if let Some(odd) = object.keys().find(|key| !allowed.contains(&key.as_str())) {
         return bad(format!("property {odd} should not exist"));
     }
@@ -108,7 +135,11 @@ fn compile(item: &Value) -> Checked<Test> {
 fn value_of(contact: &Contact, found: &Map<String, Value>, field: &str) -> Value {
     if let Some(id) = field.strip_prefix("customFields.") {
         let fields = contact.fields.get("customFields").and_then(Value::as_array);
-        return fields.into_iter().flatten().find(|item| item["id"] == id).map_or(Value::Null, |item| item["value"].clone());
+        return fields
+            .into_iter()
+            .flatten()
+            .find(|item| item["id"] == id)
+            .map_or(Value::Null, |item| item["value"].clone());
     }
     if let Some(channel) = field.strip_prefix("dndSettings.").and_then(|rest| rest.strip_suffix(".status")) {
         return contact.fields.get("dndSettings").map_or(Value::Null, |settings| settings[channel]["status"].clone());
@@ -125,7 +156,9 @@ fn same(a: &Value, b: &Value) -> bool {
 
 fn holds(have: &Value, want: &Value) -> bool {
     match (have, want) {
-        (Value::Array(items), Value::Array(wanted)) => wanted.iter().any(|want| items.iter().any(|item| same(item, want))),
+        (Value::Array(items), Value::Array(wanted)) => {
+            wanted.iter().any(|want| items.iter().any(|item| same(item, want)))
+        }
         (Value::Array(items), want) => items.iter().any(|item| same(item, want)),
         (have, Value::Array(wanted)) => wanted.iter().any(|want| same(have, want)),
         (have, want) => same(have, want),
@@ -273,7 +306,8 @@ impl Shared {
             .filter_map(|contact| {
                 let Value::Object(found) = contact.as_found() else { return None };
                 let words = [contact.full_name(), contact.text("email").to_owned(), contact.text("phone").to_owned()];
-                let wanted = words.iter().any(|word| word.to_lowercase().contains(&plan.query)) && plan.tests.passes(contact, &found);
+                let wanted = words.iter().any(|word| word.to_lowercase().contains(&plan.query))
+                    && plan.tests.passes(contact, &found);
                 let keys = plan.sort.iter().map(|(field, _)| rank(contact, &found, field)).collect();
                 wanted.then_some((keys, contact, found))
             })
@@ -281,7 +315,12 @@ impl Shared {
         let down = plan.sort[0].1;
         let turn = |order: Ordering, down: bool| if down { order.reverse() } else { order };
         rows.sort_by(|a, b| {
-            let by_keys = plan.sort.iter().enumerate().map(|(at, (_, down))| turn(compare(&a.0[at], &b.0[at]), *down)).find(|order| order.is_ne());
+            let by_keys = plan
+                .sort
+                .iter()
+                .enumerate()
+                .map(|(at, (_, down))| turn(compare(&a.0[at], &b.0[at]), *down))
+                .find(|order| order.is_ne());
             by_keys.unwrap_or_else(|| turn(a.1.id.cmp(&b.1.id), down))
         });
         let total = rows.len();

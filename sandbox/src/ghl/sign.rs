@@ -50,7 +50,9 @@ impl Signer {
     }
 
     pub(crate) fn legacy_public_key(&self) -> String {
-        AsDer::<PublicKeyX509Der<'_>>::as_der(self.legacy.public_key()).map(|der| STANDARD.encode(der.as_ref())).unwrap_or_default()
+        AsDer::<PublicKeyX509Der<'_>>::as_der(self.legacy.public_key())
+            .map(|der| STANDARD.encode(der.as_ref()))
+            .unwrap_or_default()
     }
 
     pub(crate) fn sign(&self, body: &[u8]) -> String {

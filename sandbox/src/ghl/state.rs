@@ -17,13 +17,35 @@ pub(crate) const COMPANY: &str = "tDtDnQdgm2LXpyiqYvZ6";
 pub(crate) const HOME: &str = "ve9EPM428h8vShlRW1KT";
 
 /// Every scope of G §3.8 that some operation here asks for.
-pub(crate) const SCOPES: [&str; 5] =
-    ["contacts.readonly", "contacts.write", "locations.readonly", "locations/customFields.readonly", "locations/tasks.readonly"];
+pub(crate) const SCOPES: [&str; 5] = [
+    "contacts.readonly",
+    "contacts.write",
+    "locations.readonly",
+    "locations/customFields.readonly",
+    "locations/tasks.readonly",
+];
 
 /// The events an edit of these keys causes. Other keys move `dateUpdated` silently (G #77).
 const WATCHED: [&str; 19] = [
-    "address1", "city", "state", "companyName", "country", "source", "dateOfBirth", "email", "firstName", "lastName", "phone", "postalCode",
-    "tags", "website", "assignedTo", "customFields", "timezone", "additionalEmails", "businessId",
+    "address1",
+    "city",
+    "state",
+    "companyName",
+    "country",
+    "source",
+    "dateOfBirth",
+    "email",
+    "firstName",
+    "lastName",
+    "phone",
+    "postalCode",
+    "tags",
+    "website",
+    "assignedTo",
+    "customFields",
+    "timezone",
+    "additionalEmails",
+    "businessId",
 ];
 
 /// How a contact that is not there is refused (G §1.7).
@@ -198,8 +220,12 @@ impl State {
         kept.tasks.append(&mut lost.tasks);
         kept.notes.append(&mut lost.notes);
         kept.appointments.append(&mut lost.appointments);
-        let inherited: Map<String, Value> =
-            lost.fields.iter().filter(|(key, _)| !kept.fields.contains_key(*key)).map(|(key, value)| (key.clone(), value.clone())).collect();
+        let inherited: Map<String, Value> = lost
+            .fields
+            .iter()
+            .filter(|(key, _)| !kept.fields.contains_key(*key))
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect();
         self.sight(now, gone);
         if !self.switches.silent_merge {
             self.emit(now, "ContactDelete", Some(gone), lost.as_event());

@@ -85,8 +85,11 @@ impl Shared {
     /// What leaves of a batch, in its order.
     pub(super) fn outgoing(&self, batch: Vec<Event>) -> Vec<Event> {
         let switches = self.state().switches.clone();
-        let mut out: Vec<Event> =
-            if switches.duplicate { batch.into_iter().flat_map(|event| [event.clone(), event]).collect() } else { batch };
+        let mut out: Vec<Event> = if switches.duplicate {
+            batch.into_iter().flat_map(|event| [event.clone(), event]).collect()
+        } else {
+            batch
+        };
         if switches.out_of_order {
             out.reverse();
         }

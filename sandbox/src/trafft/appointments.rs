@@ -35,7 +35,14 @@ fn shown(appointment: &Appointment, state: &State) -> Value {
 
 impl Shared {
     /// Appointment id and booking id.
-    pub(super) fn book(&self, customer: Option<i64>, start: &str, end: &str, service: i64, employee: i64) -> (i64, i64) {
+    pub(super) fn book(
+        &self,
+        customer: Option<i64>,
+        start: &str,
+        end: &str,
+        service: i64,
+        employee: i64,
+    ) -> (i64, i64) {
         let mut state = self.state();
         let (id, booking) = (state.id(), state.id());
         let created = clock::with_offset(self.desk.clock.now_ms(), &jiff::tz::TimeZone::UTC);
@@ -60,7 +67,11 @@ impl Shared {
         };
         let state = self.state();
         let wanted = call.query("status");
-        let listed = state.appointments.values().rev().filter(|appointment| wanted.is_none_or(|status| appointment.status == status));
+        let listed = state
+            .appointments
+            .values()
+            .rev()
+            .filter(|appointment| wanted.is_none_or(|status| appointment.status == status));
         Self::paged(&page, listed.map(|appointment| shown(appointment, &state)).collect())
     }
 
@@ -83,10 +94,13 @@ impl Shared {
                 self.complain(call, &format!("unknown key {key}"));
             }
         }
-        let (Some(service), Some(employee), Some(customer)) = (body["service"].as_i64(), body["employee"].as_i64(), body["customer"].as_i64()) else {
+        let (Some(service), Some(employee), Some(customer)) =
+            (body["service"].as_i64(), body["employee"].as_i64(), body["customer"].as_i64())
+        else {
             return self.refuse(call, 422, "service, employee and customer are required integers");
         };
-        let start = format!("{}T{}:00", body["date"].as_str().unwrap_or_default(), body["time"].as_str().unwrap_or_default());
+        let start =
+            format!("{}T{}:00", body["date"].as_str().unwrap_or_default(), body["time"].as_str().unwrap_or_default());
         let Some(ms) = clock::parse(&start, &jiff::tz::TimeZone::UTC) else {
             return self.refuse(call, 422, "date and time are required");
         };

@@ -49,7 +49,11 @@ fn customers(shared: &Shared, call: &Call, fields: Map<String, Value>) -> Option
         }
         ("DELETE", ["customers", id]) => state.delete(id.parse().ok()?).then(|| Answer::empty(204)),
         ("POST", ["seed"]) => {
-            let count = fields.get("count").and_then(Value::as_u64).and_then(|count| usize::try_from(count).ok()).filter(|count| *count <= 1_000_000);
+            let count = fields
+                .get("count")
+                .and_then(Value::as_u64)
+                .and_then(|count| usize::try_from(count).ok())
+                .filter(|count| *count <= 1_000_000);
             let Some(count) = count else { return Some(bad("count must be a number up to 1000000")) };
             state.seed(count);
             Some(Answer::empty(204))
@@ -78,7 +82,9 @@ fn switches(shared: &Shared, fields: &Map<String, Value>) -> Result<(), String> 
             ("email_required", Value::Bool(on)) => state.email_required = *on,
             ("refuse_unknown_query", Value::Bool(on)) => state.refuse_unknown_query = *on,
             ("token_lifetime", Value::Number(seconds)) => state.token_lifetime = seconds.as_i64().unwrap_or(3600),
-            ("max_limit", Value::Number(limit)) => state.max_limit = limit.as_u64().and_then(|limit| usize::try_from(limit).ok()).unwrap_or(50).max(1),
+            ("max_limit", Value::Number(limit)) => {
+                state.max_limit = limit.as_u64().and_then(|limit| usize::try_from(limit).ok()).unwrap_or(50).max(1)
+            }
             ("revoke_tokens", Value::Bool(true)) => state.tokens.values_mut().for_each(|ends| *ends = i64::MIN),
             _ => return Err(key.clone()),
         }

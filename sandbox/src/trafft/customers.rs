@@ -22,7 +22,11 @@ impl Shared {
         let most = self.state().max_limit;
         let read = |name: &str, default: usize| match call.query(name) {
             None => Ok(default),
-            Some(text) => text.parse().ok().filter(|number| *number > 0).ok_or_else(|| self.refuse(call, 422, &format!("{name} must be a positive number"))),
+            Some(text) => text
+                .parse()
+                .ok()
+                .filter(|number| *number > 0)
+                .ok_or_else(|| self.refuse(call, 422, &format!("{name} must be a positive number"))),
         };
         Ok(Page { number: read("page", 1)?, limit: read("limit", most)?.min(most) })
     }
@@ -30,7 +34,8 @@ impl Shared {
     pub(super) fn paged(page: &Page, rows: Vec<Value>) -> Answer {
         let total = rows.len();
         let data: Vec<Value> = rows.into_iter().skip((page.number - 1) * page.limit).take(page.limit).collect();
-        let pagination = json!({ "total": total, "page": page.number, "limit": page.limit, "pages": total.div_ceil(page.limit) });
+        let pagination =
+            json!({ "total": total, "page": page.number, "limit": page.limit, "pages": total.div_ceil(page.limit) });
         Answer::json(200, &json!({ "data": data, "pagination": pagination }))
     }
 
@@ -54,7 +59,9 @@ impl Shared {
 
     /// The body as an object of known keys with text; what the real service does with others is unknown.
     fn fields(&self, call: &Call) -> Result<Map<String, Value>, Answer> {
-        let Some(Value::Object(body)) = call.json() else { return Err(self.refuse(call, 400, "the body is not a JSON object")) };
+        let Some(Value::Object(body)) = call.json() else {
+            return Err(self.refuse(call, 400, "the body is not a JSON object"));
+        };
         if !call.header("content-type").unwrap_or_default().starts_with("application/json") {
             self.complain(call, "Content-Type is not application/json");
         }
@@ -118,6 +125,10 @@ impl Shared {
     }
 
     pub(super) fn delete_customer(&self, id: &str) -> Answer {
-        if id.parse().is_ok_and(|id| self.state().delete(id)) { Answer::empty(204) } else { refusal(404, "Customer not found") }
+        if id.parse().is_ok_and(|id| self.state().delete(id)) {
+            Answer::empty(204)
+        } else {
+            refusal(404, "Customer not found")
+        }
     }
 }

@@ -115,7 +115,9 @@ impl Vendor for Shared {
             ("GET", ["appointments"]) => self.page_of_appointments(call),
             ("DELETE", ["appointments", id]) => self.cancel_appointment(id),
             ("POST", ["bookings"]) => self.create_booking(call),
-            (_, ["customers" | "appointments" | "bookings"] | ["customers" | "appointments", _]) => self.refuse(call, 405, "Method not allowed"),
+            (_, ["customers" | "appointments" | "bookings"] | ["customers" | "appointments", _]) => {
+                self.refuse(call, 405, "Method not allowed")
+            }
             _ => self.refuse(call, 404, "Not found"),
         }
     }

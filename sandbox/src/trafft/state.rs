@@ -81,8 +81,16 @@ fn plain(text: &str) -> String {
 }
 
 fn country(number: &str) -> Option<&'static str> {
-    const PREFIXES: [(&str, &str); 8] =
-        [("+44", "gb"), ("+49", "de"), ("+33", "fr"), ("+34", "es"), ("+39", "it"), ("+61", "au"), ("+381", "rs"), ("+1", "us")];
+    const PREFIXES: [(&str, &str); 8] = [
+        ("+44", "gb"),
+        ("+49", "de"),
+        ("+33", "fr"),
+        ("+34", "es"),
+        ("+39", "it"),
+        ("+61", "au"),
+        ("+381", "rs"),
+        ("+1", "us"),
+    ];
     PREFIXES.iter().find(|(prefix, _)| number.starts_with(prefix)).map(|(_, country)| *country)
 }
 
@@ -167,8 +175,10 @@ impl State {
 
     /// So many customers, no two alike in name, e-mail or phone.
     pub(crate) fn seed(&mut self, count: usize) {
-        const FIRST: [&str; 10] = ["Ada", "Blaise", "Chien", "Dorothy", "Emmy", "Fatima", "Grace", "Hedy", "Ines", "Jordan"];
-        const LAST: [&str; 10] = ["Alvarez", "Brandt", "Chow", "Dubois", "Eze", "Fischer", "Gupta", "Haddad", "Ivanova", "Jensen"];
+        const FIRST: [&str; 10] =
+            ["Ada", "Blaise", "Chien", "Dorothy", "Emmy", "Fatima", "Grace", "Hedy", "Ines", "Jordan"];
+        const LAST: [&str; 10] =
+            ["Alvarez", "Brandt", "Chow", "Dubois", "Eze", "Fischer", "Gupta", "Haddad", "Ivanova", "Jensen"];
         for _ in 0..count {
             let id = self.id();
             let number = usize::try_from(id).unwrap_or(0);
@@ -198,6 +208,9 @@ impl State {
     }
 
     pub(crate) fn by_email(&self, email: &str, but: i64) -> Option<i64> {
-        self.customers.values().find(|customer| customer.id != but && customer.has_email(email)).map(|customer| customer.id)
+        self.customers
+            .values()
+            .find(|customer| customer.id != but && customer.has_email(email))
+            .map(|customer| customer.id)
     }
 }

@@ -146,3 +146,6 @@ impl Budget {
 fn after(at: Timestamp, time: SignedDuration) -> Timestamp {
     at.checked_add(time).unwrap_or(Timestamp::MAX)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,8 @@
 //! Trafft's access tokens: client credentials, an hour each, kept in memory only (T §3).
 
+use std::pin::Pin;
 use std::time::Duration;
 
-use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use oauth2::basic::BasicClient;
 use oauth2::{
@@ -89,7 +88,7 @@ impl Tokens {
         })
     }
 
-    async fn exchange(&self, request: HttpRequest) -> Result<HttpResponse, Error> {
+    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, Error> {
         let read = |answer: Answer| match refusal(Vendor::Trafft, &answer, None, self.clock.now()) {
             None => Ok(answer),
             Some(error) => Err(self.not_sent(error, &answer)),
@@ -109,6 +108,8 @@ impl Tokens {
     /// servers refuse credentials with 400 or 401 (T §3), and may repeat what they were sent.
     fn not_sent(&self, error: Error, answer: &Answer) -> Error {
         match (error, answer.status.as_u16()) {
+            // There is no API at this address. That must not read as "no such customer".
+            (Error::NotFound, status) => Error::Refused { status, message: VendorMessage::new(&words(&answer.body)) },
             (Error::Unavailable { .. }, _) => Error::NotSent { reason: "the vendor is in trouble and gives no token" },
             (_, 400 | 401 | 403) => {
                 let words = words(&answer.body).replace(self.client_secret.expose_secret(), "[REDACTED]");
@@ -119,13 +120,11 @@ impl Tokens {
     }
 }
 
-/// The `oauth2` crate speaks through our own client. Boxed: the compiler cannot see through a closure here that the
-/// future may move between threads.
 impl<'c> AsyncHttpClient<'c> for Tokens {
     type Error = Error;
-    type Future = BoxFuture<'c, Result<HttpResponse, Error>>;
+    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, Error>> + Send + 'c>>;
 
     fn call(&'c self, request: HttpRequest) -> Self::Future {
-        self.exchange(request).boxed()
+        Box::pin(self.send(request))
     }
 }

@@ -121,19 +121,19 @@ impl Trafft {
         &self,
         call: Call,
         body: Option<&impl Serialize>,
-        read: fn(&Answer) -> Result<T, Error>,
+        read: impl Fn(&Answer) -> Result<T, Error>,
     ) -> Result<T, Error> {
         // Held for the token's request and for the repeat as well: two in flight, whatever they are for.
         let closed = |_| Error::NotSent { reason: "the client is shut" };
         let _place = self.0.places.acquire().await.map_err(closed)?;
         let token = self.0.tokens.bearer().await?;
-        let (first, unauthorized) = self.once(&call, &token, body, read).await;
+        let (first, unauthorized) = self.once(&call, &token, body, &read).await;
         if !unauthorized {
             return first;
         }
         self.0.tokens.forget(&token).await;
         let token = self.0.tokens.bearer().await?;
-        self.once(&call, &token, body, read).await.0
+        self.once(&call, &token, body, &read).await.0
     }
 
     async fn once<T>(
@@ -141,7 +141,7 @@ impl Trafft {
         call: &Call,
         token: &Secret,
         body: Option<&impl Serialize>,
-        read: fn(&Answer) -> Result<T, Error>,
+        read: &impl Fn(&Answer) -> Result<T, Error>,
     ) -> (Result<T, Error>, bool) {
         let mut request = self.0.http.request(call.method.clone(), call.url.clone());
         request = request.bearer_auth(token.expose_secret()).header("Accept", "application/json");
