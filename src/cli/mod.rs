@@ -43,8 +43,8 @@ pub fn main(cli: Cli) -> ExitCode {
     let done = runtime.block_on(async {
         match cli.command {
             Command::Serve => serve::serve(&sources).await,
-            Command::Settings => output::print(crate::config::markdown().trim_end()),
-            Command::Openapi => output::print(crate::http::openapi_yaml().trim_end()),
+            Command::Settings => output::print(crate::config::markdown()),
+            Command::Openapi => output::print(crate::http::openapi_yaml()),
         }
     });
     match done {

@@ -30,7 +30,7 @@ impl<E: std::error::Error> From<E> for Failure {
 
 /// Data, to standard output. A reader that went away (`| head`) is no failure.
 pub(super) fn print(text: impl AsRef<str>) -> Result<(), Failure> {
-    match writeln!(std::io::stdout(), "{}", text.as_ref()) {
+    match writeln!(std::io::stdout(), "{}", text.as_ref().trim_end()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
     }

@@ -1,5 +1,7 @@
 //! The mapping file: templates that turn a contact's values into a customer's, checked whole before anything starts.
 
+use std::collections::BTreeMap;
+
 use minijinja::{Environment, UndefinedBehavior, Value};
 use serde::Deserialize;
 use toml::Spanned;
@@ -255,16 +257,17 @@ impl Check<'_> {
 
 /// A contact that has everything, for trying a template before a real one comes along.
 fn sample() -> Value {
-    let mut sample: std::collections::BTreeMap<&str, Value> =
-        VARIABLES.iter().map(|name| (*name, Value::from("sample"))).collect();
-    let entry = Value::from_iter(["id", "title", "text", "due", "date", "status", "start"].map(|key| (key, "sample")));
+    let mut sample: BTreeMap<&str, Value> = VARIABLES.iter().map(|name| (*name, Value::from("sample"))).collect();
+    let entry = Value::from(BTreeMap::from(
+        ["id", "title", "text", "due", "date", "status", "start"].map(|key| (key, "sample")),
+    ));
     for list in ["tasks", "completed_tasks", "notes", "appointments"] {
         sample.insert(list, Value::from(vec![entry.clone()]));
     }
     sample.insert("tags", Value::from(vec!["sample"]));
-    sample.insert("custom", Value::from_iter([("sample", "sample")]));
+    sample.insert("custom", Value::from(BTreeMap::from([("sample", "sample")])));
     sample.insert("dnd", Value::from(false));
-    sample.into_iter().collect()
+    Value::from(sample)
 }
 
 #[cfg(test)]

@@ -101,7 +101,7 @@ pub(super) fn values(
         ("appointments", appointments),
         ("deleted", Value::from(deleted.unwrap_or_default())),
     ]);
-    (values.into_iter().collect(), until)
+    (Value::from(values), until)
 }
 
 /// Renders the customer. `escape`: the description may be shown as HTML.
@@ -231,7 +231,7 @@ fn custom(contact: &Contact, definitions: &[CustomField]) -> Value {
         }
         custom.insert(field.id.clone(), value);
     }
-    custom.into_iter().collect()
+    Value::from(custom)
 }
 
 /// A custom field's value as text; a list's parts with commas (G §8.5: string, number, array or object).
@@ -309,7 +309,7 @@ fn appointments(all: &[Appointment], place: &Place, limit: usize, now: Timestamp
 }
 
 fn entry<const N: usize>(fields: [(&'static str, String); N]) -> Value {
-    fields.into_iter().map(|(name, value)| (name, Value::from(value))).collect()
+    Value::from(BTreeMap::from(fields))
 }
 
 fn title(title: Option<&String>) -> String {
@@ -343,6 +343,57 @@ impl Projection {
             stand_in: "-".to_owned(),
             until: None,
             left_out: Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::mapping::VARIABLES;
+    use super::*;
+
+    fn place() -> Place {
+        Place { zone: TimeZone::get("America/New_York").unwrap(), region: Region::new("US") }
+    }
+
+    fn shown(contact: serde_json::Value) -> (Value, Option<Timestamp>) {
+        let contact: Contact = serde_json::from_value(contact).unwrap();
+        let (tasks, notes, appointments) = (Vec::new(), Vec::new(), Vec::new());
+        let state = State { contact: &contact, definitions: &[], tasks, notes, appointments, deleted: None };
+        values(&state, &place(), &Mapping::default(), Timestamp::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn a_contact_offers_what_templates_may_name() {
+        let (values, _) = shown(json!({ "id": "c1" }));
+        let mut offered: Vec<_> = values.try_iter().unwrap().map(|name| name.to_string()).collect();
+        offered.push("loop".to_owned());
+        offered.sort();
+        let mut named = VARIABLES.to_vec();
+        named.sort_unstable();
+        assert_eq!(offered, named);
+    }
+
+    #[test]
+    fn names_are_what_ghl_has_and_stand_ins_only_where_a_customer_is_made() {
+        for (contact, has, made) in [
+            (json!({ "firstName": "Ada", "lastName": "Example" }), (Some("Ada"), Some("Example")), ("Ada", "Example")),
+            (json!({ "firstName": "Ada" }), (Some("Ada"), None), ("Ada", "-")),
+            (json!({ "lastName": "Example" }), (None, Some("Example")), ("-", "Example")),
+            (json!({ "name": "Ada King Noel" }), (Some("Ada"), Some("King Noel")), ("Ada", "King Noel")),
+            (json!({ "name": "Ada" }), (Some("Ada"), None), ("Ada", "-")),
+            (json!({ "companyName": "Example Ltd" }), (None, None), ("Example Ltd", "-")),
+            (json!({ "email": "ada@example.com" }), (None, None), ("ada", "-")),
+            (json!({ "firstName": " \u{202e}\t" }), (None, None), ("-", "-")),
+        ] {
+            let mut contact = contact;
+            contact["id"] = json!("c1");
+            let projection = project(&Mapping::default(), &shown(contact.clone()), &place(), true).unwrap();
+            assert_eq!((projection.first_name.as_deref(), projection.last_name.as_deref()), has, "{contact}");
+            let new = projection.new_customer();
+            assert_eq!((new.first_name.as_str(), new.last_name.as_str()), made, "{contact}");
         }
     }
 }

@@ -16,8 +16,8 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-pub const ADMIN: &str = "an admin token for tests";
-pub const WORKFLOW: &str = "a workflow token for tests";
+pub const ADMIN: &str = "admin-token-for-tests";
+pub const WORKFLOW: &str = "workflow-token-for-tests";
 
 /// A GoHighLevel, a Trafft, and the service between them.
 pub struct World {
