@@ -22,58 +22,87 @@ pub(crate) fn bad(text: &str) -> Answer {
 }
 
 pub(crate) fn missing(call: &Call) -> Answer {
-    Answer::json(404, &json!({ "error": format!("nothing at {}", call.name()) }))
+    Answer::json(
+        404,
+        &json!({ "error": format!("nothing at {}", call.name()) }),
+    )
 }
 
 /// The answer to a shared control call; `None` when it is not one.
 pub(crate) fn answer(desk: &Desk, call: &Call) -> Option<Answer> {
     let journal = &desk.journal;
-    Some(match (call.method.as_str(), call.segments().get(1..).unwrap_or_default()) {
-        ("POST", ["faults"]) => match script(desk, &call.json().unwrap_or_default()) {
-            Some(()) => Answer::json(200, &json!({ "unspent": desk.faults.unspent() })),
-            None => bad("which fault?"),
+    Some(
+        match (
+            call.method.as_str(),
+            call.segments().get(1..).unwrap_or_default(),
+        ) {
+            ("POST", ["faults"]) => match script(desk, &call.json().unwrap_or_default()) {
+                Some(()) => Answer::json(200, &json!({ "unspent": desk.faults.unspent() })),
+                None => bad("which fault?"),
+            },
+            ("DELETE", ["faults"]) => {
+                desk.faults.clear();
+                Answer::empty(204)
+            }
+            ("GET", ["journal"]) => Answer::json(
+                200,
+                &json!({ "entries": journal.entries(), "max_in_flight": journal.max_in_flight() }),
+            ),
+            ("DELETE", ["journal"]) => {
+                journal.clear();
+                Answer::empty(204)
+            }
+            ("GET", ["complaints"]) => Answer::json(200, &json!(journal.complaints())),
+            ("DELETE", ["complaints"]) => {
+                journal.forgive();
+                Answer::empty(204)
+            }
+            _ => return None,
         },
-        ("DELETE", ["faults"]) => {
-            desk.faults.clear();
-            Answer::empty(204)
-        }
-        ("GET", ["journal"]) => Answer::json(200, &json!({ "entries": journal.entries(), "max_in_flight": journal.max_in_flight() })),
-        ("DELETE", ["journal"]) => {
-            journal.clear();
-            Answer::empty(204)
-        }
-        ("GET", ["complaints"]) => Answer::json(200, &json!(journal.complaints())),
-        ("DELETE", ["complaints"]) => {
-            journal.forgive();
-            Answer::empty(204)
-        }
-        _ => return None,
-    })
+    )
 }
 
 fn script(desk: &Desk, body: &Value) -> Option<()> {
     if let Some(rates) = body.get("rates") {
         let rate = |key: &str| rates[key].as_f64().unwrap_or(0.0);
-        let rates = Rates { status_500: rate("status_500"), status_429: rate("status_429"), done_then_dropped: rate("done_then_dropped") };
-        desk.faults.set_rates(rates, body["seed"].as_u64().unwrap_or(0));
+        let rates = Rates {
+            status_500: rate("status_500"),
+            status_429: rate("status_429"),
+            done_then_dropped: rate("done_then_dropped"),
+        };
+        desk.faults
+            .set_rates(rates, body["seed"].as_u64().unwrap_or(0));
         return Some(());
     }
     let path = body["path"].as_str().unwrap_or_default();
-    let matcher = body["method"].as_str().map_or_else(|| Matcher::path(path), |method| Matcher::new(method, path));
-    let count = body["count"].as_u64().and_then(|count| usize::try_from(count).ok()).unwrap_or(1);
-    desk.faults.push(matcher.times(count), fault(&body["fault"])?);
+    let matcher = body["method"]
+        .as_str()
+        .map_or_else(|| Matcher::path(path), |method| Matcher::new(method, path));
+    let count = body["count"]
+        .as_u64()
+        .and_then(|count| usize::try_from(count).ok())
+        .unwrap_or(1);
+    desk.faults
+        .push(matcher.times(count), fault(&body["fault"])?);
     Some(())
 }
 
 fn fault(spec: &Value) -> Option<Fault> {
-    let status = || spec["status"].as_u64().and_then(|status| u16::try_from(status).ok()).filter(|status| (200..600).contains(status));
+    let status = || {
+        spec["status"]
+            .as_u64()
+            .and_then(|status| u16::try_from(status).ok())
+            .filter(|status| (200..600).contains(status))
+    };
     let ms = || spec["ms"].as_i64();
     Some(match spec["kind"].as_str()? {
         "status" => Fault::Status(status()?),
         "status_with_body" => Fault::StatusWithBody(status()?, spec["body"].as_str()?.to_owned()),
-        "too_many_requests" => {
-            Fault::TooManyRequests { retry_after: spec["retry_after"].as_u64().and_then(|seconds| u32::try_from(seconds).ok()) }
-        }
+        "too_many_requests" => Fault::TooManyRequests {
+            retry_after: spec["retry_after"]
+                .as_u64()
+                .and_then(|seconds| u32::try_from(seconds).ok()),
+        },
         "slow" => Fault::Slow { ms: ms()? },
         "cut_short" => Fault::CutShort,
         "html_200" => Fault::Html200,

@@ -63,11 +63,19 @@ fn picked(activity: &Activity, contact: &Contact, keys: &[&str]) -> Map<String, 
 
 /// No created or updated time (G §6.10).
 fn task(activity: &Activity, contact: &Contact) -> Value {
-    Value::Object(picked(activity, contact, &["title", "body", "assignedTo", "dueDate", "completed"]))
+    Value::Object(picked(
+        activity,
+        contact,
+        &["title", "body", "assignedTo", "dueDate", "completed"],
+    ))
 }
 
 fn note(activity: &Activity, contact: &Contact) -> Value {
-    let mut out = picked(activity, contact, &["body", "userId", "title", "color", "pinned"]);
+    let mut out = picked(
+        activity,
+        contact,
+        &["body", "userId", "title", "color", "pinned"],
+    );
     out.insert("dateAdded".to_owned(), json!(clock::iso(activity.added)));
     Value::Object(out)
 }
@@ -77,7 +85,18 @@ fn appointment(activity: &Activity, contact: &Contact, zone: &TimeZone) -> Value
     let mut out = picked(
         activity,
         contact,
-        &["calendarId", "status", "title", "assignedUserId", "notes", "address", "groupId", "appointmentStatus", "users", "assignedResources"],
+        &[
+            "calendarId",
+            "status",
+            "title",
+            "assignedUserId",
+            "notes",
+            "address",
+            "groupId",
+            "appointmentStatus",
+            "users",
+            "assignedResources",
+        ],
     );
     for key in ["startTime", "endTime"] {
         if let Some(ms) = activity.fields.get(key).and_then(Value::as_i64) {
@@ -85,29 +104,60 @@ fn appointment(activity: &Activity, contact: &Contact, zone: &TimeZone) -> Value
         }
     }
     out.insert("locationId".to_owned(), json!(contact.location));
-    out.insert("dateAdded".to_owned(), json!(clock::wall(activity.added, zone)));
-    out.insert("dateUpdated".to_owned(), json!(clock::wall(activity.updated, zone)));
+    out.insert(
+        "dateAdded".to_owned(),
+        json!(clock::wall(activity.added, zone)),
+    );
+    out.insert(
+        "dateUpdated".to_owned(),
+        json!(clock::wall(activity.updated, zone)),
+    );
     Value::Object(out)
 }
 
 /// The fields of the event (G §8.5): note events have four and no author; appointments sit under a key of their own.
-fn event(sort: Sort, activity: &Activity, contact: &Contact, zone: &TimeZone) -> Map<String, Value> {
+fn event(
+    sort: Sort,
+    activity: &Activity,
+    contact: &Contact,
+    zone: &TimeZone,
+) -> Map<String, Value> {
     let mut out = match sort {
-        Sort::Task => picked(activity, contact, &["assignedTo", "body", "title", "dueDate"]),
+        Sort::Task => picked(
+            activity,
+            contact,
+            &["assignedTo", "body", "title", "dueDate"],
+        ),
         Sort::Note => picked(activity, contact, &["body"]),
         Sort::Appointment => {
             let mut inner = picked(
                 activity,
                 contact,
-                &["address", "title", "calendarId", "groupId", "appointmentStatus", "assignedUserId", "users", "notes", "source"],
+                &[
+                    "address",
+                    "title",
+                    "calendarId",
+                    "groupId",
+                    "appointmentStatus",
+                    "assignedUserId",
+                    "users",
+                    "notes",
+                    "source",
+                ],
             );
             for key in ["startTime", "endTime"] {
                 if let Some(ms) = activity.fields.get(key).and_then(Value::as_i64) {
                     inner.insert(key.to_owned(), json!(clock::with_offset(ms, zone)));
                 }
             }
-            inner.insert("dateAdded".to_owned(), json!(clock::with_offset(activity.added, zone)));
-            inner.insert("dateUpdated".to_owned(), json!(clock::with_offset(activity.updated, zone)));
+            inner.insert(
+                "dateAdded".to_owned(),
+                json!(clock::with_offset(activity.added, zone)),
+            );
+            inner.insert(
+                "dateUpdated".to_owned(),
+                json!(clock::with_offset(activity.updated, zone)),
+            );
             Map::from_iter([("appointment".to_owned(), Value::Object(inner))])
         }
     };
@@ -124,8 +174,12 @@ impl Activity {
         let before = self.fields.clone();
         for (key, value) in changes {
             let value = match (key.as_str(), value) {
-                ("dueDate", Value::String(text)) => clock::parse(text, zone).map_or(value.clone(), |ms| json!(clock::iso(ms))),
-                ("startTime" | "endTime", Value::String(text)) => clock::parse(text, zone).map_or(value.clone(), |ms| json!(ms)),
+                ("dueDate", Value::String(text)) => {
+                    clock::parse(text, zone).map_or(value.clone(), |ms| json!(clock::iso(ms)))
+                }
+                ("startTime" | "endTime", Value::String(text)) => {
+                    clock::parse(text, zone).map_or(value.clone(), |ms| json!(ms))
+                }
                 _ => value.clone(),
             };
             match value {
@@ -139,23 +193,40 @@ impl Activity {
 
 impl State {
     pub(crate) fn zone_of(&self, location: &str) -> TimeZone {
-        self.locations.get(location).map_or(TimeZone::UTC, |location| clock::zone(&location.timezone))
+        self.locations
+            .get(location)
+            .map_or(TimeZone::UTC, |location| clock::zone(&location.timezone))
     }
 
     /// One as the API shows it.
     pub(crate) fn show(&self, sort: Sort, contact: &str, id: &str) -> Option<Value> {
         let owner = self.contacts.get(contact)?;
-        Some(sort.show(self.activity(contact, sort, id)?, owner, &self.zone_of(&owner.location)))
+        Some(sort.show(
+            self.activity(contact, sort, id)?,
+            owner,
+            &self.zone_of(&owner.location),
+        ))
     }
 
     /// All of a contact as the API shows them.
     pub(crate) fn show_all(&self, sort: Sort, contact: &str) -> Option<Vec<Value>> {
         let owner = self.contacts.get(contact)?;
         let zone = self.zone_of(&owner.location);
-        Some(sort.of(owner).iter().map(|activity| sort.show(activity, owner, &zone)).collect())
+        Some(
+            sort.of(owner)
+                .iter()
+                .map(|activity| sort.show(activity, owner, &zone))
+                .collect(),
+        )
     }
 
-    pub(crate) fn add_activity(&mut self, now: i64, sort: Sort, contact: &str, fields: &Map<String, Value>) -> Option<String> {
+    pub(crate) fn add_activity(
+        &mut self,
+        now: i64,
+        sort: Sort,
+        contact: &str,
+        fields: &Map<String, Value>,
+    ) -> Option<String> {
         let zone = self.zone_of(&self.contacts.get(contact)?.location);
         let owner = self.contacts.get_mut(contact)?;
         let defaults = match sort {
@@ -166,7 +237,12 @@ impl State {
                 "users": [], "assignedResources": [], "source": "calendar_page",
             }),
         };
-        let mut activity = Activity { id: new_id(), fields: defaults.as_object().cloned().unwrap_or_default(), added: now, updated: now };
+        let mut activity = Activity {
+            id: new_id(),
+            fields: defaults.as_object().cloned().unwrap_or_default(),
+            added: now,
+            updated: now,
+        };
         activity.apply(fields, &zone);
         let (id, event) = (activity.id.clone(), event(sort, &activity, owner, &zone));
         sort.of_mut(owner).push(activity);
@@ -175,7 +251,14 @@ impl State {
     }
 
     /// Changes one. An edited task tells nobody (G §8.5); a note or appointment does.
-    pub(crate) fn edit_activity(&mut self, now: i64, sort: Sort, contact: &str, id: &str, changes: &Map<String, Value>) -> bool {
+    pub(crate) fn edit_activity(
+        &mut self,
+        now: i64,
+        sort: Sort,
+        contact: &str,
+        id: &str,
+        changes: &Map<String, Value>,
+    ) -> bool {
         let Some((activity, owner, zone)) = self.touch(sort, contact, id, |activity, zone| {
             if activity.apply(changes, zone) {
                 activity.updated = now;
@@ -188,38 +271,71 @@ impl State {
         if let Some(activity) = activity
             && sort != Sort::Task
         {
-            self.emit(now, &format!("{}Update", sort.name()), Some(contact), event(sort, &activity, &owner, &zone));
+            self.emit(
+                now,
+                &format!("{}Update", sort.name()),
+                Some(contact),
+                event(sort, &activity, &owner, &zone),
+            );
         }
         true
     }
 
     /// Completes or reopens a task. Only completion tells anybody (G §8.5).
-    pub(crate) fn set_completed(&mut self, now: i64, contact: &str, id: &str, completed: bool) -> bool {
+    pub(crate) fn set_completed(
+        &mut self,
+        now: i64,
+        contact: &str,
+        id: &str,
+        completed: bool,
+    ) -> bool {
         let Some((activity, owner, zone)) = self.touch(Sort::Task, contact, id, |activity, _| {
-            activity.fields.insert("completed".to_owned(), json!(completed)) != Some(json!(completed))
+            activity
+                .fields
+                .insert("completed".to_owned(), json!(completed))
+                != Some(json!(completed))
         }) else {
             return false;
         };
         if let Some(activity) = activity
             && completed
         {
-            self.emit(now, "TaskComplete", Some(contact), event(Sort::Task, &activity, &owner, &zone));
+            self.emit(
+                now,
+                "TaskComplete",
+                Some(contact),
+                event(Sort::Task, &activity, &owner, &zone),
+            );
         }
         true
     }
 
-    pub(crate) fn delete_activity(&mut self, now: i64, sort: Sort, contact: &str, id: &str) -> bool {
-        let Some(owner) = self.contacts.get_mut(contact) else { return false };
-        let Some(at) = sort.of(owner).iter().position(|activity| activity.id == id) else { return false };
+    pub(crate) fn delete_activity(
+        &mut self,
+        now: i64,
+        sort: Sort,
+        contact: &str,
+        id: &str,
+    ) -> bool {
+        let Some(owner) = self.contacts.get_mut(contact) else {
+            return false;
+        };
+        let Some(at) = sort.of(owner).iter().position(|activity| activity.id == id) else {
+            return false;
+        };
         let activity = sort.of_mut(owner).remove(at);
         let owner = owner.clone();
         let zone = self.zone_of(&owner.location);
-        self.emit(now, &format!("{}Delete", sort.name()), Some(contact), event(sort, &activity, &owner, &zone));
+        self.emit(
+            now,
+            &format!("{}Delete", sort.name()),
+            Some(contact),
+            event(sort, &activity, &owner, &zone),
+        );
         true
     }
 
     /// Runs `change` on one activity and hands back what an event about it needs; the activity only if it changed.
-    #[expect(clippy::type_complexity, reason = "three parts of one moment, used right above")]
     fn touch(
         &mut self,
         sort: Sort,
@@ -229,7 +345,10 @@ impl State {
     ) -> Option<(Option<Activity>, Contact, TimeZone)> {
         let zone = self.zone_of(&self.contacts.get(contact)?.location);
         let owner = self.contacts.get_mut(contact)?;
-        let activity = sort.of_mut(owner).iter_mut().find(|activity| activity.id == id)?;
+        let activity = sort
+            .of_mut(owner)
+            .iter_mut()
+            .find(|activity| activity.id == id)?;
         let changed = change(activity, &zone).then(|| activity.clone());
         Some((changed, owner.clone(), zone))
     }

@@ -48,7 +48,9 @@ impl Admitted<'_> {
 impl Shared {
     /// Refuses, and writes down that a correct client would not have come to this.
     pub(super) fn complain(&self, call: &Call, why: &str) {
-        self.desk.journal.complain(format!("{}: {why}", call.name()));
+        self.desk
+            .journal
+            .complain(format!("{}: {why}", call.name()));
     }
 
     /// Path, version, token, allowance: what is refused whatever the call wants.
@@ -62,9 +64,14 @@ impl Shared {
         }
         match call.header("version") {
             None => return refuse(401, "version header was not found."),
-            Some(version) if !PUBLISHED.contains(&version) => return refuse(401, "version header is invalid"),
+            Some(version) if !PUBLISHED.contains(&version) => {
+                return refuse(401, "version header is invalid");
+            }
             Some(VERSION) => {}
-            Some(other) => self.complain(call, &format!("Version {other}, where the contacts file allows {VERSION} only")),
+            Some(other) => self.complain(
+                call,
+                &format!("Version {other}, where the contacts file allows {VERSION} only"),
+            ),
         }
         let token = call.bearer().unwrap_or_default();
         let message = match (token.is_empty(), token.starts_with("pit-")) {
@@ -84,20 +91,35 @@ impl Shared {
     /// Scope, location, body: what is refused for what the call wants.
     fn inspect<'a>(&self, call: &'a Call) -> Result<Admitted<'a>, Answer> {
         let refuse = |status: u16, message: Value| {
-            self.complain(call, message.as_str().map_or_else(|| message.to_string(), str::to_owned).as_str());
+            self.complain(
+                call,
+                message
+                    .as_str()
+                    .map_or_else(|| message.to_string(), str::to_owned)
+                    .as_str(),
+            );
             Err(refusal(status, &message))
         };
         let Some((operation, path)) = catalogue::find(&call.method, &call.segments()) else {
             return refuse(404, json!(format!("Cannot {}", call.name())));
         };
-        let grant = self.state().tokens.get(call.bearer().unwrap_or_default()).map(|grant| (grant.location.clone(), grant.scopes.clone()));
+        let grant = self
+            .state()
+            .tokens
+            .get(call.bearer().unwrap_or_default())
+            .map(|grant| (grant.location.clone(), grant.scopes.clone()));
         // A token revoked between the gate and here.
-        let Some((location, scopes)) = grant else { return refuse(401, json!("Invalid token: access token is invalid")) };
+        let Some((location, scopes)) = grant else {
+            return refuse(401, json!("Invalid token: access token is invalid"));
+        };
         if !scopes.iter().any(|scope| scope == operation.scope) {
             return refuse(401, json!("The token is not authorized for this scope."));
         }
         if call.header("location-id").is_some() {
-            return refuse(403, json!("The token does not have access to this location"));
+            return refuse(
+                403,
+                json!("The token does not have access to this location"),
+            );
         }
         let body = match (operation.shape, call.body.is_empty()) {
             (Some(_), false) => match call.json() {
@@ -115,11 +137,24 @@ impl Shared {
                 return refuse(422, json!(problems));
             }
         }
-        let named = [body.get("locationId").and_then(Value::as_str), call.query("locationId"), operation.path.starts_with("/locations/").then(|| path[0])];
+        let named = [
+            body.get("locationId").and_then(Value::as_str),
+            call.query("locationId"),
+            operation.path.starts_with("/locations/").then(|| path[0]),
+        ];
         if named.into_iter().flatten().any(|named| named != location) {
-            return refuse(403, json!("The token does not have access to this location"));
+            return refuse(
+                403,
+                json!("The token does not have access to this location"),
+            );
         }
-        Ok(Admitted { operation, path, location, body, call })
+        Ok(Admitted {
+            operation,
+            path,
+            location,
+            body,
+            call,
+        })
     }
 }
 
@@ -137,7 +172,8 @@ impl Vendor for Shared {
     }
 
     fn classify(&self, call: &Call) -> Class {
-        catalogue::find(&call.method, &call.segments()).map_or(Class::Other, |(operation, _)| operation.class)
+        catalogue::find(&call.method, &call.segments())
+            .map_or(Class::Other, |(operation, _)| operation.class)
     }
 
     fn admit(&self, call: &Call) -> Option<Answer> {
@@ -162,7 +198,10 @@ impl Vendor for Shared {
     }
 
     fn decorate(&self, call: &Call, answer: Answer) -> Answer {
-        let left = self.state().limits.left(call.bearer().unwrap_or_default(), self.now());
+        let left = self
+            .state()
+            .limits
+            .left(call.bearer().unwrap_or_default(), self.now());
         left.onto(answer)
     }
 }

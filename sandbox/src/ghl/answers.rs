@@ -37,7 +37,11 @@ impl Shared {
             Verb::BulkTags => self.bulk_tags(call),
             Verb::BulkBusiness => self.bulk_business(call),
             Verb::AddFollowers | Verb::RemoveFollowers => self.change_followers(call),
-            Verb::JoinCampaign | Verb::LeaveCampaign | Verb::LeaveCampaigns | Verb::JoinWorkflow | Verb::LeaveWorkflow => {
+            Verb::JoinCampaign
+            | Verb::LeaveCampaign
+            | Verb::LeaveCampaigns
+            | Verb::JoinWorkflow
+            | Verb::LeaveWorkflow => {
                 self.for_contact(call, || self.ok(call, &json!({ "succeded": true })))
             }
             Verb::GetLocation => self.get_location(call),
@@ -60,7 +64,11 @@ impl Shared {
     }
 
     /// The answer when the path's contact exists in the token's location, else the refusal that `GET` has (G §4).
-    pub(super) fn for_contact(&self, call: &Admitted<'_>, answer: impl FnOnce() -> Answer) -> Answer {
+    pub(super) fn for_contact(
+        &self,
+        call: &Admitted<'_>,
+        answer: impl FnOnce() -> Answer,
+    ) -> Answer {
         let id = call.at(0);
         if self.state().contact(&call.location, id).is_none() {
             return self.absent(&format!("Contact with id {id} not found"));

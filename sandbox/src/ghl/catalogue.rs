@@ -68,7 +68,15 @@ const WRITE: &str = "contacts.write";
 
 macro_rules! row {
     ($verb:ident $method:literal $path:literal $scope:expr, $class:ident, $shape:expr, $ok:literal) => {
-        Operation { verb: Verb::$verb, method: $method, path: $path, scope: $scope, class: Class::$class, shape: $shape, ok: $ok }
+        Operation {
+            verb: Verb::$verb,
+            method: $method,
+            path: $path,
+            scope: $scope,
+            class: Class::$class,
+            shape: $shape,
+            ok: $ok,
+        }
     };
 }
 
@@ -112,20 +120,30 @@ pub static OPERATIONS: &[Operation] = &[
 ];
 
 /// The operation behind a call, with the path's variable parts in order.
-pub(crate) fn find<'a>(method: &str, segments: &[&'a str]) -> Option<(&'static Operation, Vec<&'a str>)> {
-    OPERATIONS.iter().filter(|row| row.method == method).find_map(|row| {
-        let wanted: Vec<&str> = row.path.split('/').filter(|part| !part.is_empty()).collect();
-        if wanted.len() != segments.len() {
-            return None;
-        }
-        let mut variables = Vec::new();
-        for (want, have) in wanted.iter().zip(segments) {
-            if want.starts_with('{') {
-                variables.push(*have);
-            } else if want != have {
+pub(crate) fn find<'a>(
+    method: &str,
+    segments: &[&'a str],
+) -> Option<(&'static Operation, Vec<&'a str>)> {
+    OPERATIONS
+        .iter()
+        .filter(|row| row.method == method)
+        .find_map(|row| {
+            let wanted: Vec<&str> = row
+                .path
+                .split('/')
+                .filter(|part| !part.is_empty())
+                .collect();
+            if wanted.len() != segments.len() {
                 return None;
             }
-        }
-        Some((row, variables))
-    })
+            let mut variables = Vec::new();
+            for (want, have) in wanted.iter().zip(segments) {
+                if want.starts_with('{') {
+                    variables.push(*have);
+                } else if want != have {
+                    return None;
+                }
+            }
+            Some((row, variables))
+        })
 }
