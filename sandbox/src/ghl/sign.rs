@@ -20,7 +20,7 @@ pub const TEST_SEED: [u8; 32] = {
 };
 
 /// PKCS#8 of a 4096-bit RSA key made for this sandbox alone, so that legacy signatures have their true 512 bytes.
-const LEGACY_KEY: &str = include_str!("../../fixtures/ghl-legacy-test-key.b64");
+const LEGACY_KEY: &str = include_str!("../../fixtures/ghl/legacy-test-key.b64");
 
 /// What stands before the 32 bytes of an Ed25519 key in SPKI form.
 const SPKI_HEAD: [u8; 12] = [
