@@ -1,0 +1,13 @@
+//! The sandbox against the contract books: their examples, the official description, and every unpleasant habit they list.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod control;
+mod failures;
+mod fixtures;
+mod ghl_contacts;
+mod ghl_gates;
+mod ghl_search;
+mod openapi;
+mod trafft;
+mod webhooks;
+mod world;
