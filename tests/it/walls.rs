@@ -88,6 +88,9 @@ fn sources(root: &Path) -> Vec<(String, String)> {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+                if name.split('/').any(|part| ["tests", "tests.rs"].contains(&part)) {
+                    continue;
+                }
                 let text = fs::read_to_string(&path).unwrap();
                 let text = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default().to_owned();
                 let code = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>();
