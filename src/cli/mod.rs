@@ -1,6 +1,10 @@
 //! The command line. Data goes to standard output, everything else to standard error.
 
+#[cfg(feature = "demo")]
+mod demo;
 mod output;
+#[cfg(feature = "demo")]
+mod sandbox;
 mod serve;
 
 use std::path::PathBuf;
@@ -27,6 +31,12 @@ pub struct Cli {
 enum Command {
     /// Run the service
     Serve,
+    /// Watch signed events become customers, on this machine, without accounts
+    #[cfg(feature = "demo")]
+    Demo(demo::Play),
+    /// Run a GoHighLevel and a Trafft on this machine, for trying things without accounts
+    #[cfg(feature = "demo")]
+    Sandbox(sandbox::Addresses),
     /// Print every setting as the documentation has it
     Settings,
     /// Print the API's description as `openapi.yaml` has it
@@ -43,6 +53,10 @@ pub fn main(cli: Cli) -> ExitCode {
     let done = runtime.block_on(async {
         match cli.command {
             Command::Serve => serve::serve(&sources).await,
+            #[cfg(feature = "demo")]
+            Command::Demo(play) => demo::demo(play).await,
+            #[cfg(feature = "demo")]
+            Command::Sandbox(addresses) => sandbox::sandbox(addresses).await,
             Command::Settings => output::print(crate::config::markdown()),
             Command::Openapi => output::print(crate::http::openapi_yaml()),
         }
