@@ -90,12 +90,19 @@ async fn a_contact_created_and_upserted() {
 #[tokio::test]
 async fn contacts_found_and_listed() {
     let world = World::new().await;
+    // Past the moment that the book's poll asks for.
+    world.clock.advance_ms(14 * 3_600_000);
     let id = ada(&world).await;
     world.clock.advance_ms(2000);
     let found = world.search(json!({})).await.body;
     let expected = fixture!("ghl/contacts-found");
     assert_eq!(keys(&found), keys(&expected));
     assert_eq!(keys(&found["contacts"][0]), keys(&expected["contacts"][0]));
+    // The incremental poll of the book, past its own cursor.
+    let mut poll = fixture!("ghl/contacts-search-body");
+    assert_eq!(world.send("POST", "/contacts/search", poll.clone()).await.body["contacts"], json!([]));
+    poll.as_object_mut().unwrap().remove("searchAfter");
+    assert_eq!(world.send("POST", "/contacts/search", poll).await.body["total"], 1);
     let location = world.ghl.location_id();
     let listed = world.get(&format!("/contacts/?locationId={location}")).await.body;
     let expected = fixture!("ghl/contacts-listed");

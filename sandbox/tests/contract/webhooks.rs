@@ -12,10 +12,12 @@ use serde_json::{Value, json};
 
 use crate::world::{World, until};
 
+type Received = (HeaderMap, Vec<u8>);
+
 /// Somebody to deliver to, who answers what the test says and keeps what came.
 #[derive(Clone, Default)]
 struct Receiver {
-    got: Arc<Mutex<Vec<(HeaderMap, Vec<u8>)>>>,
+    got: Arc<Mutex<Vec<Received>>>,
     answers: Arc<Mutex<Vec<u16>>>,
 }
 
