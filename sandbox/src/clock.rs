@@ -32,9 +32,7 @@ impl Clock {
         match &*self.0 {
             Source::System => SystemTime::now()
                 .duration_since(UNIX_EPOCH)
-                .map_or(0, |since| {
-                    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-                }),
+                .map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX)),
             Source::Manual(now) => *now.borrow(),
         }
     }
@@ -78,18 +76,12 @@ pub(crate) fn iso(ms: i64) -> String {
 
 /// RFC 3339 with the zone's offset, as appointment webhooks (G §8.5) and Trafft (T §2) show times.
 pub(crate) fn with_offset(ms: i64, zone: &TimeZone) -> String {
-    stamp(ms)
-        .to_zoned_datetime(zone.clone())
-        .strftime("%Y-%m-%dT%H:%M:%S%:z")
-        .to_string()
+    stamp(ms).to_zoned_datetime(zone.clone()).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
 }
 
 /// `YYYY-MM-DD HH:MM:SS` on the wall of that zone, without saying which (G §6.19).
 pub(crate) fn wall(ms: i64, zone: &TimeZone) -> String {
-    stamp(ms)
-        .to_zoned_datetime(zone.clone())
-        .strftime("%Y-%m-%d %H:%M:%S")
-        .to_string()
+    stamp(ms).to_zoned_datetime(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
 /// Reads an ISO time with an offset, or a wall time in `zone`, as Unix milliseconds.
@@ -98,13 +90,7 @@ pub(crate) fn parse(text: &str, zone: &TimeZone) -> Option<i64> {
         return Some(stamp.as_millisecond());
     }
     let civil = text.parse::<jiff::civil::DateTime>().ok()?;
-    Some(
-        civil
-            .to_zoned_datetime(zone.clone())
-            .ok()?
-            .timestamp()
-            .as_millisecond(),
-    )
+    Some(civil.to_zoned_datetime(zone.clone()).ok()?.timestamp().as_millisecond())
 }
 
 /// The zone of that IANA name; UTC where the name is unknown.

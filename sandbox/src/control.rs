@@ -22,44 +22,35 @@ pub(crate) fn bad(text: &str) -> Answer {
 }
 
 pub(crate) fn missing(call: &Call) -> Answer {
-    Answer::json(
-        404,
-        &json!({ "error": format!("nothing at {}", call.name()) }),
-    )
+    Answer::json(404, &json!({ "error": format!("nothing at {}", call.name()) }))
 }
 
 /// The answer to a shared control call; `None` when it is not one.
 pub(crate) fn answer(desk: &Desk, call: &Call) -> Option<Answer> {
     let journal = &desk.journal;
-    Some(
-        match (
-            call.method.as_str(),
-            call.segments().get(1..).unwrap_or_default(),
-        ) {
-            ("POST", ["faults"]) => match script(desk, &call.json().unwrap_or_default()) {
-                Some(()) => Answer::json(200, &json!({ "unspent": desk.faults.unspent() })),
-                None => bad("which fault?"),
-            },
-            ("DELETE", ["faults"]) => {
-                desk.faults.clear();
-                Answer::empty(204)
-            }
-            ("GET", ["journal"]) => Answer::json(
-                200,
-                &json!({ "entries": journal.entries(), "max_in_flight": journal.max_in_flight() }),
-            ),
-            ("DELETE", ["journal"]) => {
-                journal.clear();
-                Answer::empty(204)
-            }
-            ("GET", ["complaints"]) => Answer::json(200, &json!(journal.complaints())),
-            ("DELETE", ["complaints"]) => {
-                journal.forgive();
-                Answer::empty(204)
-            }
-            _ => return None,
+    Some(match (call.method.as_str(), call.segments().get(1..).unwrap_or_default()) {
+        ("POST", ["faults"]) => match script(desk, &call.json().unwrap_or_default()) {
+            Some(()) => Answer::json(200, &json!({ "unspent": desk.faults.unspent() })),
+            None => bad("which fault?"),
         },
-    )
+        ("DELETE", ["faults"]) => {
+            desk.faults.clear();
+            Answer::empty(204)
+        }
+        ("GET", ["journal"]) => {
+            Answer::json(200, &json!({ "entries": journal.entries(), "max_in_flight": journal.max_in_flight() }))
+        }
+        ("DELETE", ["journal"]) => {
+            journal.clear();
+            Answer::empty(204)
+        }
+        ("GET", ["complaints"]) => Answer::json(200, &json!(journal.complaints())),
+        ("DELETE", ["complaints"]) => {
+            journal.forgive();
+            Answer::empty(204)
+        }
+        _ => return None,
+    })
 }
 
 fn script(desk: &Desk, body: &Value) -> Option<()> {
@@ -70,20 +61,13 @@ fn script(desk: &Desk, body: &Value) -> Option<()> {
             status_429: rate("status_429"),
             done_then_dropped: rate("done_then_dropped"),
         };
-        desk.faults
-            .set_rates(rates, body["seed"].as_u64().unwrap_or(0));
+        desk.faults.set_rates(rates, body["seed"].as_u64().unwrap_or(0));
         return Some(());
     }
     let path = body["path"].as_str().unwrap_or_default();
-    let matcher = body["method"]
-        .as_str()
-        .map_or_else(|| Matcher::path(path), |method| Matcher::new(method, path));
-    let count = body["count"]
-        .as_u64()
-        .and_then(|count| usize::try_from(count).ok())
-        .unwrap_or(1);
-    desk.faults
-        .push(matcher.times(count), fault(&body["fault"])?);
+    let matcher = body["method"].as_str().map_or_else(|| Matcher::path(path), |method| Matcher::new(method, path));
+    let count = body["count"].as_u64().and_then(|count| usize::try_from(count).ok()).unwrap_or(1);
+    desk.faults.push(matcher.times(count), fault(&body["fault"])?);
     Some(())
 }
 
@@ -99,9 +83,7 @@ fn fault(spec: &Value) -> Option<Fault> {
         "status" => Fault::Status(status()?),
         "status_with_body" => Fault::StatusWithBody(status()?, spec["body"].as_str()?.to_owned()),
         "too_many_requests" => Fault::TooManyRequests {
-            retry_after: spec["retry_after"]
-                .as_u64()
-                .and_then(|seconds| u32::try_from(seconds).ok()),
+            retry_after: spec["retry_after"].as_u64().and_then(|seconds| u32::try_from(seconds).ok()),
         },
         "slow" => Fault::Slow { ms: ms()? },
         "cut_short" => Fault::CutShort,

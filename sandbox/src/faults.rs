@@ -49,28 +49,17 @@ pub struct Matcher {
 impl Matcher {
     /// Whatever comes next, once. On Trafft that may be a token request.
     pub fn any() -> Self {
-        Self {
-            method: None,
-            path: String::new(),
-            count: 1,
-        }
+        Self { method: None, path: String::new(), count: 1 }
     }
 
     /// The next call of that method whose path begins with `path`, once.
     pub fn new(method: &str, path: &str) -> Self {
-        Self {
-            method: Some(method.to_ascii_uppercase()),
-            path: path.to_owned(),
-            count: 1,
-        }
+        Self { method: Some(method.to_ascii_uppercase()), path: path.to_owned(), count: 1 }
     }
 
     /// Any method under that path, once.
     pub fn path(path: &str) -> Self {
-        Self {
-            path: path.to_owned(),
-            ..Self::any()
-        }
+        Self { path: path.to_owned(), ..Self::any() }
     }
 
     /// The next `count` such calls.
@@ -80,9 +69,7 @@ impl Matcher {
     }
 
     fn fits(&self, method: &str, path: &str) -> bool {
-        self.count > 0
-            && path.starts_with(&self.path)
-            && self.method.as_deref().is_none_or(|wanted| wanted == method)
+        self.count > 0 && path.starts_with(&self.path) && self.method.as_deref().is_none_or(|wanted| wanted == method)
     }
 }
 
@@ -127,11 +114,7 @@ impl Faults {
 
     /// How many scripted failures nobody has met yet.
     pub fn unspent(&self) -> usize {
-        self.script()
-            .steps
-            .iter()
-            .map(|(matcher, _)| matcher.count)
-            .sum()
+        self.script().steps.iter().map(|(matcher, _)| matcher.count).sum()
     }
 
     /// Forgets scripted and random failures.
@@ -141,11 +124,7 @@ impl Faults {
 
     pub(crate) fn next(&self, method: &str, path: &str) -> Option<Fault> {
         let mut script = self.script();
-        if let Some(at) = script
-            .steps
-            .iter()
-            .position(|(matcher, _)| matcher.fits(method, path))
-        {
+        if let Some(at) = script.steps.iter().position(|(matcher, _)| matcher.fits(method, path)) {
             script.steps[at].0.count -= 1;
             let fault = script.steps[at].1.clone();
             script.steps.retain(|(matcher, _)| matcher.count > 0);

@@ -42,17 +42,11 @@ impl Call {
     }
 
     pub(crate) fn segments(&self) -> Vec<&str> {
-        self.path
-            .split('/')
-            .filter(|part| !part.is_empty())
-            .collect()
+        self.path.split('/').filter(|part| !part.is_empty()).collect()
     }
 
     pub(crate) fn query(&self, name: &str) -> Option<&str> {
-        self.query
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
+        self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
@@ -61,8 +55,7 @@ impl Call {
 
     /// The token of `Authorization: Bearer <token>`.
     pub(crate) fn bearer(&self) -> Option<&str> {
-        self.header("authorization")
-            .and_then(|value| value.strip_prefix("Bearer "))
+        self.header("authorization").and_then(|value| value.strip_prefix("Bearer "))
     }
 
     pub(crate) fn json(&self) -> Option<Value> {
@@ -96,29 +89,19 @@ impl Answer {
     }
 
     pub(crate) fn text(status: u16, kind: &str, body: impl Into<String>) -> Self {
-        Self {
-            status,
-            headers: vec![("content-type".to_owned(), kind.to_owned())],
-            body: body.into().into_bytes(),
-        }
+        Self { status, headers: vec![("content-type".to_owned(), kind.to_owned())], body: body.into().into_bytes() }
     }
 
     pub(crate) fn html(status: u16, title: &str) -> Self {
         Self::text(
             status,
             "text/html; charset=utf-8",
-            format!(
-                "<!doctype html><html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>\n"
-            ),
+            format!("<!doctype html><html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>\n"),
         )
     }
 
     pub(crate) fn empty(status: u16) -> Self {
-        Self {
-            status,
-            headers: Vec::new(),
-            body: Vec::new(),
-        }
+        Self { status, headers: Vec::new(), body: Vec::new() }
     }
 
     pub(crate) fn with(mut self, name: &str, value: impl ToString) -> Self {
@@ -131,9 +114,7 @@ impl Answer {
         for (name, value) in self.headers {
             builder = builder.header(name, value);
         }
-        builder
-            .body(Body::from(self.body))
-            .unwrap_or_else(|_| Response::new(Body::empty()))
+        builder.body(Body::from(self.body)).unwrap_or_else(|_| Response::new(Body::empty()))
     }
 }
 
@@ -147,11 +128,7 @@ pub(crate) struct Desk {
 
 impl Desk {
     pub(crate) fn new(clock: Clock) -> Self {
-        Self {
-            clock,
-            faults: Faults::default(),
-            journal: Journal::default(),
-        }
+        Self { clock, faults: Faults::default(), journal: Journal::default() }
     }
 }
 
@@ -187,9 +164,7 @@ async fn attend(vendor: Arc<dyn Vendor>, call: Arc<Call>) -> Ending {
     match desk.faults.next(&call.method, &call.path) {
         None => Ending::Answered(done(&vendor)),
         Some(Fault::Status(status)) => failed(vendor.failure(status)),
-        Some(Fault::StatusWithBody(status, body)) => {
-            failed(Answer::text(status, "application/json", body))
-        }
+        Some(Fault::StatusWithBody(status, body)) => failed(Answer::text(status, "application/json", body)),
         Some(Fault::TooManyRequests { retry_after }) => {
             let answer = vendor.failure(429);
             failed(match retry_after {
@@ -251,9 +226,7 @@ async fn handle(
         body: call.json(),
     });
     // Its own task: a server does not stop half-way because the caller hung up.
-    let ending = tokio::spawn(attend(vendor.clone(), Arc::new(call)))
-        .await
-        .unwrap_or(Ending::Dropped);
+    let ending = tokio::spawn(attend(vendor.clone(), Arc::new(call))).await.unwrap_or(Ending::Dropped);
     match ending {
         Ending::Answered(answer) => {
             ticket.answered(answer.status);
@@ -290,10 +263,7 @@ pub(crate) async fn bind(address: SocketAddr) -> std::io::Result<(TcpListener, S
 
 pub(crate) fn serve(listener: TcpListener, vendor: Arc<dyn Vendor>) -> Serving {
     let (stop, stopped) = oneshot::channel::<()>();
-    let service = Router::new()
-        .fallback(handle)
-        .with_state(vendor)
-        .into_make_service_with_connect_info::<Wire>();
+    let service = Router::new().fallback(handle).with_state(vendor).into_make_service_with_connect_info::<Wire>();
     tokio::spawn(async move {
         let serving = axum::serve(Gate(listener), service).with_graceful_shutdown(async move {
             let _ = stopped.await;

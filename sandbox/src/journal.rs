@@ -82,20 +82,12 @@ impl Journal {
 
     /// Every call, in the order of arrival.
     pub fn entries(&self) -> Vec<Entry> {
-        self.book()
-            .entries
-            .iter()
-            .map(|(_, entry)| entry.clone())
-            .collect()
+        self.book().entries.iter().map(|(_, entry)| entry.clone()).collect()
     }
 
     /// How many calls of that class.
     pub fn count(&self, class: Class) -> usize {
-        self.book()
-            .entries
-            .iter()
-            .filter(|(_, entry)| entry.class == class)
-            .count()
+        self.book().entries.iter().filter(|(_, entry)| entry.class == class).count()
     }
 
     /// Calls that only read, without metadata and tokens. A search is a read though it is a POST.
@@ -109,11 +101,7 @@ impl Journal {
     }
 
     fn counted(&self, wanted: impl Fn(&Entry) -> bool) -> usize {
-        self.book()
-            .entries
-            .iter()
-            .filter(|(_, entry)| wanted(entry))
-            .count()
+        self.book().entries.iter().filter(|(_, entry)| wanted(entry)).count()
     }
 
     /// The most calls that were waiting for their answers at one moment, since the last [`Journal::clear`].
@@ -135,10 +123,7 @@ impl Journal {
         book.entries.push((number, entry));
         book.in_flight += 1;
         book.max_in_flight = book.max_in_flight.max(book.in_flight);
-        Ticket {
-            journal: self.clone(),
-            number,
-        }
+        Ticket { journal: self.clone(), number }
     }
 
     pub(crate) fn complain(&self, text: String) {
@@ -163,12 +148,7 @@ pub(crate) struct Ticket {
 impl Ticket {
     pub(crate) fn answered(&self, status: u16) {
         let mut book = self.journal.book();
-        if let Some((_, entry)) = book
-            .entries
-            .iter_mut()
-            .rev()
-            .find(|(number, _)| *number == self.number)
-        {
+        if let Some((_, entry)) = book.entries.iter_mut().rev().find(|(number, _)| *number == self.number) {
             entry.status = status;
         }
     }

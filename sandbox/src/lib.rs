@@ -40,11 +40,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        Self {
-            ghl: any,
-            trafft: any,
-            clock: Clock::system(),
-        }
+        Self { ghl: any, trafft: any, clock: Clock::system() }
     }
 }
 
@@ -83,19 +79,11 @@ impl Sandbox {
         let serving = Serving {
             _servers: [
                 front::serve(ghl_listener, Arc::clone(&ghl.0) as Arc<dyn front::Vendor>),
-                front::serve(
-                    trafft_listener,
-                    Arc::clone(&trafft.0) as Arc<dyn front::Vendor>,
-                ),
+                front::serve(trafft_listener, Arc::clone(&trafft.0) as Arc<dyn front::Vendor>),
             ],
             deliveries: ghl.deliveries_run(),
         };
-        Ok(Self {
-            ghl,
-            trafft,
-            clock: options.clock,
-            _serving: serving,
-        })
+        Ok(Self { ghl, trafft, clock: options.clock, _serving: serving })
     }
 
     /// The environment that points a service at these two.

@@ -47,13 +47,7 @@ impl Listener for Gate {
 
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
         let (stream, address) = Listener::accept(&mut self.0).await;
-        (
-            Line {
-                stream,
-                wire: Wire(Arc::new(AtomicU8::new(OPEN))),
-            },
-            address,
-        )
+        (Line { stream, wire: Wire(Arc::new(AtomicU8::new(OPEN))) }, address)
     }
 
     fn local_addr(&self) -> io::Result<Self::Addr> {
@@ -78,11 +72,7 @@ fn gone() -> io::Error {
 }
 
 impl AsyncRead for Line {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.state() == DROPPED {
             return Poll::Ready(Err(gone()));
         }
@@ -91,18 +81,11 @@ impl AsyncRead for Line {
 }
 
 impl AsyncWrite for Line {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         match self.state() {
             DROPPED => Poll::Ready(Err(gone())),
             CUT_IN_BODY => {
-                let head = buf
-                    .windows(4)
-                    .position(|four| four == b"\r\n\r\n")
-                    .map_or(0, |at| at + 4);
+                let head = buf.windows(4).position(|four| four == b"\r\n\r\n").map_or(0, |at| at + 4);
                 let half = head + (buf.len() - head) / 2;
                 let written = Pin::new(&mut self.stream).poll_write(cx, &buf[..half.max(1)]);
                 if let Poll::Ready(Ok(_)) = written {

@@ -63,19 +63,11 @@ fn picked(activity: &Activity, contact: &Contact, keys: &[&str]) -> Map<String, 
 
 /// No created or updated time (G §6.10).
 fn task(activity: &Activity, contact: &Contact) -> Value {
-    Value::Object(picked(
-        activity,
-        contact,
-        &["title", "body", "assignedTo", "dueDate", "completed"],
-    ))
+    Value::Object(picked(activity, contact, &["title", "body", "assignedTo", "dueDate", "completed"]))
 }
 
 fn note(activity: &Activity, contact: &Contact) -> Value {
-    let mut out = picked(
-        activity,
-        contact,
-        &["body", "userId", "title", "color", "pinned"],
-    );
+    let mut out = picked(activity, contact, &["body", "userId", "title", "color", "pinned"]);
     out.insert("dateAdded".to_owned(), json!(clock::iso(activity.added)));
     Value::Object(out)
 }
@@ -104,30 +96,15 @@ fn appointment(activity: &Activity, contact: &Contact, zone: &TimeZone) -> Value
         }
     }
     out.insert("locationId".to_owned(), json!(contact.location));
-    out.insert(
-        "dateAdded".to_owned(),
-        json!(clock::wall(activity.added, zone)),
-    );
-    out.insert(
-        "dateUpdated".to_owned(),
-        json!(clock::wall(activity.updated, zone)),
-    );
+    out.insert("dateAdded".to_owned(), json!(clock::wall(activity.added, zone)));
+    out.insert("dateUpdated".to_owned(), json!(clock::wall(activity.updated, zone)));
     Value::Object(out)
 }
 
 /// The fields of the event (G §8.5): note events have four and no author; appointments sit under a key of their own.
-fn event(
-    sort: Sort,
-    activity: &Activity,
-    contact: &Contact,
-    zone: &TimeZone,
-) -> Map<String, Value> {
+fn event(sort: Sort, activity: &Activity, contact: &Contact, zone: &TimeZone) -> Map<String, Value> {
     let mut out = match sort {
-        Sort::Task => picked(
-            activity,
-            contact,
-            &["assignedTo", "body", "title", "dueDate"],
-        ),
+        Sort::Task => picked(activity, contact, &["assignedTo", "body", "title", "dueDate"]),
         Sort::Note => picked(activity, contact, &["body"]),
         Sort::Appointment => {
             let mut inner = picked(
@@ -150,14 +127,8 @@ fn event(
                     inner.insert(key.to_owned(), json!(clock::with_offset(ms, zone)));
                 }
             }
-            inner.insert(
-                "dateAdded".to_owned(),
-                json!(clock::with_offset(activity.added, zone)),
-            );
-            inner.insert(
-                "dateUpdated".to_owned(),
-                json!(clock::with_offset(activity.updated, zone)),
-            );
+            inner.insert("dateAdded".to_owned(), json!(clock::with_offset(activity.added, zone)));
+            inner.insert("dateUpdated".to_owned(), json!(clock::with_offset(activity.updated, zone)));
             Map::from_iter([("appointment".to_owned(), Value::Object(inner))])
         }
     };
@@ -193,31 +164,20 @@ impl Activity {
 
 impl State {
     pub(crate) fn zone_of(&self, location: &str) -> TimeZone {
-        self.locations
-            .get(location)
-            .map_or(TimeZone::UTC, |location| clock::zone(&location.timezone))
+        self.locations.get(location).map_or(TimeZone::UTC, |location| clock::zone(&location.timezone))
     }
 
     /// One as the API shows it.
     pub(crate) fn show(&self, sort: Sort, contact: &str, id: &str) -> Option<Value> {
         let owner = self.contacts.get(contact)?;
-        Some(sort.show(
-            self.activity(contact, sort, id)?,
-            owner,
-            &self.zone_of(&owner.location),
-        ))
+        Some(sort.show(self.activity(contact, sort, id)?, owner, &self.zone_of(&owner.location)))
     }
 
     /// All of a contact as the API shows them.
     pub(crate) fn show_all(&self, sort: Sort, contact: &str) -> Option<Vec<Value>> {
         let owner = self.contacts.get(contact)?;
         let zone = self.zone_of(&owner.location);
-        Some(
-            sort.of(owner)
-                .iter()
-                .map(|activity| sort.show(activity, owner, &zone))
-                .collect(),
-        )
+        Some(sort.of(owner).iter().map(|activity| sort.show(activity, owner, &zone)).collect())
     }
 
     pub(crate) fn add_activity(
@@ -271,52 +231,27 @@ impl State {
         if let Some(activity) = activity
             && sort != Sort::Task
         {
-            self.emit(
-                now,
-                &format!("{}Update", sort.name()),
-                Some(contact),
-                event(sort, &activity, &owner, &zone),
-            );
+            self.emit(now, &format!("{}Update", sort.name()), Some(contact), event(sort, &activity, &owner, &zone));
         }
         true
     }
 
     /// Completes or reopens a task. Only completion tells anybody (G §8.5).
-    pub(crate) fn set_completed(
-        &mut self,
-        now: i64,
-        contact: &str,
-        id: &str,
-        completed: bool,
-    ) -> bool {
+    pub(crate) fn set_completed(&mut self, now: i64, contact: &str, id: &str, completed: bool) -> bool {
         let Some((activity, owner, zone)) = self.touch(Sort::Task, contact, id, |activity, _| {
-            activity
-                .fields
-                .insert("completed".to_owned(), json!(completed))
-                != Some(json!(completed))
+            activity.fields.insert("completed".to_owned(), json!(completed)) != Some(json!(completed))
         }) else {
             return false;
         };
         if let Some(activity) = activity
             && completed
         {
-            self.emit(
-                now,
-                "TaskComplete",
-                Some(contact),
-                event(Sort::Task, &activity, &owner, &zone),
-            );
+            self.emit(now, "TaskComplete", Some(contact), event(Sort::Task, &activity, &owner, &zone));
         }
         true
     }
 
-    pub(crate) fn delete_activity(
-        &mut self,
-        now: i64,
-        sort: Sort,
-        contact: &str,
-        id: &str,
-    ) -> bool {
+    pub(crate) fn delete_activity(&mut self, now: i64, sort: Sort, contact: &str, id: &str) -> bool {
         let Some(owner) = self.contacts.get_mut(contact) else {
             return false;
         };
@@ -326,12 +261,7 @@ impl State {
         let activity = sort.of_mut(owner).remove(at);
         let owner = owner.clone();
         let zone = self.zone_of(&owner.location);
-        self.emit(
-            now,
-            &format!("{}Delete", sort.name()),
-            Some(contact),
-            event(sort, &activity, &owner, &zone),
-        );
+        self.emit(now, &format!("{}Delete", sort.name()), Some(contact), event(sort, &activity, &owner, &zone));
         true
     }
 
@@ -345,10 +275,7 @@ impl State {
     ) -> Option<(Option<Activity>, Contact, TimeZone)> {
         let zone = self.zone_of(&self.contacts.get(contact)?.location);
         let owner = self.contacts.get_mut(contact)?;
-        let activity = sort
-            .of_mut(owner)
-            .iter_mut()
-            .find(|activity| activity.id == id)?;
+        let activity = sort.of_mut(owner).iter_mut().find(|activity| activity.id == id)?;
         let changed = change(activity, &zone).then(|| activity.clone());
         Some((changed, owner.clone(), zone))
     }

@@ -34,17 +34,14 @@ impl Shared {
 
     pub(super) fn create_activity(&self, call: &Admitted<'_>, sort: Sort, key: &str) -> Answer {
         self.for_contact(call, || {
-            let id =
-                self.change(|state, now| state.add_activity(now, sort, call.at(0), &call.body));
+            let id = self.change(|state, now| state.add_activity(now, sort, call.at(0), &call.body));
             self.current(call, sort, key, &id.unwrap_or_default())
         })
     }
 
     pub(super) fn update_activity(&self, call: &Admitted<'_>, sort: Sort, key: &str) -> Answer {
         self.for_contact(call, || {
-            self.change(|state, now| {
-                state.edit_activity(now, sort, call.at(0), call.at(1), &call.body)
-            });
+            self.change(|state, now| state.edit_activity(now, sort, call.at(0), call.at(1), &call.body));
             self.current(call, sort, key, call.at(1))
         })
     }

@@ -48,9 +48,7 @@ impl Admitted<'_> {
 impl Shared {
     /// Refuses, and writes down that a correct client would not have come to this.
     pub(super) fn complain(&self, call: &Call, why: &str) {
-        self.desk
-            .journal
-            .complain(format!("{}: {why}", call.name()));
+        self.desk.journal.complain(format!("{}: {why}", call.name()));
     }
 
     /// Path, version, token, allowance: what is refused whatever the call wants.
@@ -68,10 +66,9 @@ impl Shared {
                 return refuse(401, "version header is invalid");
             }
             Some(VERSION) => {}
-            Some(other) => self.complain(
-                call,
-                &format!("Version {other}, where the contacts file allows {VERSION} only"),
-            ),
+            Some(other) => {
+                self.complain(call, &format!("Version {other}, where the contacts file allows {VERSION} only"))
+            }
         }
         let token = call.bearer().unwrap_or_default();
         let message = match (token.is_empty(), token.starts_with("pit-")) {
@@ -91,13 +88,7 @@ impl Shared {
     /// Scope, location, body: what is refused for what the call wants.
     fn inspect<'a>(&self, call: &'a Call) -> Result<Admitted<'a>, Answer> {
         let refuse = |status: u16, message: Value| {
-            self.complain(
-                call,
-                message
-                    .as_str()
-                    .map_or_else(|| message.to_string(), str::to_owned)
-                    .as_str(),
-            );
+            self.complain(call, message.as_str().map_or_else(|| message.to_string(), str::to_owned).as_str());
             Err(refusal(status, &message))
         };
         let Some((operation, path)) = catalogue::find(&call.method, &call.segments()) else {
@@ -116,10 +107,7 @@ impl Shared {
             return refuse(401, json!("The token is not authorized for this scope."));
         }
         if call.header("location-id").is_some() {
-            return refuse(
-                403,
-                json!("The token does not have access to this location"),
-            );
+            return refuse(403, json!("The token does not have access to this location"));
         }
         let body = match (operation.shape, call.body.is_empty()) {
             (Some(_), false) => match call.json() {
@@ -143,18 +131,9 @@ impl Shared {
             operation.path.starts_with("/locations/").then(|| path[0]),
         ];
         if named.into_iter().flatten().any(|named| named != location) {
-            return refuse(
-                403,
-                json!("The token does not have access to this location"),
-            );
+            return refuse(403, json!("The token does not have access to this location"));
         }
-        Ok(Admitted {
-            operation,
-            path,
-            location,
-            body,
-            call,
-        })
+        Ok(Admitted { operation, path, location, body, call })
     }
 }
 
@@ -172,8 +151,7 @@ impl Vendor for Shared {
     }
 
     fn classify(&self, call: &Call) -> Class {
-        catalogue::find(&call.method, &call.segments())
-            .map_or(Class::Other, |(operation, _)| operation.class)
+        catalogue::find(&call.method, &call.segments()).map_or(Class::Other, |(operation, _)| operation.class)
     }
 
     fn admit(&self, call: &Call) -> Option<Answer> {
@@ -198,10 +176,7 @@ impl Vendor for Shared {
     }
 
     fn decorate(&self, call: &Call, answer: Answer) -> Answer {
-        let left = self
-            .state()
-            .limits
-            .left(call.bearer().unwrap_or_default(), self.now());
+        let left = self.state().limits.left(call.bearer().unwrap_or_default(), self.now());
         left.onto(answer)
     }
 }

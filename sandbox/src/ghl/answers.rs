@@ -41,9 +41,7 @@ impl Shared {
             | Verb::LeaveCampaign
             | Verb::LeaveCampaigns
             | Verb::JoinWorkflow
-            | Verb::LeaveWorkflow => {
-                self.for_contact(call, || self.ok(call, &json!({ "succeded": true })))
-            }
+            | Verb::LeaveWorkflow => self.for_contact(call, || self.ok(call, &json!({ "succeded": true }))),
             Verb::GetLocation => self.get_location(call),
             Verb::ListCustomFields => self.list_custom_fields(call),
             Verb::SearchTasks => self.search_tasks(call),
@@ -64,11 +62,7 @@ impl Shared {
     }
 
     /// The answer when the path's contact exists in the token's location, else the refusal that `GET` has (G §4).
-    pub(super) fn for_contact(
-        &self,
-        call: &Admitted<'_>,
-        answer: impl FnOnce() -> Answer,
-    ) -> Answer {
+    pub(super) fn for_contact(&self, call: &Admitted<'_>, answer: impl FnOnce() -> Answer) -> Answer {
         let id = call.at(0);
         if self.state().contact(&call.location, id).is_none() {
             return self.absent(&format!("Contact with id {id} not found"));

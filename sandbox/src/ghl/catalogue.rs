@@ -120,30 +120,20 @@ pub static OPERATIONS: &[Operation] = &[
 ];
 
 /// The operation behind a call, with the path's variable parts in order.
-pub(crate) fn find<'a>(
-    method: &str,
-    segments: &[&'a str],
-) -> Option<(&'static Operation, Vec<&'a str>)> {
-    OPERATIONS
-        .iter()
-        .filter(|row| row.method == method)
-        .find_map(|row| {
-            let wanted: Vec<&str> = row
-                .path
-                .split('/')
-                .filter(|part| !part.is_empty())
-                .collect();
-            if wanted.len() != segments.len() {
+pub(crate) fn find<'a>(method: &str, segments: &[&'a str]) -> Option<(&'static Operation, Vec<&'a str>)> {
+    OPERATIONS.iter().filter(|row| row.method == method).find_map(|row| {
+        let wanted: Vec<&str> = row.path.split('/').filter(|part| !part.is_empty()).collect();
+        if wanted.len() != segments.len() {
+            return None;
+        }
+        let mut variables = Vec::new();
+        for (want, have) in wanted.iter().zip(segments) {
+            if want.starts_with('{') {
+                variables.push(*have);
+            } else if want != have {
                 return None;
             }
-            let mut variables = Vec::new();
-            for (want, have) in wanted.iter().zip(segments) {
-                if want.starts_with('{') {
-                    variables.push(*have);
-                } else if want != have {
-                    return None;
-                }
-            }
-            Some((row, variables))
-        })
+        }
+        Some((row, variables))
+    })
 }

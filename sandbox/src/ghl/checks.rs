@@ -146,29 +146,16 @@ fn wrong_value(name: &str, kind: Kind, value: &Value, found: &mut Vec<String>) {
         Kind::Text => value.is_string(),
         Kind::TextOrNull => value.is_string() || value.is_null(),
         Kind::Bool => value.is_boolean(),
-        Kind::Date => value
-            .as_str()
-            .is_some_and(|text| crate::clock::parse(text, &jiff::tz::TimeZone::UTC).is_some()),
-        Kind::TextList => value
-            .as_array()
-            .is_some_and(|items| items.iter().all(Value::is_string)),
+        Kind::Date => value.as_str().is_some_and(|text| crate::clock::parse(text, &jiff::tz::TimeZone::UTC).is_some()),
+        Kind::TextList => value.as_array().is_some_and(|items| items.iter().all(Value::is_string)),
         Kind::Email => {
-            if !value.is_null()
-                && !value
-                    .as_str()
-                    .is_some_and(|text| text.is_empty() || is_email(text))
-            {
+            if !value.is_null() && !value.as_str().is_some_and(|text| text.is_empty() || is_email(text)) {
                 found.push(format!("{name} must be an email"));
             }
             true
         }
         Kind::CustomFields => {
-            inner_keys(
-                name,
-                value.as_array().into_iter().flatten(),
-                &["id", "key", "field_value"],
-                found,
-            );
+            inner_keys(name, value.as_array().into_iter().flatten(), &["id", "key", "field_value"], found);
             value.is_array()
         }
         Kind::Dnd => {
@@ -178,11 +165,10 @@ fn wrong_value(name: &str, kind: Kind, value: &Value, found: &mut Vec<String>) {
                     found.push(format!("{name}.property {channel} should not exist"));
                 }
                 inner_keys(name, [setting], &["status", "message", "code"], found);
-                if !matches!(
-                    setting["status"].as_str(),
-                    Some("active" | "inactive" | "permanent")
-                ) {
-                    found.push(format!("{name}.{channel}.status must be one of the following values: active, inactive, permanent"));
+                if !matches!(setting["status"].as_str(), Some("active" | "inactive" | "permanent")) {
+                    found.push(format!(
+                        "{name}.{channel}.status must be one of the following values: active, inactive, permanent"
+                    ));
                 }
             }
             value.is_object()
@@ -193,12 +179,7 @@ fn wrong_value(name: &str, kind: Kind, value: &Value, found: &mut Vec<String>) {
     }
 }
 
-fn inner_keys<'a>(
-    name: &str,
-    items: impl IntoIterator<Item = &'a Value>,
-    allowed: &[&str],
-    found: &mut Vec<String>,
-) {
+fn inner_keys<'a>(name: &str, items: impl IntoIterator<Item = &'a Value>, allowed: &[&str], found: &mut Vec<String>) {
     for (at, item) in items.into_iter().enumerate() {
         for key in item.as_object().into_iter().flat_map(Map::keys) {
             if !allowed.contains(&key.as_str()) {

@@ -58,16 +58,11 @@ impl Contact {
     }
 
     pub(crate) fn text(&self, key: &str) -> &str {
-        self.fields
-            .get(key)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
+        self.fields.get(key).and_then(Value::as_str).unwrap_or_default()
     }
 
     pub(crate) fn full_name(&self) -> String {
-        format!("{} {}", self.text("firstName"), self.text("lastName"))
-            .trim()
-            .to_owned()
+        format!("{} {}", self.text("firstName"), self.text("lastName")).trim().to_owned()
     }
 
     pub(crate) fn tags(&self) -> Vec<String> {
@@ -86,51 +81,32 @@ impl Contact {
 
     /// Whether it is one of the further e-mails, the trap of G #337.
     pub(crate) fn has_secondary_email(&self, email: &str) -> bool {
-        let further = self
-            .fields
-            .get("additionalEmails")
-            .and_then(Value::as_array);
-        further.into_iter().flatten().any(|item| {
-            item["email"]
-                .as_str()
-                .is_some_and(|text| text.eq_ignore_ascii_case(email))
-        })
+        let further = self.fields.get("additionalEmails").and_then(Value::as_array);
+        further
+            .into_iter()
+            .flatten()
+            .any(|item| item["email"].as_str().is_some_and(|text| text.eq_ignore_ascii_case(email)))
     }
 
     /// Takes over the keys that are there; null and the empty string clear. Says which keys really changed.
-    pub(crate) fn apply(
-        &mut self,
-        changes: &Map<String, Value>,
-        location: &Location,
-    ) -> BTreeSet<String> {
+    pub(crate) fn apply(&mut self, changes: &Map<String, Value>, location: &Location) -> BTreeSet<String> {
         let before = self.fields.clone();
         for (key, value) in changes {
             match key.as_str() {
                 "locationId" | "id" | "createNewIfDuplicateAllowed" => {}
                 "name" => self.set_name(value, changes),
-                "phone" => self.set(
-                    key,
-                    value
-                        .as_str()
-                        .map_or(Value::Null, |text| json!(e164(text, &location.country))),
-                ),
+                "phone" => {
+                    self.set(key, value.as_str().map_or(Value::Null, |text| json!(e164(text, &location.country))))
+                }
                 "tags" => self.set_tags(value),
                 "customFields" => self.set_custom_fields(value, location),
-                "dateOfBirth" => self.set(
-                    key,
-                    value
-                        .as_str()
-                        .map_or(Value::Null, |text| json!(birth_date(text))),
-                ),
+                "dateOfBirth" => self.set(key, value.as_str().map_or(Value::Null, |text| json!(birth_date(text)))),
                 "dndSettings" => self.set_dnd(value),
                 _ => self.set(key, value.clone()),
             }
         }
         let keys: BTreeSet<&String> = before.keys().chain(self.fields.keys()).collect();
-        keys.into_iter()
-            .filter(|key| before.get(*key) != self.fields.get(*key))
-            .cloned()
-            .collect()
+        keys.into_iter().filter(|key| before.get(*key) != self.fields.get(*key)).cloned().collect()
     }
 
     fn set(&mut self, key: &str, value: Value) {
@@ -156,12 +132,7 @@ impl Contact {
     /// Tags are kept in lower case, each once (G §6.20).
     pub(crate) fn set_tags(&mut self, value: &Value) {
         let mut tags: Vec<String> = Vec::new();
-        for tag in value
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-        {
+        for tag in value.as_array().into_iter().flatten().filter_map(Value::as_str) {
             let tag = tag.trim().to_lowercase();
             if !tag.is_empty() && !tags.contains(&tag) {
                 tags.push(tag);
@@ -172,28 +143,18 @@ impl Contact {
 
     /// Fields that are not named stay (G §6.3). Written as `field_value`, read as `value`.
     fn set_custom_fields(&mut self, value: &Value, location: &Location) {
-        let mut kept: Vec<Value> = self
-            .fields
-            .get("customFields")
-            .and_then(Value::as_array)
-            .cloned()
-            .unwrap_or_default();
+        let mut kept: Vec<Value> =
+            self.fields.get("customFields").and_then(Value::as_array).cloned().unwrap_or_default();
         if value.is_null() {
             kept.clear();
         }
         for item in value.as_array().into_iter().flatten() {
-            let Some(id) = item["id"]
-                .as_str()
-                .map(str::to_owned)
-                .or_else(|| location.custom_field_id(item["key"].as_str()?))
+            let Some(id) =
+                item["id"].as_str().map(str::to_owned).or_else(|| location.custom_field_id(item["key"].as_str()?))
             else {
                 continue;
             };
-            let new = item
-                .get("field_value")
-                .or_else(|| item.get("value"))
-                .cloned()
-                .unwrap_or(Value::Null);
+            let new = item.get("field_value").or_else(|| item.get("value")).cloned().unwrap_or(Value::Null);
             kept.retain(|field| field["id"] != id.as_str());
             if !is_empty(&new) {
                 kept.push(json!({ "id": id, "value": new }));
@@ -203,15 +164,13 @@ impl Contact {
     }
 
     fn set_dnd(&mut self, value: &Value) {
-        let mut settings = self
-            .fields
-            .get("dndSettings")
-            .and_then(Value::as_object)
-            .cloned()
-            .unwrap_or_default();
+        let mut settings = self.fields.get("dndSettings").and_then(Value::as_object).cloned().unwrap_or_default();
         for (channel, setting) in value.as_object().into_iter().flatten() {
             let part = |key: &str| setting[key].as_str().unwrap_or_default().to_owned();
-            settings.insert(channel.clone(), json!({ "status": part("status"), "message": part("message"), "code": part("code") }));
+            settings.insert(
+                channel.clone(),
+                json!({ "status": part("status"), "message": part("message"), "code": part("code") }),
+            );
         }
         self.set("dndSettings", Value::Object(settings));
     }

@@ -20,27 +20,16 @@ fn twin(
 ) -> Option<(String, &'static str)> {
     let place = state.locations.get(location)?;
     let phone = e164(phone, &place.country);
-    let mut candidates: Vec<&Contact> = state
-        .contacts
-        .values()
-        .filter(|contact| contact.location == location && contact.id != but)
-        .collect();
+    let mut candidates: Vec<&Contact> =
+        state.contacts.values().filter(|contact| contact.location == location && contact.id != but).collect();
     candidates.sort_by_key(|contact| contact.added);
     let by_email = || {
         let primary = candidates.iter().find(|contact| contact.has_email(email));
-        let further = || {
-            candidates
-                .iter()
-                .find(|contact| secondary && contact.has_secondary_email(email))
-        };
-        primary
-            .or_else(further)
-            .map(|contact| (contact.id.clone(), "email"))
+        let further = || candidates.iter().find(|contact| secondary && contact.has_secondary_email(email));
+        primary.or_else(further).map(|contact| (contact.id.clone(), "email"))
     };
     let by_phone = || {
-        let found = candidates
-            .iter()
-            .find(|contact| !phone.is_empty() && contact.text("phone") == phone);
+        let found = candidates.iter().find(|contact| !phone.is_empty() && contact.text("phone") == phone);
         found.map(|contact| (contact.id.clone(), "phone"))
     };
     match place.order {
@@ -55,16 +44,11 @@ fn text<'a>(body: &'a Map<String, Value>, key: &str) -> &'a str {
 
 impl Shared {
     pub(super) fn read(&self, id: &str) -> Value {
-        self.state()
-            .contacts
-            .get(id)
-            .map_or(Value::Null, Contact::as_read)
+        self.state().contacts.get(id).map_or(Value::Null, Contact::as_read)
     }
 
     pub(super) fn get_contact(&self, call: &Admitted<'_>) -> Answer {
-        self.for_contact(call, || {
-            self.ok(call, &json!({ "contact": self.read(call.at(0)) }))
-        })
+        self.for_contact(call, || self.ok(call, &json!({ "contact": self.read(call.at(0)) })))
     }
 
     /// The refusal that names the contact already there (G §4); `None` where nobody collides or the location does not mind.
@@ -73,19 +57,8 @@ impl Shared {
         if state.locations.get(location)?.allow_duplicates {
             return None;
         }
-        let (id, field) = twin(
-            &state,
-            location,
-            text(body, "email"),
-            text(body, "phone"),
-            but,
-            false,
-        )?;
-        let name = state
-            .contacts
-            .get(&id)
-            .map(Contact::full_name)
-            .unwrap_or_default();
+        let (id, field) = twin(&state, location, text(body, "email"), text(body, "phone"), but, false)?;
+        let name = state.contacts.get(&id).map(Contact::full_name).unwrap_or_default();
         Some(Answer::json(
             400,
             &json!({
@@ -103,15 +76,10 @@ impl Shared {
     }
 
     pub(super) fn api_create_contact(&self, call: &Admitted<'_>) -> Answer {
-        if let Some(refused) = self
-            .nobody(call)
-            .or_else(|| self.duplicate(&call.location, &call.body, ""))
-        {
+        if let Some(refused) = self.nobody(call).or_else(|| self.duplicate(&call.location, &call.body, "")) {
             return refused;
         }
-        let id = self
-            .change(|state, now| state.create_contact(now, &call.location, &call.body))
-            .unwrap_or_default();
+        let id = self.change(|state, now| state.create_contact(now, &call.location, &call.body)).unwrap_or_default();
         let made = self.state().contacts.get(&id).map(Contact::as_created);
         self.ok(call, &json!({ "contact": made }))
     }
@@ -145,27 +113,12 @@ impl Shared {
         }
         let mut body = call.body.clone();
         let wants_new = body.remove("createNewIfDuplicateAllowed") == Some(json!(true));
-        let (email, phone) = (
-            text(&body, "email").to_owned(),
-            text(&body, "phone").to_owned(),
-        );
+        let (email, phone) = (text(&body, "email").to_owned(), text(&body, "phone").to_owned());
         let (id, new) = self.change(|state, now| {
-            let allowed = state
-                .locations
-                .get(&call.location)
-                .is_some_and(|location| location.allow_duplicates);
-            let found = if wants_new && allowed {
-                None
-            } else {
-                twin(state, &call.location, &email, &phone, "", true)
-            };
+            let allowed = state.locations.get(&call.location).is_some_and(|location| location.allow_duplicates);
+            let found = if wants_new && allowed { None } else { twin(state, &call.location, &email, &phone, "", true) };
             match found {
-                None => (
-                    state
-                        .create_contact(now, &call.location, &body)
-                        .unwrap_or_default(),
-                    true,
-                ),
+                None => (state.create_contact(now, &call.location, &body).unwrap_or_default(), true),
                 Some((id, field)) => {
                     let (other, value) = if field == "email" {
                         ("phone", ("", phone.as_str()))
@@ -188,36 +141,20 @@ impl Shared {
         if call.call.query("locationId").is_none() {
             return self.unprocessable(call, "locationId must be a string");
         }
-        let (number, email) = (
-            call.call.query("number").unwrap_or_default(),
-            call.call.query("email").unwrap_or_default(),
-        );
+        let (number, email) =
+            (call.call.query("number").unwrap_or_default(), call.call.query("email").unwrap_or_default());
         // An unescaped plus arrives as a space (G §6.9); the number is then not the one that was meant.
         if number.starts_with(' ') {
-            self.complain(
-                call.call,
-                "number begins with a space: + must be sent as %2B",
-            );
+            self.complain(call.call, "number begins with a space: + must be sent as %2B");
         }
         let found = twin(&self.state(), &call.location, email, number, "", false).map(|(id, _)| id);
         self.ok(call, &json!({ "contact": found.map(|id| self.read(&id)) }))
     }
 
     fn tags_after(&self, id: &str, given: &[String], add: bool) -> Vec<String> {
-        let mut tags = self
-            .state()
-            .contacts
-            .get(id)
-            .map(Contact::tags)
-            .unwrap_or_default();
+        let mut tags = self.state().contacts.get(id).map(Contact::tags).unwrap_or_default();
         if add {
-            tags.extend(
-                given
-                    .iter()
-                    .filter(|tag| !tags.contains(tag))
-                    .cloned()
-                    .collect::<Vec<_>>(),
-            );
+            tags.extend(given.iter().filter(|tag| !tags.contains(tag)).cloned().collect::<Vec<_>>());
         } else {
             tags.retain(|tag| !given.contains(tag));
         }
@@ -234,18 +171,12 @@ impl Shared {
         self.for_contact(call, || {
             let add = call.operation.verb == Verb::AddTags;
             let given = lower(&call.body, "tags");
-            let mut before = self
-                .state()
-                .contacts
-                .get(call.at(0))
-                .map(Contact::tags)
-                .unwrap_or_default();
+            let mut before = self.state().contacts.get(call.at(0)).map(Contact::tags).unwrap_or_default();
             let after = self.tags_after(call.at(0), &given, add);
             self.set_tags(call.at(0), &after);
             if add {
                 before.retain(|tag| after.contains(tag));
-                let added: Vec<&String> =
-                    after.iter().filter(|tag| !before.contains(tag)).collect();
+                let added: Vec<&String> = after.iter().filter(|tag| !before.contains(tag)).collect();
                 return self.ok(call, &json!({ "tags": after, "tagsAdded": added }));
             }
             self.ok(call, &json!({ "tags": after }))
@@ -266,25 +197,16 @@ impl Shared {
                 errors += 1;
                 continue;
             }
-            let after = if clear && !add {
-                Vec::new()
-            } else {
-                self.tags_after(&id, &given, add)
-            };
+            let after = if clear && !add { Vec::new() } else { self.tags_after(&id, &given, add) };
             self.set_tags(&id, &after);
             responses.push(id);
         }
-        self.ok(
-            call,
-            &json!({ "succeded": errors == 0, "errorCount": errors, "responses": responses }),
-        )
+        self.ok(call, &json!({ "succeded": errors == 0, "errorCount": errors, "responses": responses }))
     }
 
     pub(super) fn bulk_business(&self, call: &Admitted<'_>) -> Answer {
-        let changes = Map::from_iter([(
-            "businessId".to_owned(),
-            call.body.get("businessId").cloned().unwrap_or_default(),
-        )]);
+        let changes =
+            Map::from_iter([("businessId".to_owned(), call.body.get("businessId").cloned().unwrap_or_default())]);
         let mut ids = strings(&call.body, "ids");
         ids.retain(|id| self.state().contact(&call.location, id).is_some());
         for id in &ids {
@@ -301,25 +223,13 @@ impl Shared {
                 return self.ok(call, &json!({}));
             };
             if call.operation.verb == Verb::AddFollowers {
-                let added: Vec<String> = given
-                    .into_iter()
-                    .filter(|user| !contact.followers.contains(user))
-                    .collect();
+                let added: Vec<String> = given.into_iter().filter(|user| !contact.followers.contains(user)).collect();
                 contact.followers.extend(added.clone());
-                return self.ok(
-                    call,
-                    &json!({ "followers": contact.followers, "followersAdded": added }),
-                );
+                return self.ok(call, &json!({ "followers": contact.followers, "followersAdded": added }));
             }
-            let removed: Vec<String> = given
-                .into_iter()
-                .filter(|user| contact.followers.contains(user))
-                .collect();
+            let removed: Vec<String> = given.into_iter().filter(|user| contact.followers.contains(user)).collect();
             contact.followers.retain(|user| !removed.contains(user));
-            self.ok(
-                call,
-                &json!({ "followers": contact.followers, "followersRemoved": removed }),
-            )
+            self.ok(call, &json!({ "followers": contact.followers, "followersRemoved": removed }))
         })
     }
 }
@@ -334,8 +244,5 @@ fn strings(body: &Map<String, Value>, key: &str) -> Vec<String> {
 }
 
 fn lower(body: &Map<String, Value>, key: &str) -> Vec<String> {
-    strings(body, key)
-        .into_iter()
-        .map(|tag| tag.trim().to_lowercase())
-        .collect()
+    strings(body, key).into_iter().map(|tag| tag.trim().to_lowercase()).collect()
 }

@@ -48,20 +48,13 @@ pub(super) fn answer(shared: &Shared, call: &Call) -> Answer {
     }
     let segments = call.segments();
     let rest = segments.get(1..).unwrap_or_default();
-    let body = if call.body.is_empty() {
-        Some(Value::Null)
-    } else {
-        call.json()
-    };
+    let body = if call.body.is_empty() { Some(Value::Null) } else { call.json() };
     match rest {
-        ["contacts", more @ ..] => body
-            .and_then(|body| contacts(shared, call, more, body))
-            .unwrap_or_else(|| missing(call)),
+        ["contacts", more @ ..] => {
+            body.and_then(|body| contacts(shared, call, more, body)).unwrap_or_else(|| missing(call))
+        }
         ["sign"] if call.method == "POST" => {
-            let headers = shared
-                .headers_for(&call.body)
-                .into_iter()
-                .map(|(name, value)| (name, json!(value)));
+            let headers = shared.headers_for(&call.body).into_iter().map(|(name, value)| (name, json!(value)));
             Answer::json(200, &Value::Object(headers.collect()))
         }
         _ => settings(shared, call, rest, &body.unwrap_or_default()),
@@ -71,10 +64,7 @@ pub(super) fn answer(shared: &Shared, call: &Call) -> Answer {
 fn settings(shared: &Shared, call: &Call, rest: &[&str], body: &Value) -> Answer {
     match (call.method.as_str(), rest) {
         ("POST", ["merge"]) => {
-            let (keep, gone) = (
-                body["keep"].as_str().unwrap_or_default(),
-                body["gone"].as_str().unwrap_or_default(),
-            );
+            let (keep, gone) = (body["keep"].as_str().unwrap_or_default(), body["gone"].as_str().unwrap_or_default());
             if shared.change(|state, now| state.merge_contacts(now, keep, gone)) {
                 Answer::empty(204)
             } else {
@@ -104,28 +94,15 @@ fn contacts(shared: &Shared, call: &Call, rest: &[&str], body: Value) -> Option<
     let fields = object(body);
     let done = |found: bool| found.then(|| Answer::empty(204));
     match (call.method.as_str(), rest) {
-        ("GET", []) => Some(Answer::json(
-            200,
-            &shared
-                .state()
-                .contacts
-                .values()
-                .map(super::contact::Contact::as_read)
-                .collect(),
-        )),
+        ("GET", []) => {
+            Some(Answer::json(200, &shared.state().contacts.values().map(super::contact::Contact::as_read).collect()))
+        }
         ("POST", []) => {
-            let location = fields
-                .get("locationId")
-                .and_then(Value::as_str)
-                .unwrap_or(HOME)
-                .to_owned();
+            let location = fields.get("locationId").and_then(Value::as_str).unwrap_or(HOME).to_owned();
             let id = shared.change(|state, now| state.create_contact(now, &location, &fields))?;
             Some(Answer::json(201, &shared.read(&id)))
         }
-        ("GET", [id]) => Some(Answer::json(
-            200,
-            &shared.state().contacts.get(*id)?.as_read(),
-        )),
+        ("GET", [id]) => Some(Answer::json(200, &shared.state().contacts.get(*id)?.as_read())),
         ("PATCH", [id]) => shared
             .change(|state, now| state.edit_contact(now, id, &fields))
             .then(|| Answer::json(200, &shared.read(id))),
@@ -133,15 +110,9 @@ fn contacts(shared: &Shared, call: &Call, rest: &[&str], body: Value) -> Option<
         ("GET", [id, "workflow-document"]) => {
             let state = shared.state();
             let contact = state.contacts.get(*id)?;
-            Some(Answer::json(
-                200,
-                &contact.as_workflow_document(state.locations.get(&contact.location)?),
-            ))
+            Some(Answer::json(200, &contact.as_workflow_document(state.locations.get(&contact.location)?)))
         }
-        ("GET", [id, kind]) => Some(Answer::json(
-            200,
-            &json!(shared.state().show_all(sort(kind)?, id)?),
-        )),
+        ("GET", [id, kind]) => Some(Answer::json(200, &json!(shared.state().show_all(sort(kind)?, id)?))),
         ("POST", [id, kind]) => {
             let sort = sort(kind)?;
             let child = shared.change(|state, now| state.add_activity(now, sort, id, &fields))?;

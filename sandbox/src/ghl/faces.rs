@@ -71,20 +71,8 @@ impl Contact {
         self.lower_case(&mut out);
         for (key, value) in [
             ("tags", json!(self.tags())),
-            (
-                "customFields",
-                self.fields
-                    .get("customFields")
-                    .cloned()
-                    .unwrap_or_else(|| json!([])),
-            ),
-            (
-                "additionalEmails",
-                self.fields
-                    .get("additionalEmails")
-                    .cloned()
-                    .unwrap_or_else(|| json!([])),
-            ),
+            ("customFields", self.fields.get("customFields").cloned().unwrap_or_else(|| json!([]))),
+            ("additionalEmails", self.fields.get("additionalEmails").cloned().unwrap_or_else(|| json!([]))),
             ("attachments", json!("")),
             ("ssn", json!("")),
             ("keyword", json!("")),
@@ -131,22 +119,10 @@ impl Contact {
             ("lastSessionActivityAt", now),
             ("deleted", json!(false)),
             ("tags", json!(self.tags())),
-            (
-                "customFields",
-                self.fields
-                    .get("customFields")
-                    .cloned()
-                    .unwrap_or_else(|| json!([])),
-            ),
+            ("customFields", self.fields.get("customFields").cloned().unwrap_or_else(|| json!([]))),
             ("bounceEmail", json!(false)),
             ("unsubscribeEmail", json!(false)),
-            (
-                "dndSettings",
-                self.fields
-                    .get("dndSettings")
-                    .cloned()
-                    .unwrap_or_else(|| json!({})),
-            ),
+            ("dndSettings", self.fields.get("dndSettings").cloned().unwrap_or_else(|| json!({}))),
             ("offers", json!([])),
             ("products", json!([])),
         ] {
@@ -154,10 +130,7 @@ impl Contact {
         }
         if let Some(stamp) = self.birth_stamp() {
             let part = |range: std::ops::Range<usize>| {
-                self.text("dateOfBirth")
-                    .get(range)
-                    .and_then(|text| text.parse::<i64>().ok())
-                    .unwrap_or(1)
+                self.text("dateOfBirth").get(range).and_then(|text| text.parse::<i64>().ok()).unwrap_or(1)
             };
             out.insert("birthMonth".to_owned(), json!(part(5..7) - 1));
             out.insert("birthDay".to_owned(), json!(part(8..10)));
@@ -186,47 +159,23 @@ impl Contact {
             "businessId",
             "dateOfBirth",
         ] {
-            out.insert(
-                key.to_owned(),
-                self.fields.get(key).cloned().unwrap_or(Value::Null),
-            );
+            out.insert(key.to_owned(), self.fields.get(key).cloned().unwrap_or(Value::Null));
         }
         for key in ["additionalEmails", "customFields"] {
-            out.insert(
-                key.to_owned(),
-                self.fields.get(key).cloned().unwrap_or_else(|| json!([])),
-            );
+            out.insert(key.to_owned(), self.fields.get(key).cloned().unwrap_or_else(|| json!([])));
         }
         for (key, value) in [
             ("id", json!(self.id)),
             ("locationId", json!(self.location)),
-            (
-                "firstNameLowerCase",
-                json!(self.text("firstName").to_lowercase()),
-            ),
-            (
-                "lastNameLowerCase",
-                json!(self.text("lastName").to_lowercase()),
-            ),
+            ("firstNameLowerCase", json!(self.text("firstName").to_lowercase())),
+            ("lastNameLowerCase", json!(self.text("lastName").to_lowercase())),
             ("validEmail", Value::Null),
             ("phoneLabel", Value::Null),
             ("additionalPhones", json!([])),
-            (
-                "address",
-                self.fields.get("address1").cloned().unwrap_or(Value::Null),
-            ),
+            ("address", self.fields.get("address1").cloned().unwrap_or(Value::Null)),
             ("tags", json!(self.tags())),
-            (
-                "dnd",
-                self.fields.get("dnd").cloned().unwrap_or(json!(false)),
-            ),
-            (
-                "dndSettings",
-                self.fields
-                    .get("dndSettings")
-                    .cloned()
-                    .unwrap_or_else(|| json!({})),
-            ),
+            ("dnd", self.fields.get("dnd").cloned().unwrap_or(json!(false))),
+            ("dndSettings", self.fields.get("dndSettings").cloned().unwrap_or_else(|| json!({}))),
             ("followers", json!(self.followers)),
             ("businessName", Value::Null),
             ("dateAdded", json!(clock::iso(self.added))),
@@ -240,22 +189,9 @@ impl Contact {
     /// A record of the deprecated list, whose plain names are in lower case (G §6.7).
     pub(crate) fn as_listed(&self) -> Value {
         let mut out = Map::new();
-        self.pick(
-            &[
-                "email",
-                "phone",
-                "timezone",
-                "country",
-                "source",
-                "businessId",
-            ],
-            &mut out,
-        );
+        self.pick(&["email", "phone", "timezone", "country", "source", "businessId"], &mut out);
         for (raw, plain) in [("firstNameRaw", "firstName"), ("lastNameRaw", "lastName")] {
-            out.insert(
-                raw.to_owned(),
-                self.fields.get(plain).cloned().unwrap_or(Value::Null),
-            );
+            out.insert(raw.to_owned(), self.fields.get(plain).cloned().unwrap_or(Value::Null));
             out.insert(plain.to_owned(), json!(self.text(plain).to_lowercase()));
         }
         for (key, value) in [
@@ -264,19 +200,8 @@ impl Contact {
             ("contactName", json!(self.full_name().to_lowercase())),
             ("dateAdded", json!(clock::iso(self.added))),
             ("tags", json!(self.tags())),
-            (
-                "customFields",
-                self.fields
-                    .get("customFields")
-                    .cloned()
-                    .unwrap_or_else(|| json!([])),
-            ),
-            (
-                "attributions",
-                self.fields
-                    .get("attributionSource")
-                    .map_or_else(|| json!([]), |source| json!([source])),
-            ),
+            ("customFields", self.fields.get("customFields").cloned().unwrap_or_else(|| json!([]))),
+            ("attributions", self.fields.get("attributionSource").map_or_else(|| json!([]), |source| json!([source]))),
             ("followers", json!(self.followers)),
         ] {
             out.insert(key.to_owned(), value);
@@ -327,19 +252,9 @@ impl Contact {
         let mut out = Map::new();
         let address = [
             self.text("address1").to_owned(),
-            [
-                self.text("city"),
-                self.text("state"),
-                self.text("postalCode"),
-            ]
-            .join(" ")
-            .trim()
-            .to_owned(),
+            [self.text("city"), self.text("state"), self.text("postalCode")].join(" ").trim().to_owned(),
         ];
-        let address: Vec<String> = address
-            .into_iter()
-            .filter(|part| !part.is_empty())
-            .collect();
+        let address: Vec<String> = address.into_iter().filter(|part| !part.is_empty()).collect();
         for (key, text) in [
             ("contact_id", self.id.clone()),
             ("first_name", self.text("firstName").to_owned()),
@@ -359,44 +274,22 @@ impl Contact {
                 out.insert(key.to_owned(), json!(text));
             }
         }
-        for field in self
-            .fields
-            .get("customFields")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-        {
-            if let Some(definition) = location
-                .custom_fields
-                .iter()
-                .find(|definition| field["id"] == definition.id.as_str())
+        for field in self.fields.get("customFields").and_then(Value::as_array).into_iter().flatten() {
+            if let Some(definition) =
+                location.custom_fields.iter().find(|definition| field["id"] == definition.id.as_str())
             {
                 out.insert(definition.name.clone(), field["value"].clone());
             }
         }
-        let source = self
-            .fields
-            .get("attributionSource")
-            .cloned()
-            .unwrap_or_else(|| json!({}));
-        let last = self
-            .fields
-            .get("lastAttributionSource")
-            .cloned()
-            .unwrap_or_else(|| json!({}));
-        out.insert(
-            "location".to_owned(),
-            json!({ "id": location.id, "name": location.name }),
-        );
+        let source = self.fields.get("attributionSource").cloned().unwrap_or_else(|| json!({}));
+        let last = self.fields.get("lastAttributionSource").cloned().unwrap_or_else(|| json!({}));
+        out.insert("location".to_owned(), json!({ "id": location.id, "name": location.name }));
         out.insert(
             "workflow".to_owned(),
             json!({ "id": "3f0d8b0c-2a11-4b7e-9b7e-0d9f1f6e6c0a", "name": "Send to bridge" }),
         );
         out.insert("triggerData".to_owned(), json!({}));
-        out.insert(
-            "contact".to_owned(),
-            json!({ "attributionSource": source, "lastAttributionSource": last }),
-        );
+        out.insert("contact".to_owned(), json!({ "attributionSource": source, "lastAttributionSource": last }));
         out.insert("attributionSource".to_owned(), source);
         out.insert("customData".to_owned(), json!({}));
         Value::Object(out)

@@ -34,12 +34,7 @@ pub(crate) struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            window: Window::default(),
-            burst: 100,
-            daily: 200_000,
-            usage: HashMap::new(),
-        }
+        Self { window: Window::default(), burst: 100, daily: 200_000, usage: HashMap::new() }
     }
 }
 
@@ -70,12 +65,7 @@ impl Limits {
             (usage.day, usage.today) = (day, 0);
         }
         let used = u32::try_from(usage.recent.len()).unwrap_or(u32::MAX);
-        Left {
-            burst,
-            daily,
-            remaining: burst.saturating_sub(used),
-            daily_remaining: daily.saturating_sub(usage.today),
-        }
+        Left { burst, daily, remaining: burst.saturating_sub(used), daily_remaining: daily.saturating_sub(usage.today) }
     }
 
     /// Counts a call; false when the allowance is used up, in which case it is not counted.

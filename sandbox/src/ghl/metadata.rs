@@ -13,21 +13,15 @@ fn number(value: Option<&Value>, default: usize) -> Option<usize> {
     match value {
         None => Some(default),
         Some(Value::String(text)) => text.parse().ok(),
-        Some(value) => value
-            .as_u64()
-            .and_then(|number| usize::try_from(number).ok()),
+        Some(value) => value.as_u64().and_then(|number| usize::try_from(number).ok()),
     }
 }
 
 fn mentions(contact: &Contact, query: &str) -> bool {
     let query = query.to_lowercase();
-    [
-        contact.full_name(),
-        contact.text("email").to_owned(),
-        contact.text("phone").to_owned(),
-    ]
-    .iter()
-    .any(|text| text.to_lowercase().contains(&query))
+    [contact.full_name(), contact.text("email").to_owned(), contact.text("phone").to_owned()]
+        .iter()
+        .any(|text| text.to_lowercase().contains(&query))
 }
 
 impl Shared {
@@ -68,48 +62,27 @@ impl Shared {
 
     /// Newest first; no date filter, no total (G §7.3).
     pub(super) fn search_tasks(&self, call: &Admitted<'_>) -> Answer {
-        let (Some(limit), Some(skip)) = (
-            number(call.body.get("limit"), 25),
-            number(call.body.get("skip"), 0),
-        ) else {
+        let (Some(limit), Some(skip)) = (number(call.body.get("limit"), 25), number(call.body.get("skip"), 0)) else {
             return self.unprocessable(call, "limit and skip must be numbers");
         };
         let listed = |key: &str, value: &str| {
-            call.body
-                .get(key)
-                .and_then(Value::as_array)
-                .is_none_or(|wanted| wanted.iter().any(|item| item == value))
+            call.body.get(key).and_then(Value::as_array).is_none_or(|wanted| wanted.iter().any(|item| item == value))
         };
-        let query = call
-            .body
-            .get("query")
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_lowercase();
+        let query = call.body.get("query").and_then(Value::as_str).unwrap_or_default().to_lowercase();
         let state = self.state();
         let mut tasks: Vec<_> = state
             .contacts
             .values()
             .filter(|contact| contact.location == call.location && listed("contactId", &contact.id))
             .filter(|contact| {
-                call.body
-                    .get("businessId")
-                    .is_none_or(|wanted| contact.fields.get("businessId") == Some(wanted))
+                call.body.get("businessId").is_none_or(|wanted| contact.fields.get("businessId") == Some(wanted))
             })
             .flat_map(|contact| contact.tasks.iter().map(move |task| (contact, task)))
             .filter(|(_, task)| {
-                let text = |key: &str| {
-                    task.fields
-                        .get(key)
-                        .and_then(Value::as_str)
-                        .unwrap_or_default()
-                };
-                call.body
-                    .get("completed")
-                    .is_none_or(|wanted| task.fields.get("completed") == Some(wanted))
+                let text = |key: &str| task.fields.get(key).and_then(Value::as_str).unwrap_or_default();
+                call.body.get("completed").is_none_or(|wanted| task.fields.get("completed") == Some(wanted))
                     && listed("assignedTo", text("assignedTo"))
-                    && (text("title").to_lowercase().contains(&query)
-                        || text("body").to_lowercase().contains(&query))
+                    && (text("title").to_lowercase().contains(&query) || text("body").to_lowercase().contains(&query))
             })
             .collect();
         tasks.sort_by_key(|(_, task)| std::cmp::Reverse(task.added));
@@ -134,19 +107,13 @@ impl Shared {
         if call.call.query("locationId").is_none() {
             return self.unprocessable(call, "locationId must be a string");
         }
-        let limit = call
-            .call
-            .query("limit")
-            .map_or(Some(20), |text| text.parse::<usize>().ok());
+        let limit = call.call.query("limit").map_or(Some(20), |text| text.parse::<usize>().ok());
         let Some(limit @ 1..=100) = limit else {
             return self.unprocessable(call, "limit must not be greater than 100");
         };
         let state = self.state();
-        let mut all: Vec<&Contact> = state
-            .contacts
-            .values()
-            .filter(|contact| contact.location == call.location)
-            .collect();
+        let mut all: Vec<&Contact> =
+            state.contacts.values().filter(|contact| contact.location == call.location).collect();
         if let Some(query) = call.call.query("query") {
             all.retain(|contact| mentions(contact, query));
         }
@@ -155,27 +122,17 @@ impl Shared {
         let after = call.call.query("startAfterId").unwrap_or_default();
         let start = match (
             all.iter().position(|contact| contact.id == after),
-            call.call
-                .query("startAfter")
-                .and_then(|text| text.parse::<i64>().ok()),
+            call.call.query("startAfter").and_then(|text| text.parse::<i64>().ok()),
         ) {
             (Some(at), _) => at + 1,
-            (None, Some(ms)) => all
-                .iter()
-                .position(|contact| contact.added < ms)
-                .unwrap_or(total),
+            (None, Some(ms)) => all.iter().position(|contact| contact.added < ms).unwrap_or(total),
             (None, None) => 0,
         };
         let page: Vec<&Contact> = all.into_iter().skip(start).take(limit).collect();
         let more = start + page.len() < total;
-        let last = page
-            .last()
-            .map(|contact| (contact.added, contact.id.clone()));
+        let last = page.last().map(|contact| (contact.added, contact.id.clone()));
         let next = last.as_ref().filter(|_| more).map(|(ms, id)| {
-            format!(
-                "{}/contacts/?locationId={}&startAfter={ms}&startAfterId={id}",
-                self.url, call.location
-            )
+            format!("{}/contacts/?locationId={}&startAfter={ms}&startAfterId={id}", self.url, call.location)
         });
         let current = start / limit + 1;
         self.ok(
@@ -195,11 +152,7 @@ impl Shared {
         if call.call.query("locationId").is_none() {
             return self.unprocessable(call, "locationId must be a string");
         }
-        let parsed = |key: &str, default: usize| {
-            call.call
-                .query(key)
-                .map_or(Some(default), |text| text.parse().ok())
-        };
+        let parsed = |key: &str, default: usize| call.call.query(key).map_or(Some(default), |text| text.parse().ok());
         let (Some(limit), Some(skip)) = (parsed("limit", 25), parsed("skip", 0)) else {
             return self.unprocessable(call, "limit and skip must be numbers");
         };
@@ -207,22 +160,11 @@ impl Shared {
         let mut all: Vec<&Contact> = state
             .contacts
             .values()
-            .filter(|contact| {
-                contact.location == call.location && contact.text("businessId") == call.at(0)
-            })
+            .filter(|contact| contact.location == call.location && contact.text("businessId") == call.at(0))
             .collect();
-        all.retain(|contact| {
-            call.call
-                .query("query")
-                .is_none_or(|query| mentions(contact, query))
-        });
+        all.retain(|contact| call.call.query("query").is_none_or(|query| mentions(contact, query)));
         all.sort_by(|a, b| (b.added, &b.id).cmp(&(a.added, &a.id)));
-        let page: Vec<Value> = all
-            .into_iter()
-            .skip(skip)
-            .take(limit)
-            .map(Contact::as_listed)
-            .collect();
+        let page: Vec<Value> = all.into_iter().skip(skip).take(limit).map(Contact::as_listed).collect();
         self.ok(call, &json!({ "contacts": page, "count": page.len() }))
     }
 }

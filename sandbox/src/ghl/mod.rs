@@ -28,9 +28,7 @@ pub use events::Event;
 pub use limits::Window;
 pub use sign::TEST_SEED;
 pub use state::{MatchOrder, NotFound};
-pub use webhooks::{
-    Delivered, Delivery, MAX_RETRIES, RETRY_EVERY_MS, RETRY_JITTER_MS, WebhookSwitches,
-};
+pub use webhooks::{Delivered, Delivery, MAX_RETRIES, RETRY_EVERY_MS, RETRY_JITTER_MS, WebhookSwitches};
 
 use crate::clock::Clock;
 use crate::faults::Faults;
@@ -125,9 +123,7 @@ impl Ghl {
     /// Adds a location and returns a token for it, with every scope.
     pub fn add_location(&self, id: &str, name: &str, timezone: &str, country: &str) -> String {
         let token = format!("pit-{}", uuid::Uuid::new_v4());
-        self.0
-            .state()
-            .add_location(Location::new(id, name, timezone, country), &token);
+        self.0.state().add_location(Location::new(id, name, timezone, country), &token);
         token
     }
 
@@ -161,9 +157,7 @@ impl Ghl {
 
     /// The location's IANA time zone (G §7.1).
     pub fn set_timezone(&self, location: &str, timezone: &str) {
-        self.set_on_location(location, |location| {
-            timezone.clone_into(&mut location.timezone)
-        });
+        self.set_on_location(location, |location| timezone.clone_into(&mut location.timezone));
     }
 
     /// How a missing contact, task or note is refused (G §1.7).
@@ -264,11 +258,6 @@ impl Ghl {
     /// Events the background still works on, those that wait for a retry included.
     pub fn pending_deliveries(&self) -> usize {
         let state = self.0.state();
-        state.pending
-            + if state.webhook_url.is_some() {
-                state.queue.len()
-            } else {
-                0
-            }
+        state.pending + if state.webhook_url.is_some() { state.queue.len() } else { 0 }
     }
 }

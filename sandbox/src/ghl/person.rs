@@ -26,13 +26,9 @@ impl Ghl {
     #[track_caller]
     pub fn create_contact(&self, fields: Value) -> String {
         let fields = object(fields);
-        let location = fields
-            .get("locationId")
-            .and_then(Value::as_str)
-            .map_or_else(|| self.location_id(), str::to_owned);
-        let made = self
-            .0
-            .change(|state, now| state.create_contact(now, &location, &fields));
+        let location =
+            fields.get("locationId").and_then(Value::as_str).map_or_else(|| self.location_id(), str::to_owned);
+        let made = self.0.change(|state, now| state.create_contact(now, &location, &fields));
         there(made.is_some(), "location", &location);
         made.unwrap_or_default()
     }
@@ -41,42 +37,24 @@ impl Ghl {
     #[track_caller]
     pub fn edit_contact(&self, id: &str, changes: Value) {
         let changes = object(changes);
-        there(
-            self.0
-                .change(|state, now| state.edit_contact(now, id, &changes)),
-            "contact",
-            id,
-        );
+        there(self.0.change(|state, now| state.edit_contact(now, id, &changes)), "contact", id);
     }
 
     /// Gone at once; search shows it for its lag.
     #[track_caller]
     pub fn delete_contact(&self, id: &str) {
-        there(
-            self.0.change(|state, now| state.delete_contact(now, id)),
-            "contact",
-            id,
-        );
+        there(self.0.change(|state, now| state.delete_contact(now, id)), "contact", id);
     }
 
     /// `gone` vanishes; its tasks, notes, appointments, and what `keep` lacked go to `keep` (G §13).
     #[track_caller]
     pub fn merge_contacts(&self, keep: &str, gone: &str) {
-        there(
-            self.0
-                .change(|state, now| state.merge_contacts(now, keep, gone)),
-            "pair of contacts",
-            gone,
-        );
+        there(self.0.change(|state, now| state.merge_contacts(now, keep, gone)), "pair of contacts", gone);
     }
 
     /// The contact as `GET /contacts/{id}` would show it.
     pub fn contact(&self, id: &str) -> Option<Value> {
-        self.0
-            .state()
-            .contacts
-            .get(id)
-            .map(super::contact::Contact::as_read)
+        self.0.state().contacts.get(id).map(super::contact::Contact::as_read)
     }
 
     /// Ids of all contacts, of all locations.
@@ -87,9 +65,7 @@ impl Ghl {
     #[track_caller]
     fn add(&self, sort: Sort, contact: &str, fields: Value) -> String {
         let fields = object(fields);
-        let made = self
-            .0
-            .change(|state, now| state.add_activity(now, sort, contact, &fields));
+        let made = self.0.change(|state, now| state.add_activity(now, sort, contact, &fields));
         there(made.is_some(), "contact", contact);
         made.unwrap_or_default()
     }
@@ -97,22 +73,12 @@ impl Ghl {
     #[track_caller]
     fn edit(&self, sort: Sort, contact: &str, id: &str, changes: Value) {
         let changes = object(changes);
-        there(
-            self.0
-                .change(|state, now| state.edit_activity(now, sort, contact, id, &changes)),
-            sort.name(),
-            id,
-        );
+        there(self.0.change(|state, now| state.edit_activity(now, sort, contact, id, &changes)), sort.name(), id);
     }
 
     #[track_caller]
     fn delete(&self, sort: Sort, contact: &str, id: &str) {
-        there(
-            self.0
-                .change(|state, now| state.delete_activity(now, sort, contact, id)),
-            sort.name(),
-            id,
-        );
+        there(self.0.change(|state, now| state.delete_activity(now, sort, contact, id)), sort.name(), id);
     }
 
     /// `title`, `body`, `dueDate`, `completed`, `assignedTo` (G §6.11).
@@ -130,23 +96,13 @@ impl Ghl {
     /// `TaskComplete`, unless it was done already.
     #[track_caller]
     pub fn complete_task(&self, contact: &str, task: &str) {
-        there(
-            self.0
-                .change(|state, now| state.set_completed(now, contact, task, true)),
-            "Task",
-            task,
-        );
+        there(self.0.change(|state, now| state.set_completed(now, contact, task, true)), "Task", task);
     }
 
     /// Tells nobody (G §8.5).
     #[track_caller]
     pub fn reopen_task(&self, contact: &str, task: &str) {
-        there(
-            self.0
-                .change(|state, now| state.set_completed(now, contact, task, false)),
-            "Task",
-            task,
-        );
+        there(self.0.change(|state, now| state.set_completed(now, contact, task, false)), "Task", task);
     }
 
     /// `TaskDelete`.
@@ -199,11 +155,7 @@ impl Ghl {
 
     /// A custom field of some location.
     pub fn define_custom_field_in(&self, location: &str, id: &str, name: &str, key: &str) {
-        let field = CustomField {
-            id: id.to_owned(),
-            name: name.to_owned(),
-            key: key.to_owned(),
-        };
+        let field = CustomField { id: id.to_owned(), name: name.to_owned(), key: key.to_owned() };
         self.set_on_location(location, |location| location.custom_fields.push(field));
     }
 
@@ -211,9 +163,10 @@ impl Ghl {
     #[track_caller]
     pub fn workflow_document(&self, contact: &str) -> Value {
         let state = self.0.state();
-        let document = state.contacts.get(contact).and_then(|found| {
-            Some(found.as_workflow_document(state.locations.get(&found.location)?))
-        });
+        let document = state
+            .contacts
+            .get(contact)
+            .and_then(|found| Some(found.as_workflow_document(state.locations.get(&found.location)?)));
         drop(state);
         there(document.is_some(), "contact", contact);
         document.unwrap_or_default()
@@ -237,7 +190,6 @@ impl Ghl {
     /// Any event at all, say of a type nobody knows; the envelope of G §8.4 is added.
     pub fn queue_event(&self, kind: &str, fields: Value) {
         let fields = object(fields);
-        self.0
-            .change(|state, now| state.emit(now, kind, None, fields));
+        self.0.change(|state, now| state.emit(now, kind, None, fields));
     }
 }

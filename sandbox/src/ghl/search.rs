@@ -19,20 +19,10 @@ fn value_of(contact: &Contact, found: &Map<String, Value>, field: &str) -> Value
             .find(|item| item["id"] == id)
             .map_or(Value::Null, |item| item["value"].clone());
     }
-    if let Some(channel) = field
-        .strip_prefix("dndSettings.")
-        .and_then(|rest| rest.strip_suffix(".status"))
-    {
-        return contact
-            .fields
-            .get("dndSettings")
-            .map_or(Value::Null, |settings| settings[channel]["status"].clone());
+    if let Some(channel) = field.strip_prefix("dndSettings.").and_then(|rest| rest.strip_suffix(".status")) {
+        return contact.fields.get("dndSettings").map_or(Value::Null, |settings| settings[channel]["status"].clone());
     }
-    found
-        .get(field)
-        .or_else(|| contact.fields.get(field))
-        .cloned()
-        .unwrap_or(Value::Null)
+    found.get(field).or_else(|| contact.fields.get(field)).cloned().unwrap_or(Value::Null)
 }
 
 fn same(a: &Value, b: &Value) -> bool {
@@ -44,9 +34,9 @@ fn same(a: &Value, b: &Value) -> bool {
 
 fn holds(have: &Value, want: &Value) -> bool {
     match (have, want) {
-        (Value::Array(items), Value::Array(wanted)) => wanted
-            .iter()
-            .any(|want| items.iter().any(|item| same(item, want))),
+        (Value::Array(items), Value::Array(wanted)) => {
+            wanted.iter().any(|want| items.iter().any(|item| same(item, want)))
+        }
         (Value::Array(items), want) => items.iter().any(|item| same(item, want)),
         (have, Value::Array(wanted)) => wanted.iter().any(|want| same(have, want)),
         (have, want) => same(have, want),
@@ -55,20 +45,14 @@ fn holds(have: &Value, want: &Value) -> bool {
 
 fn includes(have: &Value, want: &Value) -> bool {
     match (have, want) {
-        (Value::String(have), Value::String(want)) => {
-            have.to_lowercase().contains(&want.to_lowercase())
-        }
+        (Value::String(have), Value::String(want)) => have.to_lowercase().contains(&want.to_lowercase()),
         (Value::Array(items), Value::String(_)) => items.iter().any(|item| includes(item, want)),
         _ => holds(have, want),
     }
 }
 
 fn date_of(contact: &Contact, field: &str) -> i64 {
-    if field == "dateAdded" {
-        contact.added
-    } else {
-        contact.updated
-    }
+    if field == "dateAdded" { contact.added } else { contact.updated }
 }
 
 impl Test {
@@ -76,31 +60,19 @@ impl Test {
         match self {
             Self::All(tests) => tests.iter().all(|test| test.passes(contact, found)),
             Self::Any(tests) => tests.iter().any(|test| test.passes(contact, found)),
-            Self::One {
-                field,
-                operator,
-                value,
-            } if operator == "range" => {
+            Self::One { field, operator, value } if operator == "range" => {
                 let at = date_of(contact, field);
-                value
-                    .as_object()
-                    .into_iter()
-                    .flatten()
-                    .all(|(bound, limit)| {
-                        let limit = moment(limit).unwrap_or(0);
-                        match bound.as_str() {
-                            "gte" => at >= limit,
-                            "gt" => at > limit,
-                            "lte" => at <= limit,
-                            _ => at < limit,
-                        }
-                    })
+                value.as_object().into_iter().flatten().all(|(bound, limit)| {
+                    let limit = moment(limit).unwrap_or(0);
+                    match bound.as_str() {
+                        "gte" => at >= limit,
+                        "gt" => at > limit,
+                        "lte" => at <= limit,
+                        _ => at < limit,
+                    }
+                })
             }
-            Self::One {
-                field,
-                operator,
-                value,
-            } => {
+            Self::One { field, operator, value } => {
                 let have = value_of(contact, found, field);
                 match operator.as_str() {
                     "eq" => holds(&have, value),
@@ -129,10 +101,7 @@ fn rank(contact: &Contact, found: &Map<String, Value>, field: &str) -> Value {
 fn compare(a: &Value, b: &Value) -> Ordering {
     match (a.as_i64(), b.as_i64()) {
         (Some(a), Some(b)) => a.cmp(&b),
-        _ => a
-            .as_str()
-            .unwrap_or_default()
-            .cmp(b.as_str().unwrap_or_default()),
+        _ => a.as_str().unwrap_or_default().cmp(b.as_str().unwrap_or_default()),
     }
 }
 
@@ -155,20 +124,10 @@ impl Shared {
                 let Value::Object(found) = contact.as_found() else {
                     return None;
                 };
-                let words = [
-                    contact.full_name(),
-                    contact.text("email").to_owned(),
-                    contact.text("phone").to_owned(),
-                ];
-                let wanted = words
-                    .iter()
-                    .any(|word| word.to_lowercase().contains(&plan.query))
+                let words = [contact.full_name(), contact.text("email").to_owned(), contact.text("phone").to_owned()];
+                let wanted = words.iter().any(|word| word.to_lowercase().contains(&plan.query))
                     && plan.tests.passes(contact, &found);
-                let keys = plan
-                    .sort
-                    .iter()
-                    .map(|(field, _)| rank(contact, &found, field))
-                    .collect();
+                let keys = plan.sort.iter().map(|(field, _)| rank(contact, &found, field)).collect();
                 wanted.then_some((keys, contact, found))
             })
             .collect();
@@ -185,9 +144,7 @@ impl Shared {
         });
         let total = rows.len();
         if let Some((key, id)) = &plan.after {
-            rows.retain(|row| {
-                turn(compare(&row.0[0], key).then_with(|| row.1.id.cmp(id)), down).is_gt()
-            });
+            rows.retain(|row| turn(compare(&row.0[0], key).then_with(|| row.1.id.cmp(id)), down).is_gt());
         }
         let contacts: Vec<Value> = rows
             .into_iter()

@@ -23,9 +23,7 @@ pub const TEST_SEED: [u8; 32] = {
 const LEGACY_KEY: &str = include_str!("../../fixtures/ghl/legacy-test-key.b64");
 
 /// What stands before the 32 bytes of an Ed25519 key in SPKI form.
-const SPKI_HEAD: [u8; 12] = [
-    0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
-];
+const SPKI_HEAD: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 
 /// Both keys.
 pub(crate) struct Signer {
@@ -64,12 +62,7 @@ impl Signer {
     pub(crate) fn sign_legacy(&self, body: &[u8]) -> String {
         let mut signature = vec![0; self.legacy.public_modulus_len()];
         // Signing with a good key and a buffer of the right length does not fail.
-        let _ = self.legacy.sign(
-            &RSA_PKCS1_SHA256,
-            &SystemRandom::new(),
-            body,
-            &mut signature,
-        );
+        let _ = self.legacy.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), body, &mut signature);
         STANDARD.encode(signature)
     }
 }

@@ -99,10 +99,7 @@ impl Location {
 
     pub(crate) fn custom_field_id(&self, key: &str) -> Option<String> {
         let bare = key.strip_prefix("contact.").unwrap_or(key);
-        self.custom_fields
-            .iter()
-            .find(|field| field.key == bare)
-            .map(|field| field.id.clone())
+        self.custom_fields.iter().find(|field| field.key == bare).map(|field| field.id.clone())
     }
 }
 
@@ -159,29 +156,16 @@ impl State {
 
     pub(crate) fn add_location(&mut self, location: Location, token: &str) {
         let scopes = SCOPES.iter().map(|scope| (*scope).to_owned()).collect();
-        self.tokens.insert(
-            token.to_owned(),
-            Grant {
-                location: location.id.clone(),
-                scopes,
-            },
-        );
+        self.tokens.insert(token.to_owned(), Grant { location: location.id.clone(), scopes });
         self.locations.insert(location.id.clone(), location);
     }
 
     /// The contact, if this location has it.
     pub(crate) fn contact(&self, location: &str, id: &str) -> Option<&Contact> {
-        self.contacts
-            .get(id)
-            .filter(|contact| contact.location == location)
+        self.contacts.get(id).filter(|contact| contact.location == location)
     }
 
-    pub(crate) fn create_contact(
-        &mut self,
-        now: i64,
-        location: &str,
-        fields: &Map<String, Value>,
-    ) -> Option<String> {
+    pub(crate) fn create_contact(&mut self, now: i64, location: &str, fields: &Map<String, Value>) -> Option<String> {
         let location = self.locations.get(location)?;
         let mut contact = Contact::new(new_id(), location, now);
         contact.apply(fields, location);
@@ -194,12 +178,7 @@ impl State {
     }
 
     /// Changes a contact; false when there is none. An edit that changes nothing leaves no trace.
-    pub(crate) fn edit_contact(
-        &mut self,
-        now: i64,
-        id: &str,
-        changes: &Map<String, Value>,
-    ) -> bool {
+    pub(crate) fn edit_contact(&mut self, now: i64, id: &str, changes: &Map<String, Value>) -> bool {
         let Some(contact) = self.contacts.get_mut(id) else {
             return false;
         };
@@ -267,10 +246,7 @@ impl State {
     /// Remembers how the contact looks now, for a search that lags behind.
     fn sight(&mut self, now: i64, id: &str) {
         let sightings = self.index.entry(id.to_owned()).or_default();
-        sightings.push(Sighting {
-            at: now,
-            contact: self.contacts.get(id).cloned(),
-        });
+        sightings.push(Sighting { at: now, contact: self.contacts.get(id).cloned() });
         let visible = now - self.index_lag.max(60_000);
         while sightings.len() > 1 && sightings[1].at <= visible {
             sightings.remove(0);
@@ -280,11 +256,7 @@ impl State {
     /// The contacts of a location as the index shows them at this moment (G §6.6: results lag).
     pub(crate) fn indexed(&self, now: i64, location: &str) -> Vec<&Contact> {
         let visible = now - self.index_lag;
-        let latest = |sightings: &'_ Vec<Sighting>| {
-            sightings
-                .iter()
-                .rposition(|sighting| sighting.at <= visible)
-        };
+        let latest = |sightings: &'_ Vec<Sighting>| sightings.iter().rposition(|sighting| sighting.at <= visible);
         self.index
             .values()
             .filter_map(|sightings| sightings[latest(sightings)?].contact.as_ref())
@@ -293,13 +265,7 @@ impl State {
     }
 
     /// Queues an event: flat, stamped, nothing empty (G §8.4).
-    pub(crate) fn emit(
-        &mut self,
-        now: i64,
-        kind: &str,
-        contact: Option<&str>,
-        fields: Map<String, Value>,
-    ) {
+    pub(crate) fn emit(&mut self, now: i64, kind: &str, contact: Option<&str>, fields: Map<String, Value>) {
         self.emitted += 1;
         let nth = self.switches.drop_every;
         if nth != 0 && self.emitted.is_multiple_of(nth) {
@@ -308,11 +274,7 @@ impl State {
         let webhook_id = Uuid::new_v4().to_string();
         let mut body = Map::new();
         body.insert("type".to_owned(), json!(kind));
-        body.extend(
-            fields
-                .into_iter()
-                .filter(|(key, value)| key == "attachments" || !is_empty(value)),
-        );
+        body.extend(fields.into_iter().filter(|(key, value)| key == "attachments" || !is_empty(value)));
         if kind == "TaskCreate" && self.switches.thin_task_create {
             body.remove("contactId");
             body.remove("body");
@@ -322,11 +284,7 @@ impl State {
         body.insert("appId".to_owned(), json!(APP));
         body.insert("versionId".to_owned(), json!(APP_VERSION));
         self.queue.push_back(Event {
-            location_id: body
-                .get("locationId")
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-                .to_owned(),
+            location_id: body.get("locationId").and_then(Value::as_str).unwrap_or_default().to_owned(),
             contact_id: contact.map(str::to_owned),
             kind: kind.to_owned(),
             webhook_id,
@@ -335,15 +293,8 @@ impl State {
         });
     }
 
-    pub(crate) fn activity(
-        &self,
-        contact: &str,
-        kind: super::activity::Sort,
-        id: &str,
-    ) -> Option<&Activity> {
-        kind.of(self.contacts.get(contact)?)
-            .iter()
-            .find(|activity| activity.id == id)
+    pub(crate) fn activity(&self, contact: &str, kind: super::activity::Sort, id: &str) -> Option<&Activity> {
+        kind.of(self.contacts.get(contact)?).iter().find(|activity| activity.id == id)
     }
 }
 
@@ -353,9 +304,7 @@ pub(crate) fn new_id() -> String {
     let mut rest = Uuid::new_v4().as_u128();
     let mut id = String::new();
     for _ in 0..20 {
-        id.push(char::from(
-            ALPHABET[usize::try_from(rest % 62).unwrap_or(0)],
-        ));
+        id.push(char::from(ALPHABET[usize::try_from(rest % 62).unwrap_or(0)]));
         rest /= 62;
     }
     id

@@ -62,10 +62,7 @@ impl Delivery {
 
     /// A header's value.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(key, _)| key.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 }
 
@@ -89,10 +86,7 @@ impl Shared {
     pub(super) fn outgoing(&self, batch: Vec<Event>) -> Vec<Event> {
         let switches = self.state().switches.clone();
         let mut out: Vec<Event> = if switches.duplicate {
-            batch
-                .into_iter()
-                .flat_map(|event| [event.clone(), event])
-                .collect()
+            batch.into_iter().flat_map(|event| [event.clone(), event]).collect()
         } else {
             batch
         };
@@ -104,11 +98,7 @@ impl Shared {
 
     pub(super) fn headers_for(&self, body: &[u8]) -> Vec<(String, String)> {
         let switches = self.state().switches.clone();
-        let signed: &[u8] = if switches.bad_signature {
-            b"something else"
-        } else {
-            body
-        };
+        let signed: &[u8] = if switches.bad_signature { b"something else" } else { body };
         let mut headers = vec![("content-type".to_owned(), "application/json".to_owned())];
         if switches.not_applicable {
             headers.push(("x-ghl-signature".to_owned(), "N/A".to_owned()));
@@ -129,45 +119,23 @@ impl Shared {
         let headers = response
             .headers()
             .iter()
-            .map(|(name, value)| {
-                (
-                    name.as_str().to_owned(),
-                    String::from_utf8_lossy(value.as_bytes()).into_owned(),
-                )
-            })
+            .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
             .collect();
         let body: Bytes = response.bytes().await.map_err(std::io::Error::other)?;
-        Ok(Delivery {
-            status,
-            headers,
-            body: body.to_vec(),
-        })
+        Ok(Delivery { status, headers, body: body.to_vec() })
     }
 
     /// One event to its end: again after 429 only; everything else, silence included, is final.
     async fn see_through(self: Arc<Self>, event: Event, url: String) {
         for retry in 0..=MAX_RETRIES {
             let at_ms = self.desk.clock.now_ms();
-            let status = self
-                .deliver(&event, &url)
-                .await
-                .ok()
-                .map(|delivery| delivery.status);
+            let status = self.deliver(&event, &url).await.ok().map(|delivery| delivery.status);
             let (webhook_id, kind) = (event.webhook_id.clone(), event.kind.clone());
-            self.state().deliveries.push(Delivered {
-                webhook_id,
-                kind,
-                at_ms,
-                retry,
-                status,
-            });
+            self.state().deliveries.push(Delivered { webhook_id, kind, at_ms, retry, status });
             if status != Some(429) || retry == MAX_RETRIES {
                 break;
             }
-            self.desk
-                .clock
-                .sleep_ms(RETRY_EVERY_MS + jitter(&event.webhook_id, retry))
-                .await;
+            self.desk.clock.sleep_ms(RETRY_EVERY_MS + jitter(&event.webhook_id, retry)).await;
         }
         self.state().pending -= 1;
     }
@@ -175,9 +143,7 @@ impl Shared {
 
 /// Spread, yet the same for the same event and try.
 fn jitter(webhook_id: &str, retry: u32) -> i64 {
-    let sum = webhook_id.bytes().fold(i64::from(retry) + 1, |sum, byte| {
-        (sum * 31 + i64::from(byte)) % 1_000_003
-    });
+    let sum = webhook_id.bytes().fold(i64::from(retry) + 1, |sum, byte| (sum * 31 + i64::from(byte)) % 1_000_003);
     sum % RETRY_JITTER_MS
 }
 
@@ -201,9 +167,7 @@ pub(super) async fn run(shared: Weak<Shared>) {
         let work = {
             let mut state = now.state();
             match state.webhook_url.clone() {
-                Some(url) if !state.queue.is_empty() => {
-                    Some((url, state.queue.drain(..).collect::<Vec<_>>()))
-                }
+                Some(url) if !state.queue.is_empty() => Some((url, state.queue.drain(..).collect::<Vec<_>>())),
                 _ => None,
             }
         };

@@ -54,10 +54,7 @@ impl Shared {
             created,
             service,
             employee,
-            bookings: vec![Booking {
-                id: booking,
-                customer,
-            }],
+            bookings: vec![Booking { id: booking, customer }],
         };
         state.appointments.insert(id, appointment);
         (id, booking)
@@ -75,21 +72,12 @@ impl Shared {
             .values()
             .rev()
             .filter(|appointment| wanted.is_none_or(|status| appointment.status == status));
-        Self::paged(
-            &page,
-            listed
-                .map(|appointment| shown(appointment, &state))
-                .collect(),
-        )
+        Self::paged(&page, listed.map(|appointment| shown(appointment, &state)).collect())
     }
 
     pub(super) fn cancel_appointment(&self, id: &str) -> Answer {
         let mut state = self.state();
-        match id
-            .parse()
-            .ok()
-            .and_then(|id: i64| state.appointments.get_mut(&id))
-        {
+        match id.parse().ok().and_then(|id: i64| state.appointments.get_mut(&id)) {
             Some(appointment) => {
                 "canceled".clone_into(&mut appointment.status);
                 Answer::empty(204)
@@ -102,30 +90,17 @@ impl Shared {
     pub(super) fn create_booking(&self, call: &Call) -> Answer {
         let body = call.json().unwrap_or_default();
         for key in body.as_object().into_iter().flat_map(serde_json::Map::keys) {
-            if ![
-                "service", "employee", "customer", "date", "time", "location", "status",
-            ]
-            .contains(&key.as_str())
-            {
+            if !["service", "employee", "customer", "date", "time", "location", "status"].contains(&key.as_str()) {
                 self.complain(call, &format!("unknown key {key}"));
             }
         }
-        let (Some(service), Some(employee), Some(customer)) = (
-            body["service"].as_i64(),
-            body["employee"].as_i64(),
-            body["customer"].as_i64(),
-        ) else {
-            return self.refuse(
-                call,
-                422,
-                "service, employee and customer are required integers",
-            );
+        let (Some(service), Some(employee), Some(customer)) =
+            (body["service"].as_i64(), body["employee"].as_i64(), body["customer"].as_i64())
+        else {
+            return self.refuse(call, 422, "service, employee and customer are required integers");
         };
-        let start = format!(
-            "{}T{}:00",
-            body["date"].as_str().unwrap_or_default(),
-            body["time"].as_str().unwrap_or_default()
-        );
+        let start =
+            format!("{}T{}:00", body["date"].as_str().unwrap_or_default(), body["time"].as_str().unwrap_or_default());
         let Some(ms) = clock::parse(&start, &jiff::tz::TimeZone::UTC) else {
             return self.refuse(call, 422, "date and time are required");
         };
@@ -133,10 +108,7 @@ impl Shared {
             return refusal(422, "The selected customer is invalid.");
         }
         let utc = jiff::tz::TimeZone::UTC;
-        let (start, end) = (
-            clock::with_offset(ms, &utc),
-            clock::with_offset(ms + 3_600_000, &utc),
-        );
+        let (start, end) = (clock::with_offset(ms, &utc), clock::with_offset(ms + 3_600_000, &utc));
         let (_, booking) = self.book(Some(customer), &start, &end, service, employee);
         Answer::json(201, &json!({ "id": booking }))
     }

@@ -28,11 +28,7 @@ pub(super) fn answer(shared: &Shared, call: &Call) -> Answer {
     if let Some(answer) = control::answer(&shared.desk, call) {
         return answer;
     }
-    let body = if call.body.is_empty() {
-        Some(Value::Null)
-    } else {
-        call.json()
-    };
+    let body = if call.body.is_empty() { Some(Value::Null) } else { call.json() };
     let Some(body) = body else {
         return bad("not JSON");
     };
@@ -43,23 +39,15 @@ fn customers(shared: &Shared, call: &Call, fields: Map<String, Value>) -> Option
     let segments = call.segments();
     let mut state = shared.state();
     match (call.method.as_str(), segments.get(1..).unwrap_or_default()) {
-        ("GET", ["customers"]) => Some(Answer::json(
-            200,
-            &json!(state.customers.values().rev().collect::<Vec<_>>()),
-        )),
+        ("GET", ["customers"]) => Some(Answer::json(200, &json!(state.customers.values().rev().collect::<Vec<_>>()))),
         ("POST", ["customers"]) => {
             let id = state.create(&fields);
             Some(Answer::json(201, &json!(state.customers.get(&id))))
         }
-        ("GET", ["customers", id]) => Some(Answer::json(
-            200,
-            &json!(state.customers.get(&id.parse().ok()?)?),
-        )),
+        ("GET", ["customers", id]) => Some(Answer::json(200, &json!(state.customers.get(&id.parse().ok()?)?))),
         ("PATCH", ["customers", id]) => {
             let id = id.parse().ok()?;
-            state
-                .edit(id, &fields)
-                .then(|| Answer::json(200, &json!(state.customers.get(&id))))
+            state.edit(id, &fields).then(|| Answer::json(200, &json!(state.customers.get(&id))))
         }
         ("DELETE", ["customers", id]) => state.delete(id.parse().ok()?).then(|| Answer::empty(204)),
         ("POST", ["seed"]) => {
@@ -76,10 +64,7 @@ fn customers(shared: &Shared, call: &Call, fields: Map<String, Value>) -> Option
         }
         ("PUT", ["switches"]) => {
             drop(state);
-            Some(switches(shared, &fields).map_or_else(
-                |key| bad(&format!("what is {key}?")),
-                |()| Answer::empty(204),
-            ))
+            Some(switches(shared, &fields).map_or_else(|key| bad(&format!("what is {key}?")), |()| Answer::empty(204)))
         }
         _ => None,
     }
@@ -100,19 +85,11 @@ fn switches(shared: &Shared, fields: &Map<String, Value>) -> Result<(), String> 
             }
             ("email_required", Value::Bool(on)) => state.email_required = *on,
             ("refuse_unknown_query", Value::Bool(on)) => state.refuse_unknown_query = *on,
-            ("token_lifetime", Value::Number(seconds)) => {
-                state.token_lifetime = seconds.as_i64().unwrap_or(3600)
-            }
+            ("token_lifetime", Value::Number(seconds)) => state.token_lifetime = seconds.as_i64().unwrap_or(3600),
             ("max_limit", Value::Number(limit)) => {
-                state.max_limit = limit
-                    .as_u64()
-                    .and_then(|limit| usize::try_from(limit).ok())
-                    .unwrap_or(50)
-                    .max(1)
+                state.max_limit = limit.as_u64().and_then(|limit| usize::try_from(limit).ok()).unwrap_or(50).max(1)
             }
-            ("revoke_tokens", Value::Bool(true)) => {
-                state.tokens.values_mut().for_each(|ends| *ends = i64::MIN)
-            }
+            ("revoke_tokens", Value::Bool(true)) => state.tokens.values_mut().for_each(|ends| *ends = i64::MIN),
             _ => return Err(key.clone()),
         }
     }

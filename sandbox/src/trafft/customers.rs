@@ -26,24 +26,16 @@ impl Shared {
                 .parse()
                 .ok()
                 .filter(|number| *number > 0)
-                .ok_or_else(|| {
-                    self.refuse(call, 422, &format!("{name} must be a positive number"))
-                }),
+                .ok_or_else(|| self.refuse(call, 422, &format!("{name} must be a positive number"))),
         };
-        Ok(Page {
-            number: read("page", 1)?,
-            limit: read("limit", most)?.min(most),
-        })
+        Ok(Page { number: read("page", 1)?, limit: read("limit", most)?.min(most) })
     }
 
     pub(super) fn paged(page: &Page, rows: Vec<Value>) -> Answer {
         let total = rows.len();
-        let data: Vec<Value> = rows
-            .into_iter()
-            .skip((page.number - 1) * page.limit)
-            .take(page.limit)
-            .collect();
-        let pagination = json!({ "total": total, "page": page.number, "limit": page.limit, "pages": total.div_ceil(page.limit) });
+        let data: Vec<Value> = rows.into_iter().skip((page.number - 1) * page.limit).take(page.limit).collect();
+        let pagination =
+            json!({ "total": total, "page": page.number, "limit": page.limit, "pages": total.div_ceil(page.limit) });
         Answer::json(200, &json!({ "data": data, "pagination": pagination }))
     }
 
@@ -54,26 +46,15 @@ impl Shared {
             Err(refused) => return refused,
         };
         let mut state = self.state();
-        let rows = state
-            .customers
-            .values()
-            .rev()
-            .map(super::Customer::shown)
-            .collect();
+        let rows = state.customers.values().rev().map(super::Customer::shown).collect();
         state.meanwhile();
         Self::paged(&page, rows)
     }
 
     /// Not wrapped (T §2).
     pub(super) fn get_customer(&self, id: &str) -> Answer {
-        let shown = id
-            .parse()
-            .ok()
-            .and_then(|id: i64| self.state().customers.get(&id).map(super::Customer::shown));
-        shown.map_or_else(
-            || refusal(404, "Customer not found"),
-            |shown| Answer::json(200, &shown),
-        )
+        let shown = id.parse().ok().and_then(|id: i64| self.state().customers.get(&id).map(super::Customer::shown));
+        shown.map_or_else(|| refusal(404, "Customer not found"), |shown| Answer::json(200, &shown))
     }
 
     /// The body as an object of known keys with text; what the real service does with others is unknown.
@@ -81,11 +62,7 @@ impl Shared {
         let Some(Value::Object(body)) = call.json() else {
             return Err(self.refuse(call, 400, "the body is not a JSON object"));
         };
-        if !call
-            .header("content-type")
-            .unwrap_or_default()
-            .starts_with("application/json")
-        {
+        if !call.header("content-type").unwrap_or_default().starts_with("application/json") {
             self.complain(call, "Content-Type is not application/json");
         }
         for (key, value) in &body {
@@ -95,10 +72,7 @@ impl Shared {
                 return Err(self.refuse(call, 422, &format!("{key} must be a string")));
             }
         }
-        Ok(body
-            .into_iter()
-            .filter(|(key, _)| WRITABLE.contains(&key.as_str()))
-            .collect())
+        Ok(body.into_iter().filter(|(key, _)| WRITABLE.contains(&key.as_str())).collect())
     }
 
     pub(super) fn create_customer(&self, call: &Call) -> Answer {
@@ -107,10 +81,7 @@ impl Shared {
             Err(refused) => return refused,
         };
         let text = |key: &str| fields.get(key).and_then(Value::as_str).unwrap_or_default();
-        if let Some(lacking) = ["first_name", "last_name"]
-            .into_iter()
-            .find(|key| text(key).is_empty())
-        {
+        if let Some(lacking) = ["first_name", "last_name"].into_iter().find(|key| text(key).is_empty()) {
             return self.refuse(call, 422, &format!("The {lacking} field is required."));
         }
         if !text("email").is_empty() && !text("email").contains('@') {
@@ -134,10 +105,7 @@ impl Shared {
             Ok(fields) => fields,
             Err(refused) => return refused,
         };
-        if let Some(lacking) = FOUR
-            .into_iter()
-            .find(|key| !fields.get(*key).is_some_and(Value::is_string))
-        {
+        if let Some(lacking) = FOUR.into_iter().find(|key| !fields.get(*key).is_some_and(Value::is_string)) {
             self.complain(call, &format!("PATCH without {lacking}"));
             return refusal(500, "Server Error");
         }
@@ -151,10 +119,7 @@ impl Shared {
         if email.is_empty() && customer.email.is_some() {
             return self.refuse(call, 422, "The email field is required.");
         }
-        if state.duplicates != Duplicates::Allow
-            && !customer.has_email(email)
-            && state.by_email(email, id).is_some()
-        {
+        if state.duplicates != Duplicates::Allow && !customer.has_email(email) && state.by_email(email, id).is_some() {
             return refusal(422, "The email has already been taken.");
         }
         state.edit(id, &fields);

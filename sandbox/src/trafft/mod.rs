@@ -118,18 +118,12 @@ impl Trafft {
 
     /// Right after the next page of customers is answered, staff create this one (T §2 "Paging hazard").
     pub fn create_between_pages(&self, fields: Value) {
-        self.0
-            .state()
-            .between_pages
-            .push_back(Meanwhile::Create(object(fields)));
+        self.0.state().between_pages.push_back(Meanwhile::Create(object(fields)));
     }
 
     /// Right after the next page of customers is answered, staff delete this one.
     pub fn delete_between_pages(&self, id: i64) {
-        self.0
-            .state()
-            .between_pages
-            .push_back(Meanwhile::Delete(id));
+        self.0.state().between_pages.push_back(Meanwhile::Delete(id));
     }
 
     /// What a taken e-mail leads to (T §10).
@@ -150,11 +144,7 @@ impl Trafft {
     /// Every token there is stops working.
     pub fn revoke_tokens(&self) {
         // They stay known, so that meeting one again is no complaint.
-        self.0
-            .state()
-            .tokens
-            .values_mut()
-            .for_each(|ends| *ends = i64::MIN);
+        self.0.state().tokens.values_mut().for_each(|ends| *ends = i64::MIN);
     }
 
     /// The largest page; 50 at first. The answer's `pagination.limit` tells the truth (T §10).

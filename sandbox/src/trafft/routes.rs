@@ -8,9 +8,7 @@ use crate::journal::Class;
 
 impl Shared {
     pub(super) fn complain(&self, call: &Call, why: &str) {
-        self.desk
-            .journal
-            .complain(format!("{}: {why}", call.name()));
+        self.desk.journal.complain(format!("{}: {why}", call.name()));
     }
 
     /// Refuses what a correct client never sends.
@@ -26,12 +24,7 @@ impl Shared {
             return self.refuse(call, 400, "the token request is form-encoded");
         }
         let pairs = form(&String::from_utf8_lossy(&call.body));
-        let field = |name: &str| {
-            pairs
-                .iter()
-                .find(|(key, _)| key == name)
-                .map_or("", |(_, value)| value.as_str())
-        };
+        let field = |name: &str| pairs.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value.as_str());
         if field("grant_type") != "client_credentials" {
             return self.refuse(call, 400, "unsupported grant_type");
         }
@@ -41,20 +34,13 @@ impl Shared {
         let token = format!("sandbox.{}", uuid::Uuid::new_v4().simple());
         let mut state = self.state();
         let lifetime = state.token_lifetime;
-        state
-            .tokens
-            .insert(token.clone(), self.desk.clock.now_ms() + lifetime * 1000);
-        Answer::json(
-            200,
-            &json!({ "token_type": "Bearer", "expires_in": lifetime, "access_token": token }),
-        )
+        state.tokens.insert(token.clone(), self.desk.clock.now_ms() + lifetime * 1000);
+        Answer::json(200, &json!({ "token_type": "Bearer", "expires_in": lifetime, "access_token": token }))
     }
 
     /// 401 for a token that ended; to a token that never was, or none, a complaint as well.
     fn unauthorised(&self, call: &Call) -> Option<Answer> {
-        let ends = call
-            .bearer()
-            .and_then(|token| self.state().tokens.get(token).copied());
+        let ends = call.bearer().and_then(|token| self.state().tokens.get(token).copied());
         match ends {
             Some(ends) if self.desk.clock.now_ms() < ends => None,
             Some(_) => Some(refusal(401, "The access token expired")),
@@ -64,11 +50,7 @@ impl Shared {
 
     /// Ignored or refused, as the switch has it, and never right (T §2).
     fn odd_query(&self, call: &Call, documented: &[&str]) -> Option<Answer> {
-        let odd = call
-            .query
-            .iter()
-            .map(|(key, _)| key)
-            .find(|key| !documented.contains(&key.as_str()))?;
+        let odd = call.query.iter().map(|(key, _)| key).find(|key| !documented.contains(&key.as_str()))?;
         let answer = self.refuse(call, 400, &format!("unknown parameter {odd}"));
         self.state().refuse_unknown_query.then_some(answer)
     }
@@ -88,10 +70,7 @@ impl Vendor for Shared {
     }
 
     fn classify(&self, call: &Call) -> Class {
-        match (
-            call.method.as_str(),
-            call.segments().get(2..).unwrap_or_default(),
-        ) {
+        match (call.method.as_str(), call.segments().get(2..).unwrap_or_default()) {
             (_, ["token"]) => Class::Token,
             ("GET", ["customers"]) => Class::CustomersPage,
             ("GET", ["customers", _]) => Class::Customer,
@@ -136,10 +115,9 @@ impl Vendor for Shared {
             ("GET", ["appointments"]) => self.page_of_appointments(call),
             ("DELETE", ["appointments", id]) => self.cancel_appointment(id),
             ("POST", ["bookings"]) => self.create_booking(call),
-            (
-                _,
-                ["customers" | "appointments" | "bookings"] | ["customers" | "appointments", _],
-            ) => self.refuse(call, 405, "Method not allowed"),
+            (_, ["customers" | "appointments" | "bookings"] | ["customers" | "appointments", _]) => {
+                self.refuse(call, 405, "Method not allowed")
+            }
             _ => self.refuse(call, 404, "Not found"),
         }
     }

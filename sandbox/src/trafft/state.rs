@@ -53,21 +53,14 @@ impl Customer {
     /// Takes over `phone` or `phone_number`, and whatever else is named; null and the empty string clear.
     pub(crate) fn apply(&mut self, changes: &Map<String, Value>) {
         for (key, value) in changes {
-            let text = value
-                .as_str()
-                .map(str::to_owned)
-                .filter(|text| !text.is_empty());
+            let text = value.as_str().map(str::to_owned).filter(|text| !text.is_empty());
             match key.as_str() {
                 "first_name" => self.first_name = text.unwrap_or_default(),
                 "last_name" => self.last_name = text.unwrap_or_default(),
                 "email" => self.email = text,
                 "phone" | "phone_number" => {
                     self.phone_number = text.map(|text| plain(&text));
-                    self.phone_country_code = self
-                        .phone_number
-                        .as_deref()
-                        .and_then(country)
-                        .map(str::to_owned);
+                    self.phone_country_code = self.phone_number.as_deref().and_then(country).map(str::to_owned);
                 }
                 "birthday" => self.birthday = text,
                 "gender" => self.gender = text,
@@ -78,19 +71,13 @@ impl Customer {
     }
 
     pub(crate) fn has_email(&self, email: &str) -> bool {
-        !email.is_empty()
-            && self
-                .email
-                .as_deref()
-                .is_some_and(|own| own.eq_ignore_ascii_case(email))
+        !email.is_empty() && self.email.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(email))
     }
 }
 
 /// `+1 (415) 555-0142` is accepted (T §5.2) and shown as E.164.
 fn plain(text: &str) -> String {
-    text.chars()
-        .filter(|c| c.is_ascii_digit() || *c == '+')
-        .collect()
+    text.chars().filter(|c| c.is_ascii_digit() || *c == '+').collect()
 }
 
 fn country(number: &str) -> Option<&'static str> {
@@ -104,10 +91,7 @@ fn country(number: &str) -> Option<&'static str> {
         ("+381", "rs"),
         ("+1", "us"),
     ];
-    PREFIXES
-        .iter()
-        .find(|(prefix, _)| number.starts_with(prefix))
-        .map(|(_, country)| *country)
+    PREFIXES.iter().find(|(prefix, _)| number.starts_with(prefix)).map(|(_, country)| *country)
 }
 
 /// One booking of an appointment; some have no customer (T §6).
@@ -175,20 +159,14 @@ impl State {
 
     pub(crate) fn create(&mut self, fields: &Map<String, Value>) -> i64 {
         let id = self.id();
-        let mut customer = Customer {
-            id,
-            ..Customer::default()
-        };
+        let mut customer = Customer { id, ..Customer::default() };
         customer.apply(fields);
         self.customers.insert(id, customer);
         id
     }
 
     pub(crate) fn edit(&mut self, id: i64, changes: &Map<String, Value>) -> bool {
-        self.customers
-            .get_mut(&id)
-            .map(|customer| customer.apply(changes))
-            .is_some()
+        self.customers.get_mut(&id).map(|customer| customer.apply(changes)).is_some()
     }
 
     pub(crate) fn delete(&mut self, id: i64) -> bool {
@@ -197,14 +175,10 @@ impl State {
 
     /// So many customers, no two alike in name, e-mail or phone.
     pub(crate) fn seed(&mut self, count: usize) {
-        const FIRST: [&str; 10] = [
-            "Ada", "Blaise", "Chien", "Dorothy", "Emmy", "Fatima", "Grace", "Hedy", "Ines",
-            "Jordan",
-        ];
-        const LAST: [&str; 10] = [
-            "Alvarez", "Brandt", "Chow", "Dubois", "Eze", "Fischer", "Gupta", "Haddad", "Ivanova",
-            "Jensen",
-        ];
+        const FIRST: [&str; 10] =
+            ["Ada", "Blaise", "Chien", "Dorothy", "Emmy", "Fatima", "Grace", "Hedy", "Ines", "Jordan"];
+        const LAST: [&str; 10] =
+            ["Alvarez", "Brandt", "Chow", "Dubois", "Eze", "Fischer", "Gupta", "Haddad", "Ivanova", "Jensen"];
         for _ in 0..count {
             let id = self.id();
             let number = usize::try_from(id).unwrap_or(0);

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use crate::world::World;
 
 async fn two(world: &World) -> (String, String) {
-    let by_mail = world.ghl.create_contact(json!({ "firstName": "Ada", "lastName": "Mail", "email": "ada@example.com" }));
+    let by_mail =
+        world.ghl.create_contact(json!({ "firstName": "Ada", "lastName": "Mail", "email": "ada@example.com" }));
     let by_phone = world.ghl.create_contact(json!({ "firstName": "Bob", "phone": "(212) 555-0142" }));
     world.ghl.take_events();
     (by_mail, by_phone)
@@ -21,7 +22,10 @@ async fn duplicates_are_refused_and_named() {
     let both = json!({ "locationId": location, "email": "ADA@example.com", "phone": "+12125550142" });
     let refused = world.send("POST", "/contacts/", both.clone()).await;
     assert_eq!(refused.status, 400);
-    assert_eq!(refused.body["meta"], json!({ "contactId": by_mail, "contactName": "Ada Mail", "matchingField": "email" }));
+    assert_eq!(
+        refused.body["meta"],
+        json!({ "contactId": by_mail, "contactName": "Ada Mail", "matchingField": "email" })
+    );
     world.ghl.set_match_order(&location, MatchOrder::PhoneFirst);
     let refused = world.send("POST", "/contacts/", both.clone()).await;
     assert_eq!(refused.body["meta"], json!({ "contactId": by_phone, "contactName": "Bob", "matchingField": "phone" }));
@@ -58,12 +62,23 @@ async fn put_and_upsert_replace_tags_and_the_tag_calls_merge() {
     let reply = world.send("PUT", &path, json!({ "tags": ["Trafft"] })).await;
     assert_eq!(reply.body["contact"]["tags"], json!(["trafft"]));
     let reply = world.send("POST", &format!("{path}/tags"), json!({ "tags": ["New", "trafft"] })).await;
-    assert_eq!((reply.status, &reply.body["tags"], &reply.body["tagsAdded"]), (201, &json!(["trafft", "new"]), &json!(["new"])));
+    assert_eq!(
+        (reply.status, &reply.body["tags"], &reply.body["tagsAdded"]),
+        (201, &json!(["trafft", "new"]), &json!(["new"]))
+    );
     let reply = world.send("DELETE", &format!("{path}/tags"), json!({ "tags": ["TRAFFT"] })).await;
     assert_eq!((reply.status, reply.body), (200, json!({ "tags": ["new"] })));
-    let reply = world.send("POST", "/contacts/upsert", json!({ "locationId": location, "email": "ada@example.com", "tags": ["b"] })).await;
+    let reply = world
+        .send("POST", "/contacts/upsert", json!({ "locationId": location, "email": "ada@example.com", "tags": ["b"] }))
+        .await;
     assert_eq!(reply.body["contact"]["tags"], json!(["b"]));
-    let reply = world.send("POST", "/contacts/bulk/tags/update/add", json!({ "locationId": location, "contacts": [id, "nobody"], "tags": ["c"] })).await;
+    let reply = world
+        .send(
+            "POST",
+            "/contacts/bulk/tags/update/add",
+            json!({ "locationId": location, "contacts": [id, "nobody"], "tags": ["c"] }),
+        )
+        .await;
     assert_eq!((reply.status, &reply.body["errorCount"]), (201, &json!(1)));
     assert_eq!(world.ghl.contact(&id).unwrap()["tags"], json!(["b", "c"]));
     world.no_complaints();
@@ -74,7 +89,8 @@ async fn upsert_picks_one_of_two_and_says_nothing() {
     let world = World::new().await;
     let location = world.ghl.location_id();
     let (by_mail, by_phone) = two(&world).await;
-    let body = json!({ "locationId": location, "email": "ada@example.com", "phone": "+12125550142", "firstName": "New" });
+    let body =
+        json!({ "locationId": location, "email": "ada@example.com", "phone": "+12125550142", "firstName": "New" });
     let reply = world.send("POST", "/contacts/upsert", body.clone()).await;
     assert_eq!((&reply.body["new"], &reply.body["contact"]["id"]), (&json!(false), &json!(by_mail)));
     assert_eq!(reply.body["contact"].get("phone"), None, "the other contact's phone is ignored");
@@ -85,9 +101,16 @@ async fn upsert_picks_one_of_two_and_says_nothing() {
     world.ghl.set_allow_duplicates(&location, true);
     assert_eq!(world.send("POST", "/contacts/upsert", forced).await.body["new"], json!(true));
     // A secondary e-mail matches too, and the primary one is lost (G #337).
-    world.ghl.edit_contact(&by_mail, json!({ "email": "first@example.com", "additionalEmails": [{ "email": "second@example.com" }] }));
-    let reply = world.send("POST", "/contacts/upsert", json!({ "locationId": location, "email": "second@example.com" })).await;
-    assert_eq!((&reply.body["contact"]["id"], &reply.body["contact"]["email"]), (&json!(by_mail), &json!("second@example.com")));
+    world.ghl.edit_contact(
+        &by_mail,
+        json!({ "email": "first@example.com", "additionalEmails": [{ "email": "second@example.com" }] }),
+    );
+    let reply =
+        world.send("POST", "/contacts/upsert", json!({ "locationId": location, "email": "second@example.com" })).await;
+    assert_eq!(
+        (&reply.body["contact"]["id"], &reply.body["contact"]["email"]),
+        (&json!(by_mail), &json!("second@example.com"))
+    );
 }
 
 #[tokio::test]
@@ -102,7 +125,10 @@ async fn updates_are_partial() {
     assert_eq!((&contact["firstName"], &contact["lastName"]), (&json!("Ada"), &json!("King Lovelace")));
     assert_eq!(contact.get("city"), None);
     assert_eq!(contact["customFields"], json!([{ "id": "a", "value": "1" }, { "id": "b", "value": "3" }]));
-    assert_eq!((&contact["dateAdded"], &contact["dateUpdated"]), (&json!("2026-09-01T10:00:00.000Z"), &json!("2026-09-01T10:00:05.000Z")));
+    assert_eq!(
+        (&contact["dateAdded"], &contact["dateUpdated"]),
+        (&json!("2026-09-01T10:00:00.000Z"), &json!("2026-09-01T10:00:05.000Z"))
+    );
 }
 
 #[tokio::test]
@@ -145,7 +171,10 @@ async fn writes_over_the_api_echo() {
     assert_eq!(world.delete(&path).await.body, json!({ "succeded": true }));
     assert_eq!(world.kinds(), ["ContactDelete"]);
     let journal = world.ghl.journal();
-    assert_eq!((journal.count(Class::Tasks), journal.count(Class::Notes), journal.reads(), journal.writes()), (6, 3, 0, 16));
+    assert_eq!(
+        (journal.count(Class::Tasks), journal.count(Class::Notes), journal.reads(), journal.writes()),
+        (6, 3, 0, 16)
+    );
     world.no_complaints();
 }
 
@@ -178,7 +207,9 @@ async fn lists_lower_the_names() {
     let world = World::new().await;
     let location = world.ghl.location_id();
     for number in 0..3 {
-        world.ghl.create_contact(json!({ "firstName": format!("Ada{number}"), "email": format!("a{number}@example.com") }));
+        world
+            .ghl
+            .create_contact(json!({ "firstName": format!("Ada{number}"), "email": format!("a{number}@example.com") }));
         world.clock.advance_ms(1);
     }
     let mut names = Vec::new();
@@ -186,7 +217,10 @@ async fn lists_lower_the_names() {
     loop {
         let page = world.get(&path).await.body;
         for contact in page["contacts"].as_array().unwrap() {
-            names.push((contact["firstName"].as_str().unwrap().to_owned(), contact["firstNameRaw"].as_str().unwrap().to_owned()));
+            names.push((
+                contact["firstName"].as_str().unwrap().to_owned(),
+                contact["firstNameRaw"].as_str().unwrap().to_owned(),
+            ));
         }
         let Value::String(next) = &page["meta"]["nextPageUrl"] else { break };
         path = next.strip_prefix(&world.ghl.url()).unwrap().to_owned();

@@ -29,7 +29,9 @@ async fn credentials() {
     let world = World::new().await;
     let id = world.ghl.create_contact(json!({ "email": "ada@example.com" }));
     let path = format!("/contacts/{id}");
-    let call = |token: &str| world.http.get(format!("{}{path}", world.ghl.url())).bearer_auth(token).header("version", "2021-07-28");
+    let call = |token: &str| {
+        world.http.get(format!("{}{path}", world.ghl.url())).bearer_auth(token).header("version", "2021-07-28")
+    };
     let message = |reply: crate::world::Reply| (reply.status, reply.body["message"].as_str().unwrap().to_owned());
     assert_eq!(message(read(call("pit-wrong")).await), (401, "Invalid Private Integration token".to_owned()));
     assert_eq!(message(read(call("abc")).await), (401, "Invalid token: access token is invalid".to_owned()));
@@ -40,7 +42,10 @@ async fn credentials() {
     assert_eq!(foreign.status, 400, "a contact of another location is not found");
     let location = world.ghl.location_id();
     for request in [
-        world.http.post(format!("{}/contacts/search", world.ghl.url())).json(&json!({ "locationId": location, "pageLimit": 1 })),
+        world
+            .http
+            .post(format!("{}/contacts/search", world.ghl.url()))
+            .json(&json!({ "locationId": location, "pageLimit": 1 })),
         world.http.get(format!("{}/contacts/?locationId={location}", world.ghl.url())),
         world.http.get(format!("{}/locations/{location}", world.ghl.url())),
         call(&other).header("location-id", &location),
@@ -62,19 +67,43 @@ async fn unknown_paths_and_keys() {
     assert_eq!((lost.status, lost.body["message"].as_str()), (404, Some("Cannot GET /contacts/a/b/c/d")));
     let id = world.ghl.create_contact(json!({ "email": "ada@example.com" }));
     // Create is not update: three keys of the one are refused by the other (G §6.3).
-    let reply = world.send("PUT", &format!("/contacts/{id}"), json!({ "locationId": location, "gender": "f", "companyName": "c" })).await;
+    let reply = world
+        .send("PUT", &format!("/contacts/{id}"), json!({ "locationId": location, "gender": "f", "companyName": "c" }))
+        .await;
     assert_eq!(reply.status, 422);
-    let mut messages: Vec<&str> = reply.body["message"].as_array().unwrap().iter().map(|text| text.as_str().unwrap()).collect();
+    let mut messages: Vec<&str> =
+        reply.body["message"].as_array().unwrap().iter().map(|text| text.as_str().unwrap()).collect();
     messages.sort_unstable();
-    assert_eq!(messages, ["property companyName should not exist", "property gender should not exist", "property locationId should not exist"]);
+    assert_eq!(
+        messages,
+        [
+            "property companyName should not exist",
+            "property gender should not exist",
+            "property locationId should not exist"
+        ]
+    );
     let reply = world.send("POST", "/contacts/", json!({ "email": "b@example.com" })).await;
     assert_eq!((reply.status, &reply.body["message"]), (422, &json!(["locationId must be a string"])));
-    let reply = world.send("POST", "/contacts/", json!({ "locationId": location, "email": "b@example.com", "additionalEmails": [] })).await;
+    let reply = world
+        .send("POST", "/contacts/", json!({ "locationId": location, "email": "b@example.com", "additionalEmails": [] }))
+        .await;
     assert_eq!((reply.status, &reply.body["message"]), (422, &json!(["property additionalEmails should not exist"])));
-    let reply = world.send("POST", "/contacts/", json!({ "locationId": location, "email": "b@example.com", "customFields": [{ "id": "x", "value": "y" }] })).await;
-    assert_eq!((reply.status, &reply.body["message"]), (422, &json!(["customFields.0.property value should not exist"])));
+    let reply = world
+        .send(
+            "POST",
+            "/contacts/",
+            json!({ "locationId": location, "email": "b@example.com", "customFields": [{ "id": "x", "value": "y" }] }),
+        )
+        .await;
+    assert_eq!(
+        (reply.status, &reply.body["message"]),
+        (422, &json!(["customFields.0.property value should not exist"]))
+    );
     let reply = world.send("POST", &format!("/contacts/{id}/tasks"), json!({ "title": "t" })).await;
-    assert_eq!(reply.body["message"], json!(["dueDate must be a valid ISO 8601 date string", "completed must be a boolean value"]));
+    assert_eq!(
+        reply.body["message"],
+        json!(["dueDate must be a valid ISO 8601 date string", "completed must be a boolean value"])
+    );
     let nobody = world.send("POST", "/contacts/", json!({ "locationId": location, "firstName": "Ada" })).await;
     assert_eq!(nobody.status, 400);
     assert_eq!(world.ghl.complaints().len(), 7);
@@ -100,7 +129,14 @@ async fn a_hundred_calls_in_ten_seconds() {
     assert_eq!(world.ghl.complaints().len(), 1, "a 429 that was earned is a complaint");
     // Each location has its own allowance.
     let other = world.ghl.add_location("otherLocation0000000", "Studio South", "Europe/Paris", "FR");
-    let reply = read(world.http.get(format!("{}/locations/otherLocation0000000", world.ghl.url())).bearer_auth(other).header("version", "2021-07-28")).await;
+    let reply = read(
+        world
+            .http
+            .get(format!("{}/locations/otherLocation0000000", world.ghl.url()))
+            .bearer_auth(other)
+            .header("version", "2021-07-28"),
+    )
+    .await;
     assert_eq!((reply.status, reply.header("x-ratelimit-remaining")), (200, "99"));
     world.clock.advance_ms(1);
     assert_eq!(world.get(&path).await.status, 200);

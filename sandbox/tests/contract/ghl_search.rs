@@ -31,7 +31,10 @@ async fn what_filters_may_be() {
     let unknown = world.search(filter("date_updated", "range", json!({ "gte": 1 }))).await;
     assert_eq!((unknown.status, &unknown.body["message"]), (400, &json!("Invalid field date_updated")));
     let operator = world.search(filter("dateUpdated", "gte", json!("2026-09-01T00:00:00.000Z"))).await;
-    assert_eq!((operator.status, &operator.body["message"]), (422, &json!(["Invalid Operator gte passed for field date_updated"])));
+    assert_eq!(
+        (operator.status, &operator.body["message"]),
+        (422, &json!(["Invalid Operator gte passed for field date_updated"]))
+    );
     for bad in [
         filter("email", "range", json!({ "gte": 1 })),
         filter("email", "contains", json!("ad")),
@@ -64,8 +67,18 @@ async fn what_filters_find() {
         (json!([one("dndSettings.Email.status", "eq", json!("active"))]), vec![&bob]),
         (json!([one("firstName", "not_eq", json!("Ada"))]), vec![&bob]),
         (json!([one("firstName", "eq", json!("Ada")), one("email", "not_exists", json!(true))]), vec![]),
-        (json!([{ "group": "OR", "filters": [one("firstName", "eq", json!("ada")), { "group": "AND", "filters": [one("tags", "eq", json!("old"))] }] }]), vec![&ada, &bob]),
-        (json!([one("dateAdded", "range", json!({ "gte": "2026-09-01T10:00:00.000Z", "lt": 1_788_256_800_001_i64 }))]), vec![&ada, &bob]),
+        (
+            json!([{ "group": "OR", "filters": [one("firstName", "eq", json!("ada")), { "group": "AND", "filters": [one("tags", "eq", json!("old"))] }] }]),
+            vec![&ada, &bob],
+        ),
+        (
+            json!([one(
+                "dateAdded",
+                "range",
+                json!({ "gte": "2026-09-01T10:00:00.000Z", "lt": 1_788_256_800_001_i64 })
+            )]),
+            vec![&ada, &bob],
+        ),
         (json!([one("dateUpdated", "range", json!({ "gt": "2026-09-01T10:00:00.000Z" }))]), vec![]),
     ] {
         let mut have = ids(&world.search(json!({ "filters": filters })).await);
@@ -121,15 +134,18 @@ async fn the_index_lags() {
     world.clock.advance_ms(1999);
     assert_eq!(ids(&world.search(json!({})).await), [""; 0], "a new contact is not there yet");
     world.clock.advance_ms(1);
-    assert_eq!(ids(&world.search(json!({})).await), [id.clone()]);
+    assert_eq!(ids(&world.search(json!({})).await), [id.as_str()]);
     world.ghl.edit_contact(&id, json!({ "firstName": "Augusta" }));
     assert_eq!(world.search(json!({})).await.body["contacts"][0]["firstName"], "Ada");
     assert_eq!(world.get(&format!("/contacts/{id}")).await.body["contact"]["firstName"], "Augusta");
     world.clock.advance_ms(2000);
     let now = world.search(json!({})).await.body;
-    assert_eq!((&now["contacts"][0]["firstName"], &now["contacts"][0]["dateUpdated"]), (&json!("Augusta"), &json!("2026-09-01T10:00:02.000Z")));
+    assert_eq!(
+        (&now["contacts"][0]["firstName"], &now["contacts"][0]["dateUpdated"]),
+        (&json!("Augusta"), &json!("2026-09-01T10:00:02.000Z"))
+    );
     world.ghl.delete_contact(&id);
-    assert_eq!(ids(&world.search(json!({})).await), [id], "a deleted one lingers");
+    assert_eq!(ids(&world.search(json!({})).await), [id.as_str()], "a deleted one lingers");
     world.clock.advance_ms(2000);
     assert_eq!(ids(&world.search(json!({})).await), [""; 0]);
 }

@@ -33,7 +33,10 @@ fn every_operation_is_described_and_no_described_one_is_missing() {
     for (path, methods) in spec["paths"].as_object().unwrap() {
         described.extend(methods.as_object().unwrap().keys().map(|method| (method.to_uppercase(), path.clone())));
     }
-    let served = OPERATIONS.iter().filter(|row| row.path.starts_with("/contacts")).map(|row| (row.method.to_owned(), row.path.to_owned()));
+    let served = OPERATIONS
+        .iter()
+        .filter(|row| row.path.starts_with("/contacts"))
+        .map(|row| (row.method.to_owned(), row.path.to_owned()));
     assert_eq!(served.collect::<BTreeSet<_>>(), described);
 }
 
@@ -43,8 +46,17 @@ fn versions_scopes_statuses_and_bodies_agree() {
     for row in OPERATIONS.iter().filter(|row| row.path.starts_with("/contacts")) {
         let name = format!("{} {}", row.method, row.path);
         let operation = &spec["paths"][row.path][row.method.to_lowercase()];
-        let version = operation["parameters"].as_array().unwrap().iter().find(|parameter| parameter["name"] == "Version").unwrap();
-        assert_eq!((&version["required"], &version["schema"]["enum"]), (&json!(true), &json!(["2021-07-28"])), "{name}");
+        let version = operation["parameters"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|parameter| parameter["name"] == "Version")
+            .unwrap();
+        assert_eq!(
+            (&version["required"], &version["schema"]["enum"]),
+            (&json!(true), &json!(["2021-07-28"])),
+            "{name}"
+        );
         if let Some(security) = operation["security"].as_array() {
             assert!(security[0]["bearer"].as_array().unwrap().contains(&json!(row.scope)), "{name}");
         }
@@ -59,15 +71,25 @@ fn versions_scopes_statuses_and_bodies_agree() {
         let properties = schema.get("properties").map(keys).unwrap_or_default();
         let ours: BTreeSet<String> = shape.keys.iter().map(|(key, ..)| (*key).to_owned()).collect();
         assert_eq!(ours, properties, "{schema_name}");
-        let required: BTreeSet<&str> = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let required: BTreeSet<&str> =
+            schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         let ours: BTreeSet<&str> = shape.keys.iter().filter(|(.., required)| *required).map(|(key, ..)| *key).collect();
         assert_eq!(ours, required, "{schema_name}");
     }
 }
 
 /// What live answers hold beyond the file (G §6.1, §6.7, §6.20).
-const LIVE: [&str; 9] =
-    ["additionalEmails", "contactName", "firstName", "lastName", "firstNameRaw", "lastNameRaw", "phone", "meta", "tagsAdded"];
+const LIVE: [&str; 9] = [
+    "additionalEmails",
+    "contactName",
+    "firstName",
+    "lastName",
+    "firstNameRaw",
+    "lastNameRaw",
+    "phone",
+    "meta",
+    "tagsAdded",
+];
 
 fn within(spec: &Value, schema: &Value, answer: &Value, at: &str) {
     let schema = named(spec, schema).map_or(schema, |(_, schema)| schema);
@@ -98,21 +120,31 @@ async fn answers_stay_within_their_schemas() {
         "customFields": [{ "id": "MgobCB14YMVKuE4Ka8p1", "field_value": "gold" }], "timezone": "Europe/Paris", "website": "https://example.com",
     });
     let id = world.send("POST", "/contacts/", create.clone()).await.body["contact"]["id"].as_str().unwrap().to_owned();
-    let task = json!({ "title": "t", "body": "b", "dueDate": "2026-09-08T02:30:00Z", "completed": false, "assignedTo": "u" });
+    let task =
+        json!({ "title": "t", "body": "b", "dueDate": "2026-09-08T02:30:00Z", "completed": false, "assignedTo": "u" });
     let task_id = world.ghl.add_task(&id, task.clone());
     let note = json!({ "body": "b", "userId": "u", "title": "t", "color": "#fff", "pinned": true });
     let note_id = world.ghl.add_note(&id, note.clone());
-    world.ghl.add_appointment(&id, json!({ "title": "a", "startTime": "2026-09-16 11:00:00", "endTime": "2026-09-16 11:30:00" }));
+    world.ghl.add_appointment(
+        &id,
+        json!({ "title": "a", "startTime": "2026-09-16 11:00:00", "endTime": "2026-09-16 11:30:00" }),
+    );
     world.ghl.edit_contact(&id, json!({ "businessId": "b1" }));
     for row in OPERATIONS.iter().filter(|row| row.path.starts_with("/contacts") && !row.path.ends_with("search")) {
         let mut path = row.path.replace("{contactId}", &id).replace("{taskId}", &task_id).replace("{id}", &note_id);
-        path = path.replace("{businessId}", "b1").replace("{type}", "add").replace("{campaignId}", "c").replace("{workflowId}", "w");
+        path = path
+            .replace("{businessId}", "b1")
+            .replace("{type}", "add")
+            .replace("{campaignId}", "c")
+            .replace("{workflowId}", "w");
         if row.method == "GET" {
             path += &format!("?locationId={location}&email=ada%40example.com");
         }
         let body = match row.shape.map(|shape| shape.name) {
             None => None,
-            Some("CreateContactDto") => Some(json!({ "locationId": location, "email": "other@example.com", "tags": ["x"] })),
+            Some("CreateContactDto") => {
+                Some(json!({ "locationId": location, "email": "other@example.com", "tags": ["x"] }))
+            }
             Some("UpsertContactDto") => Some(create.clone()),
             Some("UpdateContactDto") => Some(json!({ "city": "Springfield" })),
             Some("CreateTaskParams" | "UpdateTaskBody") => Some(task.clone()),

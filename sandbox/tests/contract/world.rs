@@ -49,7 +49,10 @@ impl World {
     /// A GHL call with everything that has to be on it.
     pub fn ghl(&self, method: &str, path: &str) -> RequestBuilder {
         let method = Method::from_bytes(method.as_bytes()).unwrap();
-        self.http.request(method, format!("{}{path}", self.ghl.url())).bearer_auth(self.ghl.token()).header("version", "2021-07-28")
+        self.http
+            .request(method, format!("{}{path}", self.ghl.url()))
+            .bearer_auth(self.ghl.token())
+            .header("version", "2021-07-28")
     }
 
     pub async fn get(&self, path: &str) -> Reply {
@@ -72,7 +75,11 @@ impl World {
     }
 
     pub async fn token(&self) -> String {
-        let form = [("grant_type", "client_credentials"), ("client_id", &self.trafft.client_id()), ("client_secret", &self.trafft.client_secret())];
+        let form = [
+            ("grant_type", "client_credentials"),
+            ("client_id", &self.trafft.client_id()),
+            ("client_secret", &self.trafft.client_secret()),
+        ];
         let reply = read(self.http.post(format!("{}/api/v2/token", self.trafft.url())).form(&form)).await;
         assert_eq!(reply.status, 200);
         reply.body["access_token"].as_str().unwrap().to_owned()
@@ -119,5 +126,10 @@ pub fn keys(value: &Value) -> BTreeSet<String> {
 }
 
 pub fn ids(reply: &Reply) -> Vec<String> {
-    reply.body["contacts"].as_array().unwrap().iter().map(|contact| contact["id"].as_str().unwrap().to_owned()).collect()
+    reply.body["contacts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|contact| contact["id"].as_str().unwrap().to_owned())
+        .collect()
 }

@@ -1,0 +1,126 @@
+//! The back door over HTTP, and how both start and stop.
+
+use sandbox::{Clock, Options, Sandbox};
+use serde_json::{Value, json};
+
+use crate::world::{Reply, World, read, until};
+
+async fn control(world: &World, url: &str, method: &str, path: &str, body: Option<Value>) -> Reply {
+    let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
+    let request = world.http.request(method, format!("{url}/_control/{path}"));
+    read(match body {
+        Some(body) => request.json(&body),
+        None => request,
+    })
+    .await
+}
+
+#[tokio::test]
+async fn people_at_the_ghl_screens() {
+    let world = World::new().await;
+    let url = world.ghl.url();
+    let call = |method: &'static str, path: String, body: Option<Value>| {
+        let (world, url) = (&world, url.clone());
+        async move { control(world, &url, method, &path, body).await }
+    };
+    let made = call("POST", "contacts".into(), Some(json!({ "firstName": "Ada", "email": "ada@example.com" }))).await;
+    assert_eq!(made.status, 201);
+    let id = made.body["id"].as_str().unwrap().to_owned();
+    let edited = call("PATCH", format!("contacts/{id}"), Some(json!({ "lastName": "King" }))).await;
+    assert_eq!(edited.body["name"], "Ada King");
+    for (kind, fields, change) in [
+        ("tasks", json!({ "title": "t" }), json!({ "title": "u" })),
+        ("notes", json!({ "body": "t" }), json!({ "body": "u" })),
+        ("appointments", json!({ "title": "t", "startTime": "2026-09-16 11:00:00" }), json!({ "title": "u" })),
+    ] {
+        let child = call("POST", format!("contacts/{id}/{kind}"), Some(fields)).await;
+        let path = format!("contacts/{id}/{kind}/{}", child.body["id"].as_str().unwrap());
+        assert_eq!(call("PATCH", path.clone(), Some(change)).await.status, 204);
+        if kind == "tasks" {
+            assert_eq!(call("POST", format!("{path}/complete"), None).await.status, 204);
+        }
+        assert_eq!(call("GET", format!("contacts/{id}/{kind}"), None).await.body.as_array().unwrap().len(), 1);
+        assert_eq!(call("DELETE", path, None).await.status, 204);
+    }
+    let other = call("POST", "contacts".into(), Some(json!({ "email": "b@example.com" }))).await.body["id"].clone();
+    assert_eq!(call("GET", "contacts".into(), None).await.body.as_array().unwrap().len(), 2);
+    assert_eq!(call("POST", "merge".into(), Some(json!({ "keep": id, "gone": other }))).await.status, 204);
+    assert_eq!(call("GET", format!("contacts/{}", other.as_str().unwrap()), None).await.status, 404);
+    assert_eq!(call("GET", format!("contacts/{id}/workflow-document"), None).await.body["full_name"], "Ada King");
+    assert_eq!(call("PUT", "switches".into(), Some(json!({ "duplicate": true }))).await.status, 204);
+    assert!(world.ghl.switches().duplicate);
+    assert_eq!(call("PUT", "switches".into(), Some(json!({ "nonsense": true }))).await.status, 400);
+    let signed = read(world.http.post(format!("{url}/_control/sign")).body("abc")).await;
+    assert_eq!(signed.body["x-ghl-signature"], world.ghl.sign(b"abc").as_str());
+    assert_eq!(call("PUT", "webhook".into(), Some(json!({ "url": "http://127.0.0.1:1/" }))).await.status, 204);
+    until("told", || world.ghl.events().is_empty() && world.ghl.pending_deliveries() == 0).await;
+    assert!(!call("GET", "deliveries".into(), None).await.body.as_array().unwrap().is_empty());
+    assert_eq!(call("DELETE", format!("contacts/{id}"), None).await.status, 204);
+    assert!(world.ghl.journal().entries().is_empty(), "control calls are not journaled");
+    world.no_complaints();
+}
+
+#[tokio::test]
+async fn staff_at_the_trafft_dashboard() {
+    let world = World::new().await;
+    let url = world.trafft.url();
+    let made = control(
+        &world,
+        &url,
+        "POST",
+        "customers",
+        Some(json!({ "first_name": "A", "last_name": "B", "description": "hidden" })),
+    )
+    .await;
+    assert_eq!((made.status, &made.body["description"]), (201, &json!("hidden")));
+    let path = format!("customers/{}", made.body["id"]);
+    assert_eq!(
+        control(&world, &url, "PATCH", &path, Some(json!({ "phone_number": "+14155550142" }))).await.body["phone_country_code"],
+        "us"
+    );
+    assert_eq!(control(&world, &url, "POST", "seed", Some(json!({ "count": 3 }))).await.status, 204);
+    assert_eq!(control(&world, &url, "GET", "customers", None).await.body.as_array().unwrap().len(), 4);
+    assert_eq!(control(&world, &url, "DELETE", &path, None).await.status, 204);
+    assert_eq!(control(&world, &url, "GET", &path, None).await.status, 404);
+    assert_eq!(
+        control(&world, &url, "PUT", "switches", Some(json!({ "max_limit": 2, "duplicates": "refuse" }))).await.status,
+        204
+    );
+    assert_eq!(world.trafft("GET", "/customers", None).await.body["pagination"]["limit"], 2);
+    assert_eq!(control(&world, &url, "PUT", "switches", Some(json!({ "colour": 2 }))).await.status, 400);
+    let fault = json!({ "method": "GET", "path": "/api/v2/customers", "count": 2, "fault": { "kind": "too_many_requests", "retry_after": 3 } });
+    assert_eq!(control(&world, &url, "POST", "faults", Some(fault)).await.body, json!({ "unspent": 2 }));
+    assert_eq!(world.trafft("GET", "/customers", None).await.header("retry-after"), "3");
+    assert_eq!(control(&world, &url, "DELETE", "faults", None).await.status, 204);
+    let journal = control(&world, &url, "GET", "journal", None).await.body;
+    assert_eq!(journal["entries"][1]["class"], "customers_page");
+    assert_eq!(control(&world, &url, "DELETE", "journal", None).await.status, 204);
+    world.trafft("GET", "/odd", None).await;
+    assert_eq!(control(&world, &url, "GET", "complaints", None).await.body.as_array().unwrap().len(), 1);
+    assert_eq!(control(&world, &url, "DELETE", "complaints", None).await.status, 204);
+    world.no_complaints();
+}
+
+#[tokio::test]
+async fn both_say_what_they_are() {
+    let world = World::new().await;
+    for (url, name) in [(world.ghl.url(), "GoHighLevel"), (world.trafft.url(), "Trafft")] {
+        let text = world.http.get(url).send().await.unwrap().text().await.unwrap();
+        assert!(text.contains(name) && text.contains("/_control/faults"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn loopback_only_and_gone_when_dropped() {
+    let open = Options { ghl: "0.0.0.0:0".parse().unwrap(), ..Options::default() };
+    assert!(Sandbox::start(open).await.is_err());
+    let sandbox = Sandbox::start(Options { clock: Clock::system(), ..Options::default() }).await.unwrap();
+    let settings = sandbox.settings();
+    let names: Vec<&str> = settings.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names[..2], ["GHL_API_URL", "GHL_LOCATION_ID"]);
+    assert!(settings.iter().all(|(_, value)| !value.is_empty()));
+    let address = sandbox.ghl.url().trim_start_matches("http://").to_owned();
+    assert!(std::net::TcpStream::connect(&address).is_ok());
+    drop(sandbox);
+    until("closed", || std::net::TcpStream::connect(&address).is_err()).await;
+}
