@@ -1,5 +1,7 @@
 //! The command line. Data goes to standard output, everything else to standard error.
 
+mod admin;
+mod ghl;
 mod output;
 mod serve;
 
@@ -27,6 +29,13 @@ pub struct Cli {
 enum Command {
     /// Run the service
     Serve,
+    /// See and decide about contacts, through the running service
+    Contacts(admin::Contacts),
+    /// See events and send them round again, through the running service
+    Events(admin::Events),
+    /// Try GoHighLevel's API with the service's settings
+    #[command(subcommand)]
+    Ghl(ghl::Ghl),
     /// Print every setting as the documentation has it
     Settings,
     /// Print the API's description as `openapi.yaml` has it
@@ -43,6 +52,9 @@ pub fn main(cli: Cli) -> ExitCode {
     let done = runtime.block_on(async {
         match cli.command {
             Command::Serve => serve::serve(&sources).await,
+            Command::Contacts(contacts) => contacts.run(&sources).await,
+            Command::Events(events) => events.run(&sources).await,
+            Command::Ghl(command) => command.run(&sources).await,
             Command::Settings => output::print(crate::config::markdown().trim_end()),
             Command::Openapi => output::print(crate::http::openapi_yaml().trim_end()),
         }
@@ -50,5 +62,17 @@ pub fn main(cli: Cli) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => output::fail(&failure),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
     }
 }
