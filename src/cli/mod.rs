@@ -1,7 +1,9 @@
 //! The command line. Data goes to standard output, everything else to standard error.
 
+mod admin;
 #[cfg(feature = "demo")]
 mod demo;
+mod ghl;
 mod output;
 #[cfg(feature = "demo")]
 mod sandbox;
@@ -37,6 +39,13 @@ enum Command {
     /// Run a GoHighLevel and a Trafft on this machine, for trying things without accounts
     #[cfg(feature = "demo")]
     Sandbox(sandbox::Addresses),
+    /// See and decide about contacts, through the running service
+    Contacts(admin::Contacts),
+    /// See events and send them round again, through the running service
+    Events(admin::Events),
+    /// Try GoHighLevel's API with the service's settings
+    #[command(subcommand)]
+    Ghl(ghl::Ghl),
     /// Print every setting as the documentation has it
     Settings,
     /// Print the API's description as `openapi.yaml` has it
@@ -59,10 +68,25 @@ pub fn main(cli: Cli) -> ExitCode {
             Command::Sandbox(addresses) => sandbox::sandbox(addresses).await,
             Command::Settings => output::print(crate::config::markdown()),
             Command::Openapi => output::print(crate::http::openapi_yaml()),
+            Command::Contacts(contacts) => contacts.run(&sources).await,
+            Command::Events(events) => events.run(&sources).await,
+            Command::Ghl(command) => command.run(&sources).await,
         }
     });
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => output::fail(&failure),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
     }
 }

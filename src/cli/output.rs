@@ -3,6 +3,8 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use serde::Serialize;
+
 /// A failure, with a hint where there is one.
 #[derive(Debug)]
 pub(super) struct Failure {
@@ -34,6 +36,16 @@ pub(super) fn print(text: impl AsRef<str>) -> Result<(), Failure> {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
     }
+}
+
+/// Data, as JSON for people and programs alike.
+pub(super) fn print_json(value: &impl Serialize) -> Result<(), Failure> {
+    print(serde_json::to_string_pretty(value)?)
+}
+
+/// Words of others, fit for a terminal: control characters could rewrite what is on it.
+pub(super) fn plain(text: &str) -> String {
+    text.replace(char::is_control, " ")
 }
 
 /// Everything else, to standard error.

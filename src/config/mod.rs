@@ -77,6 +77,15 @@ pub struct Trafft {
     pub client_secret: Secret,
 }
 
+/// What it takes to call the admin API of a running service.
+#[derive(Debug, Clone)]
+pub struct Admin {
+    /// Where that service listens.
+    pub bind: SocketAddr,
+    /// What its admin API asks for.
+    pub token: Secret,
+}
+
 /// Checks that belong to other rooms: the setting's name, and what finds fault with its value.
 pub type Check<'a> = (&'static str, &'a dyn Fn(&str) -> Result<(), String>);
 
@@ -98,9 +107,7 @@ impl Config {
     }
 
     fn read(from: &mut Reader) -> Option<Self> {
-        let bind = from.get("BIND_ADDR", |text| {
-            text.parse().map_err(|_| "write `address:port`, for example 127.0.0.1:8080".into())
-        });
+        let bind = from.get("BIND_ADDR", address);
         let database_url = from.get("DATABASE_URL", |text| Ok(text.to_owned()));
         let ghl = Ghl::read(from);
         let trafft = Trafft::read(from);
@@ -168,6 +175,19 @@ impl Ghl {
     }
 }
 
+impl Admin {
+    /// Reads these two alone; here the token must be set.
+    ///
+    /// # Errors
+    /// Every problem found, each with its fix.
+    pub fn load(sources: &Sources) -> Result<Self, Problems> {
+        let mut from = Reader::new(sources);
+        let (bind, token) = (from.get("BIND_ADDR", address), from.get("ADMIN_TOKEN", long_secret));
+        let config = bind.zip(token).map(|(bind, token)| Self { bind, token });
+        from.finish(config)
+    }
+}
+
 impl Trafft {
     fn read(from: &mut Reader) -> Option<Self> {
         let origin = from.get("TRAFFT_API_URL", api_url);
@@ -208,6 +228,10 @@ fn policy(from: &mut Reader) -> Option<Policy> {
         zone,
         region,
     })
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "write `address:port`, for example 127.0.0.1:8080".to_owned())
 }
 
 fn number(text: &str, least: u64, most: u64) -> Result<u64, String> {

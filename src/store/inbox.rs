@@ -1,7 +1,7 @@
 //! Taking events in: stored, deduplicated, their contacts marked dirty, all in one commit that many requests share.
 
 use jiff::Timestamp;
-use sqlx::{Sqlite, Transaction};
+use sqlx::{FromRow, Sqlite, Transaction};
 use tokio::sync::{mpsc, oneshot};
 
 use super::contacts::{Mark, mark};
@@ -104,6 +104,15 @@ pub struct Unresolved {
     pub attempt: i64,
 }
 
+#[derive(FromRow)]
+struct Stored {
+    location_id: String,
+    contact_id: Option<String>,
+    object_id: Option<String>,
+    facets: i64,
+    status: String,
+}
+
 /// How many events may wait for their commit, and how many one commit takes.
 const WAITING: usize = 4096;
 const BATCH: usize = 512;
@@ -171,12 +180,11 @@ impl Store {
     /// Sends a stored event round again: its contact is marked as it was then. `None`: no such event.
     pub async fn replay(&self, event: &str, now: Timestamp) -> Result<Option<Accepted>> {
         let mut tx = self.db.begin().await?;
-        let row: Option<(String, Option<String>, Option<String>, i64, String)> =
-            sqlx::query_as(STORED).bind(event).fetch_optional(&mut *tx).await?;
-        let Some((location, contact, object, facets, status)) = row else { return Ok(None) };
+        let row = sqlx::query_as::<_, Stored>(STORED).bind(event).fetch_optional(&mut *tx).await?;
+        let Some(Stored { location_id: location, contact_id, object_id, facets, status }) = row else { return Ok(None) };
         let facets = Facets::from_bits(facets);
         let connected: bool = sqlx::query_scalar(CONNECTED).bind(&location).fetch_one(&mut *tx).await?;
-        let status = match (contact, object) {
+        let status = match (contact_id, object_id) {
             (Some(contact), _) if connected => {
                 let sequence =
                     mark(&mut tx, &Mark { location: &location, contact: &contact, facets, deleted: false, now })

@@ -72,7 +72,7 @@ impl Shared {
             .values()
             .rev()
             .filter(|appointment| wanted.is_none_or(|status| appointment.status == status));
-        Self::paged(&page, listed.map(|appointment| shown(appointment, &state)).collect())
+        Self::paged(&page, listed.collect(), |appointment| shown(appointment, &state))
     }
 
     pub(super) fn cancel_appointment(&self, id: &str) -> Answer {

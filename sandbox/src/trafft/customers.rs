@@ -31,9 +31,11 @@ impl Shared {
         Ok(Page { number: read("page", 1)?, limit: read("limit", most)?.min(most) })
     }
 
-    pub(super) fn paged(page: &Page, rows: Vec<Value>) -> Answer {
+    /// Shows one page of the rows, and only that: there may be tens of thousands.
+    pub(super) fn paged<T>(page: &Page, rows: Vec<T>, shown: impl Fn(T) -> Value) -> Answer {
         let total = rows.len();
-        let data: Vec<Value> = rows.into_iter().skip((page.number - 1) * page.limit).take(page.limit).collect();
+        let data: Vec<Value> =
+            rows.into_iter().skip((page.number - 1) * page.limit).take(page.limit).map(shown).collect();
         let pagination =
             json!({ "total": total, "page": page.number, "limit": page.limit, "pages": total.div_ceil(page.limit) });
         Answer::json(200, &json!({ "data": data, "pagination": pagination }))
@@ -46,9 +48,9 @@ impl Shared {
             Err(refused) => return refused,
         };
         let mut state = self.state();
-        let rows = state.customers.values().rev().map(super::Customer::shown).collect();
+        let answer = Self::paged(&page, state.customers.values().rev().collect(), super::Customer::shown);
         state.meanwhile();
-        Self::paged(&page, rows)
+        answer
     }
 
     /// Not wrapped (T §2).

@@ -242,7 +242,7 @@ pub struct Appointment {
 }
 
 /// A location's record (G §7.1).
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LocationRecord {
     /// The location's id.
@@ -266,7 +266,7 @@ pub struct LocationRecord {
 }
 
 /// The part of a location's settings that matters here (G §7.1).
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LocationSettings {
     /// May two contacts share an e-mail address or a phone number?
@@ -275,7 +275,7 @@ pub struct LocationSettings {
 }
 
 /// The definition of a custom field (G §7.2).
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CustomField {
     /// What values refer to.
@@ -295,7 +295,7 @@ pub struct CustomField {
 }
 
 /// A page of `GET /contacts/` or of a business's contacts (G §6.7, §6.8).
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ContactList {
     /// Newest first.
     #[serde(deserialize_with = "lenient::all")]
@@ -309,7 +309,7 @@ pub struct ContactList {
 }
 
 /// The paging part of a list (G §6.7).
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ListMeta {
     /// How many there are on all pages.

@@ -1,6 +1,7 @@
 //! The true service, the true sandbox, a clock moved by hand.
 
 #![expect(clippy::disallowed_methods, reason = "tests talk HTTP themselves")]
+#![allow(dead_code, reason = "each file uses what it needs")]
 
 use std::collections::HashMap;
 use std::time::Duration;

@@ -2,14 +2,14 @@
 //!
 //! A field that is `None` is left out, and stays as it is. An empty text clears it (G §13).
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::model::LocationId;
 
 /// Body of `POST /contacts/` (G §6.2), except for the location, which the client adds.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 #[expect(missing_docs, reason = "the keys are GHL's, and so is what they mean")]
 pub struct NewContact {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -22,8 +22,8 @@ pub struct NewContact {
 }
 
 /// Body of `PUT /contacts/{id}` (G §6.3): the keys of [`NewContact`] without location, gender and company name.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 #[expect(missing_docs, reason = "the keys are GHL's, and so is what they mean")]
 pub struct ContactPatch {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -73,7 +73,8 @@ pub struct ContactPatch {
 }
 
 /// A custom field's value on its way to GHL, where it is called `field_value` (G §6.2).
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct WrittenCustomField {
     /// The field's id; which form a key would need is not known (G §7.2).
     pub id: String,
@@ -82,7 +83,8 @@ pub struct WrittenCustomField {
 }
 
 /// Do-not-disturb by channel (G §6.2).
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 #[expect(missing_docs, reason = "the keys are GHL's, and so is what they mean")]
 pub struct DndSettings {
     #[serde(rename = "Call", skip_serializing_if = "Option::is_none")]
@@ -100,7 +102,8 @@ pub struct DndSettings {
 }
 
 /// Do-not-disturb of one channel.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct DndSetting {
     /// `active` (blocked), `inactive` or `permanent`.
     pub status: String,
@@ -113,14 +116,16 @@ pub struct DndSetting {
 }
 
 /// Do-not-disturb in the other direction (G §6.2).
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct InboundDndSettings {
     /// For all channels at once; there is no other.
     pub all: InboundDnd,
 }
 
 /// Inbound do-not-disturb of all channels.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct InboundDnd {
     /// `active` or `inactive`.
     pub status: String,
@@ -130,8 +135,8 @@ pub struct InboundDnd {
 }
 
 /// Body of `POST .../tasks` (G §6.11).
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewTask {
     /// What is to be done.
     pub title: String,
@@ -148,8 +153,8 @@ pub struct NewTask {
 }
 
 /// Body of `PUT .../tasks/{id}` (G §6.12): the keys of [`NewTask`], all optional.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 #[expect(missing_docs, reason = "as in NewTask")]
 pub struct TaskPatch {
     #[serde(skip_serializing_if = "Option::is_none")]

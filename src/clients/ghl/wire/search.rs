@@ -101,7 +101,7 @@ pub(in crate::clients::ghl) struct ContactSearchBody<'a> {
 }
 
 /// A page of a search (G §6.6). An empty one, or one shorter than asked for, is the last.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ContactPage {
     /// What was found.
     #[serde(deserialize_with = "lenient::all")]
