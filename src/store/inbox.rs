@@ -181,7 +181,9 @@ impl Store {
     pub async fn replay(&self, event: &str, now: Timestamp) -> Result<Option<Accepted>> {
         let mut tx = self.db.begin().await?;
         let row = sqlx::query_as::<_, Stored>(STORED).bind(event).fetch_optional(&mut *tx).await?;
-        let Some(Stored { location_id: location, contact_id, object_id, facets, status }) = row else { return Ok(None) };
+        let Some(Stored { location_id: location, contact_id, object_id, facets, status }) = row else {
+            return Ok(None);
+        };
         let facets = Facets::from_bits(facets);
         let connected: bool = sqlx::query_scalar(CONNECTED).bind(&location).fetch_one(&mut *tx).await?;
         let status = match (contact_id, object_id) {
