@@ -2,7 +2,13 @@
 
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub, reason = "tests")]
 
+mod bad_input;
 mod calls;
+mod description;
 mod documents;
+mod events;
+mod identity;
+mod signature;
 mod support;
+mod unclear;
 mod walls;

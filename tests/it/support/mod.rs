@@ -181,10 +181,18 @@ impl World {
         last.expect("GHL had nothing to deliver")
     }
 
-    /// One event, a second after whatever was before.
+    /// One event, a moment after whatever was before.
     pub async fn deliver(&self, event: &Event) -> Answer {
-        self.advance(Duration::from_secs(1));
+        self.pass().await;
         self.deliver_now(event).await
+    }
+
+    /// Lets a moment pass, and what becomes due in it be done: a contact that was just settled takes a breather, and
+    /// with a clock that stands still it would take it for ever.
+    pub async fn pass(&self) {
+        self.advance(Duration::from_secs(1));
+        self.idle().await;
+        self.advance(Duration::from_secs(1));
     }
 
     /// One event, without moving the clock.
