@@ -83,6 +83,7 @@ CREATE TABLE activities (
     object_id   TEXT   NOT NULL,
     contact_id  TEXT   NOT NULL,
     object      TEXT   NOT NULL,
+    at          BIGINT,
     first_seen  BIGINT NOT NULL,
     changed_at  BIGINT NOT NULL,
     gone_at     BIGINT,

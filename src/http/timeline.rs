@@ -68,18 +68,16 @@ impl From<Activity> for Entry {
     fn from(activity: Activity) -> Self {
         let object: Value = serde_json::from_str(&activity.object).unwrap_or_default();
         let text = |name: &str| object.get(name).and_then(Value::as_str).map(str::to_owned);
-        let (kind, at, status) = match activity.facet {
+        let (kind, status) = match activity.facet {
             Facet::Tasks => {
                 let completed = object.get("completed").and_then(Value::as_bool) == Some(true);
-                ("task", text("dueDate"), Some(if completed { "completed" } else { "open" }.to_owned()))
+                ("task", Some(if completed { "completed" } else { "open" }.to_owned()))
             }
-            Facet::Appointments => {
-                ("appointment", text("startTime"), text("appointmentStatus").or_else(|| text("status")))
-            }
-            Facet::Notes | Facet::Contact => ("note", text("dateAdded"), None),
+            Facet::Appointments => ("appointment", text("appointmentStatus").or_else(|| text("status"))),
+            Facet::Notes | Facet::Contact => ("note", None),
         };
         Self {
-            at: at.and_then(|at| at.parse().ok()).unwrap_or(activity.first_seen),
+            at: activity.at.unwrap_or(activity.first_seen),
             kind,
             id: activity.id.to_string(),
             title: text("title"),

@@ -1,7 +1,7 @@
 //! Tasks, notes and appointments as last read: the mirror that is projected, and the timeline that is shown.
 
 use jiff::Timestamp;
-use sqlx::{Sqlite, Transaction};
+use sqlx::{FromRow, Sqlite, Transaction};
 
 use super::contacts::{id, time};
 use super::{ContactKey, Error, Result, Store};
@@ -12,8 +12,19 @@ use crate::model::{ContactId, Facet, LocationId, ObjectId};
 pub struct Mirrored {
     /// Tasks, notes or appointments.
     pub facet: Facet,
-    /// Id and JSON of each.
-    pub objects: Vec<(ObjectId, String)>,
+    /// What was read.
+    pub objects: Vec<MirroredObject>,
+}
+
+/// One task, note or appointment, as just read.
+#[derive(Debug, Clone)]
+pub struct MirroredObject {
+    /// Its id in GHL.
+    pub id: ObjectId,
+    /// Its place in time: when a note was written, a task is due, an appointment starts.
+    pub at: Option<Timestamp>,
+    /// The object as GHL gave it, as JSON.
+    pub object: String,
 }
 
 /// A task, note or appointment in the mirror.
@@ -25,6 +36,8 @@ pub struct Activity {
     pub id: ObjectId,
     /// The object as GHL gave it, as JSON.
     pub object: String,
+    /// Its place in time, if GHL says so.
+    pub at: Option<Timestamp>,
     /// When we first saw it.
     pub first_seen: Timestamp,
     /// When it last differed from what we had.
@@ -33,17 +46,44 @@ pub struct Activity {
     pub gone_at: Option<Timestamp>,
 }
 
-const PUT: &str = "INSERT INTO activities (location_id, facet, object_id, contact_id, object, first_seen, changed_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $6)
+#[derive(FromRow)]
+struct Row {
+    facet: String,
+    object_id: String,
+    object: String,
+    at: Option<i64>,
+    first_seen: i64,
+    changed_at: i64,
+    gone_at: Option<i64>,
+}
+
+impl TryFrom<Row> for Activity {
+    type Error = Error;
+    fn try_from(row: Row) -> Result<Self> {
+        let facet = Facet::ALL.into_iter().find(|known| known.name() == row.facet);
+        Ok(Self {
+            facet: facet.ok_or_else(|| Error::Corrupt("a facet that is none".to_owned()))?,
+            id: id(row.object_id)?,
+            object: row.object,
+            at: row.at.map(time).transpose()?,
+            first_seen: time(row.first_seen)?,
+            changed_at: time(row.changed_at)?,
+            gone_at: row.gone_at.map(time).transpose()?,
+        })
+    }
+}
+
+const PUT: &str = "INSERT INTO activities (location_id, facet, object_id, contact_id, object, at, first_seen, changed_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $7)
     ON CONFLICT (location_id, facet, object_id) DO UPDATE SET
-        contact_id = excluded.contact_id, object = excluded.object, changed_at = excluded.changed_at, gone_at = NULL
+        contact_id = excluded.contact_id, object = excluded.object, at = excluded.at, changed_at = excluded.changed_at, gone_at = NULL
     WHERE activities.object <> excluded.object OR activities.contact_id <> excluded.contact_id
         OR activities.gone_at IS NOT NULL";
 const PRESENT: &str = "SELECT object_id FROM activities
     WHERE location_id = $1 AND contact_id = $2 AND facet = $3 AND gone_at IS NULL";
 const GONE: &str = "UPDATE activities SET gone_at = $4, changed_at = $4
     WHERE location_id = $1 AND facet = $2 AND object_id = $3";
-const OF_CONTACT: &str = "SELECT facet, object_id, object, first_seen, changed_at, gone_at FROM activities
+const OF_CONTACT: &str = "SELECT facet, object_id, object, at, first_seen, changed_at, gone_at FROM activities
     WHERE location_id = $1 AND contact_id = $2 ORDER BY facet, object_id";
 const CONTACT_OF: &str = "SELECT contact_id FROM activities WHERE location_id = $1 AND facet = $2 AND object_id = $3";
 
@@ -58,11 +98,19 @@ pub(super) async fn mirror(
     let before: Vec<String> =
         sqlx::query_scalar(PRESENT).bind(location).bind(contact).bind(facet).fetch_all(&mut **tx).await?;
     let now = now.as_millisecond();
-    for (object, json) in &mirrored.objects {
-        let put = sqlx::query(PUT).bind(location).bind(facet).bind(object.as_str()).bind(contact).bind(json).bind(now);
-        put.execute(&mut **tx).await?;
+    for read in &mirrored.objects {
+        sqlx::query(PUT)
+            .bind(location)
+            .bind(facet)
+            .bind(read.id.as_str())
+            .bind(contact)
+            .bind(&read.object)
+            .bind(read.at.map(|at| at.as_millisecond()))
+            .bind(now)
+            .execute(&mut **tx)
+            .await?;
     }
-    for object in before.iter().filter(|id| mirrored.objects.iter().all(|(now, _)| now.as_str() != id.as_str())) {
+    for object in before.iter().filter(|id| mirrored.objects.iter().all(|read| read.id.as_str() != id.as_str())) {
         sqlx::query(GONE).bind(location).bind(facet).bind(object).bind(now).execute(&mut **tx).await?;
     }
     Ok(())
@@ -71,24 +119,8 @@ pub(super) async fn mirror(
 impl Store {
     /// Everything that the mirror holds of a contact, also what is gone.
     pub async fn activities(&self, key: &ContactKey) -> Result<Vec<Activity>> {
-        let rows: Vec<(String, String, String, i64, i64, Option<i64>)> = sqlx::query_as(OF_CONTACT)
-            .bind(key.location.as_str())
-            .bind(key.contact.as_str())
-            .fetch_all(&self.db.read)
-            .await?;
-        let parse =
-            |(facet, object_id, object, first_seen, changed_at, gone_at): (String, String, _, _, _, Option<i64>)| {
-                let facet = Facet::ALL.into_iter().find(|known| known.name() == facet);
-                Ok(Activity {
-                    facet: facet.ok_or_else(|| Error::Corrupt("a facet that is none".to_owned()))?,
-                    id: id(object_id)?,
-                    object,
-                    first_seen: time(first_seen)?,
-                    changed_at: time(changed_at)?,
-                    gone_at: gone_at.map(time).transpose()?,
-                })
-            };
-        rows.into_iter().map(parse).collect()
+        let query = sqlx::query_as::<_, Row>(OF_CONTACT).bind(key.location.as_str()).bind(key.contact.as_str());
+        query.fetch_all(&self.db.read).await?.into_iter().map(Activity::try_from).collect()
     }
 
     /// Whose task, note or appointment this is, if the mirror ever held it.

@@ -13,7 +13,7 @@ mod overview;
 
 use std::path::PathBuf;
 
-pub use activities::{Activity, Mirrored};
+pub use activities::{Activity, Mirrored, MirroredObject};
 pub use connections::Connection;
 pub use contacts::{Contact, ContactKey, CreateIntent, Decided, Decision, Settle};
 pub use customers::{Customer, Write};

@@ -5,13 +5,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tracing::{info, warn};
 
-use super::project::{Place, Projection, State, project, values};
+use super::project::{Place, Projection, State, instant, project, values};
 use super::verdict::decide;
 use super::{Connection, DeletePolicy, DescriptionPolicy, Failure};
 use crate::clients;
 use crate::clients::ghl::wire;
 use crate::model::{CustomerId, Facet, Facets, ObjectId, Outcome, Status, Verdict};
-use crate::store::{self, Activity, Contact, ContactKey, Mirrored, Settle, Store};
+use crate::store::{self, Activity, Contact, ContactKey, Mirrored, MirroredObject, Settle, Store};
 
 /// A reconcile on its way.
 pub(super) struct Run<'a> {
@@ -103,7 +103,7 @@ impl Run<'_> {
                 &reachable.explain("the contact has neither e-mail nor phone that Trafft could take"),
             ));
         }
-        if !self.read_activities().await? {
+        if !self.read_activities(&place).await? {
             return self.missing().await;
         }
         let projection = self.project(&contact, &definitions, &place).await?;
@@ -129,7 +129,7 @@ impl Run<'_> {
     }
 
     /// Reads the other dirty facets, all at once. `false`: GHL says that there is no such contact.
-    async fn read_activities(&mut self) -> Result<bool, Failure> {
+    async fn read_activities(&mut self, place: &Place) -> Result<bool, Failure> {
         let (ghl, id, dirty) = (&self.connection.ghl, &self.contact.key.contact, self.contact.dirty);
         let (tasks, notes, appointments) = tokio::join!(
             read_if(dirty.has(Facet::Tasks), ghl.tasks(id)),
@@ -137,9 +137,9 @@ impl Run<'_> {
             read_if(dirty.has(Facet::Appointments), ghl.appointments(id)),
         );
         let mut there = true;
-        there &= self.keep(Facet::Tasks, tasks, |task: &wire::Task| &task.id)?;
-        there &= self.keep(Facet::Notes, notes, |note: &wire::Note| &note.id)?;
-        there &= self.keep(Facet::Appointments, appointments, |one: &wire::Appointment| &one.id)?;
+        there &= self.keep(Facet::Tasks, tasks, place, |task| (&task.id, task.due_date.as_deref()))?;
+        there &= self.keep(Facet::Notes, notes, place, |note| (&note.id, note.date_added.as_deref()))?;
+        there &= self.keep(Facet::Appointments, appointments, place, |one| (&one.id, one.start_time.as_deref()))?;
         Ok(there)
     }
 
@@ -147,24 +147,23 @@ impl Run<'_> {
         &mut self,
         facet: Facet,
         answer: Option<Result<Vec<T>, clients::Error>>,
-        id: impl Fn(&T) -> &ObjectId,
+        place: &Place,
+        id_and_time: impl Fn(&T) -> (&ObjectId, Option<&str>),
     ) -> Result<bool, Failure> {
-        let objects = match answer {
-            None => return Ok(true),
-            Some(Ok(objects)) => objects,
-            Some(Err(clients::Error::NotFound)) => {
-                self.ghl_calls += 1;
-                return Ok(false);
-            }
-            Some(Err(error)) => {
-                self.ghl_calls += 1;
-                return Err(Failure::Ghl(error));
-            }
-        };
+        let Some(answer) = answer else { return Ok(true) };
         self.ghl_calls += 1;
-        let objects: Result<_, Failure> =
-            objects.iter().map(|object| Ok((id(object).clone(), json(object)?))).collect();
-        self.mirrored.push(Mirrored { facet, objects: objects? });
+        let objects = match answer {
+            Ok(objects) => objects,
+            Err(clients::Error::NotFound) => return Ok(false),
+            Err(error) => return Err(Failure::Ghl(error)),
+        };
+        let mirrored = |object: &T| {
+            let (id, at) = id_and_time(object);
+            let at = at.and_then(|at| instant(at, place));
+            Ok(MirroredObject { id: id.clone(), at, object: json(object)? })
+        };
+        let objects = objects.iter().map(mirrored).collect::<Result<_, Failure>>()?;
+        self.mirrored.push(Mirrored { facet, objects });
         self.read = self.read.with(facet);
         Ok(true)
     }
@@ -215,7 +214,7 @@ impl Run<'_> {
 
     fn objects<T: DeserializeOwned>(&self, facet: Facet, mirror: &[Activity]) -> Result<Vec<T>, Failure> {
         if let Some(read) = self.mirrored.iter().find(|mirrored| mirrored.facet == facet) {
-            return read.objects.iter().map(|(_, json)| parse(json)).collect();
+            return read.objects.iter().map(|read| parse(&read.object)).collect();
         }
         let there = mirror.iter().filter(|activity| activity.facet == facet && activity.gone_at.is_none());
         there.map(|activity| parse(&activity.object)).collect()

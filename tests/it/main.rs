@@ -2,12 +2,16 @@
 
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub, reason = "tests")]
 
+mod admin;
 mod bad_input;
 mod calls;
+mod deletion;
 mod description;
 mod documents;
 mod events;
 mod identity;
+mod mapping;
+mod settings;
 mod signature;
 mod support;
 mod unclear;
