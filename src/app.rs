@@ -196,6 +196,8 @@ impl App {
             }
         });
         let died = tokio::select! {
+            // First: a part that has ended because it was told to has not died.
+            biased;
             () = stop.cancelled() => None,
             ended = parts.join_next() => Some(ended),
             ended = commit.join_next() => Some(ended),

@@ -87,7 +87,7 @@ pub(super) async fn events(
 #[utoipa::path(get, path = "/api/v1/events/{id}", tag = "admin", params(("id" = String, Path, description = "Our id for the event")),
     security(("admin_token" = [])),
     responses((status = 200, body = EventView), (status = 404, body = Problem, content_type = "application/problem+json")))]
-pub(super) async fn event(State(service): State<Service>, Path(id): Path<String>) -> Result<Json<EventView>, Problem> {
+pub(super) async fn event(State(service): State<Service>, Named(id): Named) -> Result<Json<EventView>, Problem> {
     let event = service.store.event(&id).await?;
     event.map(Json).ok_or_else(|| Problem::not_found("there is no event with this id"))
 }
@@ -96,7 +96,7 @@ pub(super) async fn event(State(service): State<Service>, Path(id): Path<String>
 #[utoipa::path(post, path = "/api/v1/events/{id}/replay", tag = "admin", params(("id" = String, Path, description = "Our id for the event")),
     security(("admin_token" = [])),
     responses((status = 200, body = Answer), (status = 404, body = Problem, content_type = "application/problem+json")))]
-pub(super) async fn replay(State(service): State<Service>, Path(id): Path<String>) -> Result<Json<Answer>, Problem> {
+pub(super) async fn replay(State(service): State<Service>, Named(id): Named) -> Result<Json<Answer>, Problem> {
     match service.intake.replay(&id).await? {
         Some(admitted) => Ok(Json(service.follow(admitted).await)),
         None => Err(Problem::not_found("there is no event with this id")),
@@ -121,7 +121,7 @@ pub(super) async fn contacts(
     responses((status = 200, body = ContactWithWrites), (status = 404, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn contact(
     State(service): State<Service>,
-    Path(id): Path<String>,
+    Named(id): Named,
     Parsed(which): Parsed<Which>,
 ) -> Result<Json<ContactWithWrites>, Problem> {
     let (key, contact) = service.find_contact(&id, which).await?;
@@ -135,7 +135,7 @@ pub(super) async fn contact(
     responses((status = 200, body = Answer), (status = 400, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn sync(
     State(service): State<Service>,
-    Path(id): Path<String>,
+    Named(id): Named,
     Parsed(which): Parsed<Which>,
 ) -> Result<Json<Answer>, Problem> {
     let contact = id.parse().map_err(|error| Problem::bad_request(format!("{error}")))?;
@@ -161,7 +161,7 @@ pub(super) struct Link {
         (status = 409, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn link(
     State(service): State<Service>,
-    Path(id): Path<String>,
+    Named(id): Named,
     Parsed(which): Parsed<Which>,
     body: Result<Json<Link>, axum::extract::rejection::JsonRejection>,
 ) -> Result<(StatusCode, Json<ContactView>), Problem> {
@@ -176,7 +176,7 @@ pub(super) async fn link(
     responses((status = 202, body = ContactView), (status = 404, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn unlink(
     State(service): State<Service>,
-    Path(id): Path<String>,
+    Named(id): Named,
     Parsed(which): Parsed<Which>,
 ) -> Result<(StatusCode, Json<ContactView>), Problem> {
     service.decide(&id, which, Decision::Unlinked, None).await
@@ -189,7 +189,7 @@ pub(super) async fn unlink(
         (status = 409, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn create(
     State(service): State<Service>,
-    Path(id): Path<String>,
+    Named(id): Named,
     Parsed(which): Parsed<Which>,
 ) -> Result<(StatusCode, Json<ContactView>), Problem> {
     service.decide(&id, which, Decision::Create, None).await
@@ -211,6 +211,17 @@ impl<T: serde::de::DeserializeOwned, S: Send + Sync> axum::extract::FromRequestP
     async fn from_request_parts(parts: &mut axum::http::request::Parts, state: &S) -> Result<Self, Problem> {
         let query = Query::<T>::from_request_parts(parts, state).await;
         query.map(|Query(query)| Self(query)).map_err(|error| Problem::bad_request(error.body_text()))
+    }
+}
+
+/// The id in an address; one that is no text comes back as problem+json.
+pub(super) struct Named(pub(super) String);
+
+impl<S: Send + Sync> axum::extract::FromRequestParts<S> for Named {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut axum::http::request::Parts, state: &S) -> Result<Self, Problem> {
+        let path = Path::<String>::from_request_parts(parts, state).await;
+        path.map(|Path(id)| Self(id)).map_err(|_| Problem::bad_request("the id in the address is not UTF-8"))
     }
 }
 

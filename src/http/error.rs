@@ -47,6 +47,12 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "not found", detail)
     }
 
+    /// 405; the header `Allow` lists the methods.
+    pub fn method_not_allowed() -> Self {
+        let detail = "this address does not take that method; the header `Allow` lists those that it takes";
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method not allowed", detail)
+    }
+
     /// 400.
     pub fn bad_request(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "bad request", detail)

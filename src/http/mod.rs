@@ -90,6 +90,7 @@ pub fn router(service: Service) -> Router {
     let guard = axum::middleware::from_fn_with_state(service.clone(), auth::admin);
     let (router, _) = routes(|admin| admin.layer(guard)).split_for_parts();
     router
+        .method_not_allowed_fallback(async || Problem::method_not_allowed())
         .fallback(async || Problem::not_found("there is nothing at this address; openapi.yaml lists what there is"))
         .with_state(service)
 }

@@ -1,12 +1,12 @@
 //! A contact's notes, tasks and appointments in one line of time: what Trafft cannot show.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::api::{Parsed, Which};
+use super::api::{Named, Parsed, Which};
 use super::{Problem, Service};
 use crate::model::Facet;
 use crate::store::Activity;
@@ -55,7 +55,7 @@ struct Entry {
     responses((status = 200, body = Timeline), (status = 404, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn timeline(
     State(service): State<Service>,
-    Path(id): Path<String>,
+    Named(id): Named,
     Parsed(which): Parsed<Which>,
 ) -> Result<Json<Timeline>, Problem> {
     let (key, contact) = service.find_contact(&id, which).await?;

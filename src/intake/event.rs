@@ -72,7 +72,7 @@ pub(super) fn marketplace(webhook: VerifiedWebhook, rules: &Rules, now: Timestam
     Ok(Accept {
         id: Uuid::now_v7().to_string(),
         location,
-        delivery_key: event.webhook_id.as_deref().filter(|id| !id.trim().is_empty()).map(|id| delivery_key("ghl", id)),
+        delivery_key: event.webhook_id.as_deref().and_then(|id| delivery_key("ghl", id)),
         source: Source::Marketplace,
         kind: printable(&kind),
         subject,
@@ -95,7 +95,7 @@ pub(super) fn workflow(webhook: VerifiedWebhook, rules: &Rules, now: Timestamp) 
     Ok(Accept {
         id: Uuid::now_v7().to_string(),
         location,
-        delivery_key: webhook.delivery.as_deref().map(|id| delivery_key("workflow", id)),
+        delivery_key: webhook.delivery.as_deref().and_then(|id| delivery_key("workflow", id)),
         source: Source::Workflow,
         kind: WORKFLOW.to_owned(),
         subject: Subject::Contact { id: contact, facets: facet.map_or(Facets::ALL, Facets::from), deleted: false },
@@ -161,13 +161,15 @@ fn parse<T: serde::de::DeserializeOwned>(body: &str) -> Result<T, Unreadable> {
     })
 }
 
-/// Ids from outside, kept as they are while they are plain, as a digest otherwise.
-fn delivery_key(source: &str, id: &str) -> String {
-    if (1..=100).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic()) {
-        format!("{source}:{id}")
+/// Ids from outside, kept as they are while they are plain, as a digest otherwise. A blank one tells nothing apart.
+fn delivery_key(source: &str, id: &str) -> Option<String> {
+    if id.trim().is_empty() {
+        None
+    } else if id.len() <= 100 && id.bytes().all(|byte| byte.is_ascii_graphic()) {
+        Some(format!("{source}:{id}"))
     } else {
         let digest: String = Sha256::digest(id).iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("{source}:sha256:{digest}")
+        Some(format!("{source}:sha256:{digest}"))
     }
 }
 

@@ -142,5 +142,9 @@ impl Intake {
 /// Too old, or further ahead than clocks go wrong.
 fn is_stale(sent_at: Option<Timestamp>, now: Timestamp, freshness: Duration) -> bool {
     const SKEW: Duration = Duration::from_mins(5);
-    sent_at.is_some_and(|sent| sent + freshness < now || sent > now + SKEW)
+    // Differences, because sums of what a sender claims may lie beyond the end of time.
+    let exceeds = |from: Timestamp, to: Timestamp, limit: Duration| {
+        Duration::try_from(to.duration_since(from)).is_ok_and(|apart| apart > limit)
+    };
+    sent_at.is_some_and(|sent| exceeds(sent, now, freshness) || exceeds(now, sent, SKEW))
 }

@@ -53,6 +53,9 @@ async fn malformed_bodies_have_a_defined_end() {
         json!("\u{202e}\u{1f600}"),
         json!("+999999-99-99T99:99:99Z"),
         json!("-009999-01-01T00:00:00Z"),
+        json!("-009999-01-03T00:00:00Z"),
+        json!("9999-12-30T21:59:59Z"),
+        json!("99999-12-30T21:59:59Z"),
     ] {
         for field in ["id", "locationId", "contactId", "timestamp", "webhookId", "appId", "data", "appointment"] {
             bodies.push((with(field, value.clone()), 200));
