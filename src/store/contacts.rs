@@ -96,7 +96,7 @@ pub struct Contact {
 }
 
 #[derive(FromRow)]
-struct Row {
+pub(super) struct Row {
     location_id: String,
     contact_id: String,
     sequence: i64,
@@ -109,7 +109,7 @@ struct Row {
     notes_read: i64,
     appointments_read: i64,
     attempt: i64,
-    customer_id: Option<i64>,
+    pub(super) customer_id: Option<i64>,
     created_by_us: i64,
     decision: Option<String>,
     intent_id: Option<String>,
@@ -216,7 +216,7 @@ fn milliseconds(time: Duration) -> i64 {
     i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 
-const LOAD: &str = "SELECT * FROM contacts WHERE location_id = $1 AND contact_id = $2";
+pub(super) const LOAD: &str = "SELECT * FROM contacts WHERE location_id = $1 AND contact_id = $2";
 const DUE: &str =
     "SELECT contact_id FROM contacts WHERE location_id = $1 AND due_at <= $2 ORDER BY lane, due_at LIMIT $3";
 const NEXT_DUE: &str = "SELECT MIN(due_at) FROM (
@@ -239,7 +239,7 @@ const SETTLE: &str = "UPDATE contacts SET
 const SETTLE_EVENTS: &str = "UPDATE events SET status = $4, reason = $5, customer_id = $6, ghl_calls = $7,
         trafft_calls = $8, settled_at = $9
     WHERE location_id = $1 AND contact_id = $2 AND sequence <= $3 AND status = 'queued' RETURNING id";
-const REVIVE_CONFLICTS: &str = "UPDATE contacts SET due_at = $3, lane = 1
+pub(super) const REVIVE_CONFLICTS: &str = "UPDATE contacts SET due_at = $3, lane = 1
     WHERE location_id = $1 AND conflict_customer = $2 AND status = 'conflict'";
 
 /// How a reconcile ended, to be recorded in one transaction.
@@ -390,79 +390,5 @@ impl<'a> After<'a> {
                 Self { due_at: None, conflict: *customer, ..at_rest(Status::Conflict, Some(reason)) }
             }
         }
-    }
-}
-
-/// What came of a person's decision.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Decided {
-    /// Recorded; the contact is due again.
-    Recorded,
-    /// There is no such contact here.
-    NoContact,
-    /// There is no such customer in our index of that account.
-    NoCustomer,
-    /// The customer belongs to another contact.
-    Taken(ContactId),
-    /// The contact has a customer already.
-    HasCustomer(CustomerId),
-}
-
-pub(super) const HOLDER: &str =
-    "SELECT contact_id FROM contacts WHERE location_id = $1 AND customer_id = $2 AND gone_at IS NULL";
-const KNOWN: &str = "SELECT EXISTS (SELECT 1 FROM customers WHERE location_id = $1 AND customer_id = $2)";
-pub(super) const FREE: &str = "UPDATE contacts SET customer_id = NULL, created_by_us = 0, fingerprint = NULL
-    WHERE location_id = $1 AND customer_id = $2 AND contact_id <> $3";
-const DECIDE: &str = "UPDATE contacts SET decision = $3, customer_id = $4,
-        created_by_us = CASE WHEN customer_id = $4 THEN created_by_us ELSE 0 END,
-        fingerprint = NULL, intent_id = CASE WHEN $4 IS NULL THEN intent_id END,
-        sequence = sequence + 1, due_at = $5, lane = 0, attempt = 0, status = 'queued'
-    WHERE location_id = $1 AND contact_id = $2";
-
-impl Store {
-    /// Records what a person decided about a contact and makes it due. `customer`: to be linked with.
-    pub async fn decide(
-        &self,
-        key: &ContactKey,
-        decision: Decision,
-        customer: Option<CustomerId>,
-        now: Timestamp,
-    ) -> Result<Decided> {
-        let (location, contact) = (key.location.as_str(), key.contact.as_str());
-        let mut tx = self.db.begin().await?;
-        let row = sqlx::query_as::<_, Row>(LOAD).bind(location).bind(contact).fetch_optional(&mut *tx).await?;
-        let Some(row) = row else { return Ok(Decided::NoContact) };
-        if let (Decision::Create, Some(linked)) = (decision, row.customer_id) {
-            return Ok(Decided::HasCustomer(CustomerId(linked)));
-        }
-        if let Some(customer) = customer {
-            if !sqlx::query_scalar::<_, bool>(KNOWN).bind(location).bind(customer.0).fetch_one(&mut *tx).await? {
-                return Ok(Decided::NoCustomer);
-            }
-            let holder: Option<String> =
-                sqlx::query_scalar(HOLDER).bind(location).bind(customer.0).fetch_optional(&mut *tx).await?;
-            match holder {
-                Some(holder) if holder != contact => return Ok(Decided::Taken(id(holder)?)),
-                _ => sqlx::query(FREE).bind(location).bind(customer.0).bind(contact).execute(&mut *tx).await?,
-            };
-        }
-        sqlx::query(DECIDE)
-            .bind(location)
-            .bind(contact)
-            .bind(decision.name())
-            .bind(customer.map(|customer| customer.0))
-            .bind(now.as_millisecond())
-            .execute(&mut *tx)
-            .await?;
-        if let (None, Some(freed)) = (customer, row.customer_id) {
-            sqlx::query(REVIVE_CONFLICTS)
-                .bind(location)
-                .bind(freed)
-                .bind(now.as_millisecond())
-                .execute(&mut *tx)
-                .await?;
-        }
-        tx.commit().await?;
-        Ok(Decided::Recorded)
     }
 }

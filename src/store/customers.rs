@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use super::contacts::{FREE, HOLDER, id};
+use super::contacts::id;
+use super::decisions::{FREE, HOLDER};
 use super::{Contact, ContactKey, CreateIntent, Decided, Decision, Result, Store};
 use crate::model::{ContactId, CustomerId, EmailKey, LocationId, Phone};
 

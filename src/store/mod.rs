@@ -7,6 +7,7 @@ mod connections;
 mod contacts;
 mod customers;
 mod db;
+mod decisions;
 mod inbox;
 mod notices;
 mod overview;
@@ -15,8 +16,9 @@ use std::path::PathBuf;
 
 pub use activities::{Activity, Mirrored, MirroredObject};
 pub use connections::Connection;
-pub use contacts::{Contact, ContactKey, CreateIntent, Decided, Decision, Settle};
+pub use contacts::{Contact, ContactKey, CreateIntent, Decision, Settle};
 pub use customers::{Customer, Write};
+pub use decisions::Decided;
 pub use inbox::{Accept, Accepted, Inbox, Source, Subject, Unresolved};
 pub use notices::Notice;
 pub use overview::{ContactView, Cursor, EventFilter, EventView, Load, WriteView};
