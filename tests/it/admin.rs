@@ -1,108 +1,256 @@
-//! What an operator and a monitor see.
+//! What an operator sees and does: events, contacts, the timeline.
+
+use std::collections::BTreeSet;
 
 use reqwest::Method;
 use sandbox::{Fault, Matcher};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::support::World;
+use crate::support::{ADMIN, Answer, World};
+
+fn ada() -> Value {
+    json!({ "firstName": "Ada", "lastName": "Example", "email": "ada@example.com", "phone": "+14155550142" })
+}
+
+fn ids(answer: &Answer, list: &str, id: &str) -> Vec<String> {
+    let rows = answer.json[list].as_array().unwrap_or_else(|| panic!("no {list}: {}", answer.json));
+    rows.iter().map(|row| row[id].as_str().unwrap().to_owned()).collect()
+}
+
+/// Every id, page by page, by the cursor.
+async fn pages(world: &World, path: &str, list: &str, id: &str, limit: usize) -> Vec<String> {
+    let (mut all, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page =
+            world.get(&format!("{path}{}limit={limit}{cursor}", if path.contains('?') { '&' } else { '?' })).await;
+        assert_eq!(page.code, 200, "{}", page.json);
+        let rows = ids(&page, list, id);
+        assert!(rows.len() <= limit, "{} rows", rows.len());
+        all.extend(rows);
+        match page.json["next"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return all,
+        }
+    }
+}
 
 #[tokio::test]
-async fn the_admin_api_wants_its_token() {
+async fn the_admin_api_asks_for_its_token() {
     let mut world = World::new().await;
-    for header in ["", "Bearer wrong", "Bearer ", "Basic YWRtaW46"] {
-        let answer = world.http.get(world.url("/api/v1/events")).header("authorization", header).send().await.unwrap();
-        assert_eq!(answer.status().as_u16(), 401, "{header}");
+    let contact = world.synced(ada()).await;
+    let paths = [
+        (Method::GET, "/api/v1/events".to_owned()),
+        (Method::GET, "/api/v1/contacts".to_owned()),
+        (Method::GET, format!("/api/v1/contacts/{contact}")),
+        (Method::GET, format!("/api/v1/contacts/{contact}/timeline")),
+        (Method::POST, format!("/api/v1/contacts/{contact}/sync")),
+        (Method::POST, format!("/api/v1/contacts/{contact}/unlink")),
+        (Method::POST, "/api/v1/events/x/replay".to_owned()),
+    ];
+    let wrong = [
+        None,
+        Some(String::new()),
+        Some("Bearer".to_owned()),
+        Some("Bearer ".to_owned()),
+        Some("Bearer wrong".to_owned()),
+        Some(format!("Bearer {ADMIN}x")),
+        Some(format!("Bearer {}", &ADMIN[1..])),
+        Some(ADMIN.to_owned()),
+        Some(format!("Basic {ADMIN}")),
+    ];
+    let ask = async |world: &World, method: &Method, path: &str, credential: &Option<String>| {
+        let mut request = world.http.request(method.clone(), world.url(path));
+        if let Some(credential) = credential {
+            request = request.header("authorization", credential);
+        }
+        let response = request.send().await.unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
+    };
+    for (method, path) in &paths {
+        for credential in &wrong {
+            let (code, said) = ask(&world, method, path, credential).await;
+            assert_eq!(code, 401, "{method} {path} {credential:?}: {said}");
+            assert!(said.contains("ADMIN_TOKEN") && !said.contains(ADMIN) && !said.contains("ada@"), "{said}");
+        }
     }
     assert_eq!(world.get("/api/v1/events").await.code, 200);
+    world.stop().await;
     world.set("ADMIN_TOKEN", "");
-    world.restart().await;
-    let off = world.get("/api/v1/events").await;
-    assert_eq!(off.code, 403);
-    assert!(off.detail().contains("ADMIN_TOKEN"), "{}", off.json);
+    world.start().await;
+    for (method, path) in &paths {
+        let (code, said) = ask(&world, method, path, &Some(format!("Bearer {ADMIN}"))).await;
+        assert_eq!(code, 403, "{method} {path}: {said}");
+        assert!(said.contains("set `ADMIN_TOKEN`"), "{said}");
+    }
 }
 
 #[tokio::test]
-async fn lists_are_paged_to_their_end_without_gap_or_double() {
+async fn events_are_listed_newest_first_and_filtered() {
     let world = World::new().await;
-    for number in 0..7 {
-        world.synced(json!({ "firstName": "Ada", "email": format!("ada{number}@example.com") })).await;
+    let (ada, bob) =
+        (world.synced(ada()).await, world.synced(json!({ "firstName": "Bob", "email": "bob@example.com" })).await);
+    world.sandbox.ghl.edit_contact(&ada, json!({ "lastName": "Byron" }));
+    world.deliver_all().await;
+    world.tell(world.event(json!({ "type": "INSTALL" }))).await;
+    world.tell(world.event(json!({ "locationId": "anotherLocation00001" }))).await;
+    let all = ids(&world.get("/api/v1/events").await, "events", "id");
+    assert_eq!(all.len(), 5);
+    for (filter, rows) in [
+        ("", vec![0, 1, 2, 3, 4]),
+        (&format!("contact_id={ada}"), vec![2, 4]),
+        (&format!("contact_id={bob}"), vec![3]),
+        (&format!("contact_id={ada}&type=ContactUpdate"), vec![2]),
+        ("type=ContactCreate", vec![3, 4]),
+        ("type=Nonsense", vec![]),
+        ("status=synced", vec![2, 3, 4]),
+        ("status=ignored", vec![1]),
+        ("status=parked", vec![0]),
+        ("status=failed", vec![]),
+        ("location_id=anotherLocation00001", vec![0]),
+        ("location_id=ve9EPM428h8vShlRW1KT", vec![1, 2, 3, 4]),
+        ("contact_id=%27%20OR%201=1%20--", vec![]),
+    ] {
+        let want: Vec<_> = rows.into_iter().map(|row: usize| all[row].clone()).collect();
+        assert_eq!(ids(&world.get(&format!("/api/v1/events?{filter}")).await, "events", "id"), want, "{filter}");
     }
-    for (path, list, id) in [("/api/v1/events", "events", "id"), ("/api/v1/contacts", "contacts", "contact_id")] {
-        let (mut seen, mut cursor) = (Vec::new(), String::new());
-        loop {
-            let page = world.get(&format!("{path}?limit=2&status=synced{cursor}")).await;
-            seen.extend(page.json[list].as_array().unwrap().iter().map(|row| row[id].as_str().unwrap().to_owned()));
-            match page.json["next"].as_str() {
-                Some(next) => cursor = format!("&cursor={next}"),
-                None => break,
-            }
-        }
-        let all = world.get(path).await;
-        let all: Vec<_> =
-            all.json[list].as_array().unwrap().iter().map(|row| row[id].as_str().unwrap().to_owned()).collect();
-        assert_eq!((seen.len(), &seen), (7, &all), "{path}");
-    }
-    let none = world.get("/api/v1/events?status=failed").await;
-    assert_eq!(none.json["events"], json!([]));
+    assert!(!world.get("/api/v1/events").await.json.to_string().contains("ada@example.com"), "bodies are not listed");
 }
 
 #[tokio::test]
-async fn a_replay_and_a_sync_read_the_truth_again() {
+async fn paging_by_cursor_meets_everything_once() {
+    let world = World::with(&[("SYNC_INLINE_DEADLINE_MS", "0")]).await;
+    let mut made = BTreeSet::new();
+    for n in 0..23 {
+        made.insert(
+            world.sandbox.ghl.create_contact(json!({ "firstName": "N", "email": format!("n{n}@example.com") })),
+        );
+    }
+    world.deliver_all().await;
+    world.drain().await;
+    for limit in [1, 5, 23, 24, 200] {
+        let events = pages(&world, "/api/v1/events", "events", "id", limit).await;
+        assert_eq!(events.len(), 23, "by {limit}");
+        assert!(events.is_sorted_by(|newer, older| newer > older), "by {limit}: newest first");
+        let contacts = pages(&world, "/api/v1/contacts", "contacts", "contact_id", limit).await;
+        assert!(contacts.is_sorted_by(|one, next| one < next), "by {limit}");
+        assert_eq!(contacts.into_iter().collect::<BTreeSet<_>>(), made, "by {limit}");
+        assert_eq!(pages(&world, "/api/v1/contacts?status=synced", "contacts", "contact_id", limit).await.len(), 23);
+        assert_eq!(pages(&world, "/api/v1/contacts?status=failed", "contacts", "contact_id", limit).await.len(), 0);
+    }
+    // What arrives between two pages is newer than both, and moves nothing.
+    let first = world.get("/api/v1/events?limit=10").await;
+    world.tell(world.event(json!({ "type": "INSTALL" }))).await;
+    let second = world.get(&format!("/api/v1/events?limit=200&cursor={}", first.json["next"].as_str().unwrap())).await;
+    assert_eq!(ids(&second, "events", "id").len(), 13);
+}
+
+#[tokio::test]
+async fn a_replay_reads_and_writes_again_what_is_needed() {
     let world = World::new().await;
-    let contact = world.sandbox.ghl.create_contact(json!({ "firstName": "Ada", "email": "ada@example.com" }));
-    let event = world.deliver_all().await.event();
-    world.sandbox.ghl.edit_contact(&contact, json!({ "firstName": "Grace" }));
-    world.sandbox.ghl.take_events();
-    world.pass().await;
-    let answer = world.admin(Method::POST, &format!("/api/v1/events/{event}/replay"), None).await;
-    assert_eq!((answer.status(), answer.event()), ("synced", event), "{}", answer.json);
-    assert_eq!(world.customer_of(&contact).await.first_name, "Grace");
-    let unseen = world.sandbox.ghl.create_contact(json!({ "firstName": "Bob", "email": "bob@example.com" }));
-    world.sandbox.ghl.take_events();
-    let answer = world.admin(Method::POST, &format!("/api/v1/contacts/{unseen}/sync"), None).await;
+    let contact = world.sandbox.ghl.create_contact(ada());
+    let first = world.deliver_all().await;
+    let customer = world.customer_of(&contact).await.id;
+    world.sandbox.ghl.edit_contact(&contact, json!({ "lastName": "Byron" }));
+    let _lost = world.sandbox.ghl.take_events();
+    world.advance(std::time::Duration::from_secs(1));
+    let replay = format!("/api/v1/events/{}/replay", first.event());
+    let answer = world.admin(Method::POST, &replay, None).await;
+    assert_eq!(
+        (answer.code.as_u16(), answer.status(), answer.event()),
+        (200, "synced", first.event()),
+        "{}",
+        answer.json
+    );
+    assert_eq!(
+        (world.customer_of(&contact).await.id, world.customer_of(&contact).await.last_name.as_str()),
+        (customer, "Byron")
+    );
+    world.advance(std::time::Duration::from_secs(1));
+    assert_eq!(world.admin(Method::POST, &replay, None).await.status(), "unchanged", "as often as one likes");
+    // What has no contact stays what it was.
+    let ignored = world.tell(world.event(json!({ "type": "INSTALL" }))).await;
+    let answer = world.admin(Method::POST, &format!("/api/v1/events/{}/replay", ignored.event()), None).await;
+    assert_eq!((answer.code.as_u16(), answer.status()), (200, "ignored"), "{}", answer.json);
+    assert_eq!(world.stored().await.len(), 2, "a replay is no new event");
+}
+
+#[tokio::test]
+async fn a_failed_event_can_be_replayed_when_its_cause_is_mended() {
+    let world = World::new().await;
+    let no = r#"{"message":"The first name sounds odd."}"#.to_owned();
+    world.sandbox.trafft.faults().push(Matcher::new("POST", "/api/v2/customers"), Fault::StatusWithBody(422, no));
+    let contact = world.sandbox.ghl.create_contact(ada());
+    let answer = world.deliver_all().await;
+    assert_eq!((answer.code.as_u16(), answer.status()), (200, "failed"), "{}", answer.json);
+    assert!(answer.reason().contains("sounds odd") && answer.reason().contains("replay"), "{}", answer.reason());
+    assert_eq!(ids(&world.get("/api/v1/contacts?status=failed").await, "contacts", "contact_id"), [contact.clone()]);
+    world.advance(std::time::Duration::from_secs(1));
+    let answer = world.admin(Method::POST, &format!("/api/v1/events/{}/replay", answer.event()), None).await;
     assert_eq!(answer.status(), "synced", "{}", answer.json);
-    let shown = world.get(&format!("/api/v1/contacts/{unseen}")).await;
-    assert_eq!(shown.json["writes"][0]["action"], "create", "{}", shown.json);
-    assert_eq!(shown.json["writes"][0]["result"], "ok");
+    assert_eq!(ids(&world.get("/api/v1/contacts?status=failed").await, "contacts", "contact_id"), Vec::<String>::new());
 }
 
 #[tokio::test]
-async fn the_timeline_is_in_order_of_time_and_keeps_what_is_gone() {
+async fn a_contact_that_no_event_has_named_can_be_synced() {
     let world = World::new().await;
-    let contact = world.synced(json!({ "firstName": "Ada", "email": "ada@example.com" })).await;
+    let contact = world.sandbox.ghl.create_contact(ada());
+    let _lost = world.sandbox.ghl.take_events();
+    assert_eq!(world.get(&format!("/api/v1/contacts/{contact}")).await.code, 404);
+    let answer = world.admin(Method::POST, &format!("/api/v1/contacts/{contact}/sync"), None).await;
+    assert_eq!((answer.code.as_u16(), answer.status()), (200, "synced"), "{}", answer.json);
+    assert_eq!(world.customer_of(&contact).await.first_name, "Ada");
+    let event = &world.stored().await[0];
+    assert_eq!(
+        (&event["source"], &event["type"], &event["contact_id"]),
+        (&json!("operator"), &json!("Sync"), &json!(contact))
+    );
+    let shown = world.get(&format!("/api/v1/contacts/{contact}")).await.json;
+    assert_eq!((&shown["contact"]["status"], &shown["writes"][0]["action"]), (&json!("synced"), &json!("create")));
+    let nobody = world.admin(Method::POST, "/api/v1/contacts/nmFmQEsNgz6AVpgLVUJ0/sync", None).await;
+    assert_eq!((nobody.code.as_u16(), nobody.status()), (200, "queued"), "{}", nobody.json);
+    world.drain().await;
+    assert_eq!(world.contact("nmFmQEsNgz6AVpgLVUJ0").await["status"], "skipped");
+}
+
+#[tokio::test]
+async fn the_timeline_has_everything_latest_first_and_keeps_what_is_gone() {
+    let world = World::new().await;
+    let contact = world.synced(ada()).await;
     let ghl = &world.sandbox.ghl;
-    ghl.add_task(&contact, json!({ "title": "Call", "dueDate": "2026-09-08T14:30:00.000Z", "completed": false }));
+    let call = ghl.add_task(&contact, json!({ "title": "Call back", "body": "about <b>it</b>", "dueDate": "2026-09-08T14:30:00.000Z", "completed": false }));
+    world.deliver_all().await;
     let note = ghl.add_note(&contact, json!({ "body": "Prefers mornings" }));
-    ghl.add_appointment(
+    world.deliver_all().await;
+    let done = ghl.add_task(
         &contact,
-        json!({ "title": "Massage", "startTime": "2026-09-16 11:00:00", "endTime": "2026-09-16 11:30:00" }),
+        json!({ "title": "Send offer", "dueDate": "2026-08-01T09:00:00.000Z", "completed": false }),
     );
     world.deliver_all().await;
+    let visit = ghl.add_appointment(&contact, json!({ "title": "Massage", "startTime": "2026-09-16 11:00:00", "endTime": "2026-09-16 11:30:00", "appointmentStatus": "confirmed" }));
+    world.deliver_all().await;
+    ghl.complete_task(&contact, &done);
     ghl.delete_note(&contact, &note);
     world.deliver_all().await;
     let timeline = world.get(&format!("/api/v1/contacts/{contact}/timeline")).await;
+    assert_eq!((timeline.code.as_u16(), &timeline.json["contact_id"]), (200, &json!(contact)));
+    assert_eq!(timeline.json["trafft_customer_id"], world.customer_of(&contact).await.id);
     let entries = timeline.json["entries"].as_array().unwrap();
-    let kinds: Vec<_> = entries.iter().map(|entry| entry["kind"].as_str().unwrap()).collect();
-    assert_eq!(kinds, ["appointment", "task", "note"], "{}", timeline.json);
-    assert_eq!(entries[0]["at"], "2026-09-16T15:00:00Z", "eleven o'clock in New York");
-    assert!(entries[2]["gone_at"].is_string() && entries[0]["gone_at"].is_null(), "{}", timeline.json);
-}
-
-#[tokio::test]
-async fn health_tells_of_us_and_not_of_the_vendors() {
-    let world = World::new().await;
-    world.sandbox.trafft.faults().push(Matcher::any(), Fault::Status(503));
-    world.sandbox.ghl.create_contact(json!({ "firstName": "Ada", "email": "ada@example.com" }));
-    assert_eq!(world.deliver_all().await.status(), "queued");
-    assert_eq!(world.get("/healthz").await.code, 200);
-    assert_eq!(world.get("/readyz").await.code, 200);
-    let text = world.http.get(world.url("/metrics")).send().await.unwrap().text().await.unwrap();
-    for line in [
-        "ghl_trafft_sync_webhook_events_total{source=\"marketplace\",type=\"ContactCreate\",status=\"queued\"} 1",
-        "ghl_trafft_sync_contacts{status=\"queued\"} 1",
-    ] {
-        assert!(text.contains(line), "{line} is not in:\n{text}");
-    }
-    assert!(!text.contains("ada@"), "{text}");
-    world.drain().await;
+    let entry = |id: &str| entries.iter().find(|entry| entry["id"] == id).unwrap_or_else(|| panic!("no {id}"));
+    assert_eq!(entries.len(), 4);
+    let show = |id: &str| {
+        let entry = entry(id);
+        (entry["kind"].clone(), entry["title"].clone(), entry["text"].clone(), entry["status"].clone())
+    };
+    assert_eq!(show(&call), (json!("task"), json!("Call back"), json!("about <b>it</b>"), json!("open")));
+    assert_eq!(show(&done), (json!("task"), json!("Send offer"), Value::Null, json!("completed")));
+    assert_eq!(show(&note), (json!("note"), Value::Null, json!("Prefers mornings"), Value::Null));
+    let (kind, title, _, status) = show(&visit);
+    assert_eq!((kind, title, status), (json!("appointment"), json!("Massage"), json!("confirmed")));
+    assert_eq!(entry(&call)["at"], "2026-09-08T14:30:00Z");
+    assert!(entry(&note)["gone_at"].is_string() && entry(&call)["gone_at"].is_null());
+    let at = |id: &str| entries.iter().position(|entry| entry["id"] == id).unwrap();
+    assert!(at(&call) < at(&note) && at(&note) < at(&done), "the latest first: {entries:#?}");
+    let times: Vec<jiff::Timestamp> =
+        entries.iter().map(|entry| entry["at"].as_str().unwrap().parse().unwrap()).collect();
+    assert!(times.is_sorted_by(|later, earlier| later >= earlier), "{times:?}");
 }

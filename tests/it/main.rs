@@ -3,16 +3,22 @@
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub, reason = "tests")]
 
 mod admin;
+mod bad_data;
 mod bad_input;
+mod bad_questions;
 mod calls;
 mod deletion;
 mod description;
 mod documents;
 mod events;
+mod health;
 mod identity;
+mod intake;
 mod mapping;
 mod settings;
 mod signature;
 mod support;
 mod unclear;
+mod unresolved;
 mod walls;
+mod workflow;

@@ -1,109 +1,272 @@
-//! What is wrong with the settings is told at once, whole, with its fix, and without a secret.
+//! Whatever is wrong with the settings is told at start, all at once, each with its fix, and no secret is shown.
 
 use std::collections::HashMap;
-use std::fs;
+use std::path::PathBuf;
 
 use ghl_trafft_sync::app::{App, load};
-use ghl_trafft_sync::clock::Clock;
-use ghl_trafft_sync::config::Sources;
+use ghl_trafft_sync::config::{Config, Problems, SETTINGS, Sources};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-fn sound(folder: &TempDir) -> HashMap<String, String> {
-    [
-        ("DATABASE_URL", format!("sqlite://{}/sync.db", folder.path().display()).as_str()),
-        ("BIND_ADDR", "127.0.0.1:0"),
-        ("GHL_LOCATION_ID", "loc1"),
-        ("GHL_ACCESS_TOKEN", "pit-secret"),
-        ("TRAFFT_API_URL", "https://demo.admin.trafft.com"),
-        ("TRAFFT_CLIENT_ID", "id"),
-        ("TRAFFT_CLIENT_SECRET", "trafft-secret"),
-    ]
-    .map(|(name, value)| (name.to_owned(), value.to_owned()))
-    .into()
+use crate::support::World;
+
+const GOOD: &[(&str, &str)] = &[
+    ("GHL_LOCATION_ID", "ve9EPM428h8vShlRW1KT"),
+    ("GHL_ACCESS_TOKEN", "pit-0d9f1f6e-6c0a-4b7e-9b7e-3f0d8b0c2a11"),
+    ("TRAFFT_API_URL", "https://studio.admin.trafft.com"),
+    ("TRAFFT_CLIENT_ID", "client"),
+    ("TRAFFT_CLIENT_SECRET", "secret-of-the-client"),
+];
+
+fn sources(changes: &[(&str, &str)], file: Option<PathBuf>) -> Sources {
+    let all = GOOD.iter().chain(changes).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Sources { environment: all.collect(), file }
 }
 
-fn problems(environment: HashMap<String, String>) -> String {
-    load(&Sources { environment, file: None }).map(drop).expect_err("should be refused").to_string()
+fn with(changes: &[(&str, &str)]) -> Result<Config, Problems> {
+    load(&sources(changes, None))
 }
 
-#[test]
-fn every_problem_is_told_with_its_fix() {
-    let folder = TempDir::new().unwrap();
-    let mapping = folder.path().join("mapping.toml");
-    fs::write(&mapping, "\n[customer]\nemail = '{{ emial }}'\n").unwrap();
-    let mut wrong = sound(&folder);
-    for (name, value) in [
-        ("BIND_ADDR", "here"),
-        ("GHL_LOCATION_ID", "a b"),
-        ("GHL_ACCESS_TOKEN", "pit- top secret"),
-        ("GHL_WEBHOOK_PUBLIC_KEYS", "AAAA"),
-        ("GHL_WORKFLOW_TOKEN", "brief"),
-        ("TRAFFT_API_URL", "http://demo.admin.trafft.com"),
-        ("TRAFFT_CLIENT_SECRET", ""),
-        ("DESCRIPTION_POLICY", "always"),
-        ("FRESHNESS_SECONDS", "300"),
-        ("TIME_ZONE", "Berlin"),
-        ("PHONE_REGION", "Germany"),
-        ("MAPPING_FILE", mapping.to_str().unwrap()),
-    ] {
-        wrong.insert(name.to_owned(), value.to_owned());
-    }
-    let told = problems(wrong);
-    for (name, fix) in [
-        ("BIND_ADDR", "address:port"),
-        ("GHL_LOCATION_ID", "letters, digits"),
-        ("GHL_ACCESS_TOKEN", "copy it again"),
-        ("GHL_WEBHOOK_PUBLIC_KEYS", "key 1 is not an Ed25519"),
-        ("GHL_WORKFLOW_TOKEN", "at least 16"),
-        ("TRAFFT_API_URL", "https://"),
-        ("TRAFFT_CLIENT_SECRET", "is not set"),
-        ("DESCRIPTION_POLICY", "created, all, at-creation"),
-        ("FRESHNESS_SECONDS", "from 4500"),
-        ("TIME_ZONE", "Europe/Berlin"),
-        ("PHONE_REGION", "two letters"),
-        ("MAPPING_FILE", "line 3, `customer.email`: a contact has no `emial`"),
-    ] {
-        let line =
-            told.lines().find(|line| line.contains(&format!("`{name}`"))).unwrap_or_else(|| panic!("{name}: {told}"));
-        assert!(line.contains(fix), "{line}");
-    }
-    assert!(!told.contains("top secret") && !told.contains("brief"), "{told}");
+/// A file in a folder that lasts as long as the test.
+fn file(folder: &TempDir, name: &str, text: &str) -> String {
+    let path = folder.path().join(name);
+    std::fs::write(&path, text).unwrap();
+    path.display().to_string()
+}
+
+/// The one problem, as it is told.
+fn told(changes: &[(&str, &str)], name: &str) -> String {
+    let problems = with(changes).expect_err(name);
+    assert_eq!(problems.0.iter().map(|problem| problem.name.as_str()).collect::<Vec<_>>(), [name], "{problems}");
+    problems.0[0].message.clone()
 }
 
 #[test]
-fn a_file_gives_what_the_environment_does_not() {
+fn five_settings_are_enough() {
+    let config = with(&[]).unwrap();
+    assert_eq!(config.bind.to_string(), "127.0.0.1:8080");
+    assert_eq!(
+        (config.max_body, config.freshness.as_secs(), config.inline_deadline.as_millis()),
+        (4_194_304, 7200, 2000)
+    );
+    assert!(config.admin_token.is_none() && config.ghl.workflow_token.is_none() && config.ghl.webhook_keys.is_none());
+}
+
+#[test]
+fn what_is_missing_is_told_all_at_once_with_where_to_find_it() {
+    let problems = load(&Sources::default()).unwrap_err();
+    let names: Vec<_> = problems.0.iter().map(|problem| problem.name.as_str()).collect();
+    assert_eq!(
+        names,
+        ["GHL_ACCESS_TOKEN", "GHL_LOCATION_ID", "TRAFFT_API_URL", "TRAFFT_CLIENT_ID", "TRAFFT_CLIENT_SECRET"]
+    );
+    let text = problems.to_string();
+    assert!(text.starts_with("5 settings to mend (all are described in docs/settings.md):\n"), "{text}");
+    for hint in ["is not set; ", "Private Integrations", "Business Profile", "API card"] {
+        assert!(text.contains(hint), "no `{hint}` in: {text}");
+    }
+    // Empty counts as not set: that is how compose files leave things out.
+    let empty: HashMap<_, _> = GOOD.iter().map(|(name, _)| ((*name).to_owned(), "  ".to_owned())).collect();
+    assert_eq!(load(&Sources { environment: empty, file: None }).unwrap_err(), problems);
+}
+
+#[test]
+fn every_problem_is_named_with_its_fix_and_no_secret() {
     let folder = TempDir::new().unwrap();
-    let (file, secret) = (folder.path().join("sync.toml"), folder.path().join("secret"));
-    fs::write(&file, "SETTLE_SECONDS = 90\nMAX_BODY_BYTES = 100000\nMAX_BODY = 1\n").unwrap();
-    fs::write(&secret, "an-admin-token-from-a-file\n").unwrap();
-    let mut environment = sound(&folder);
-    environment.insert("MAX_BODY_BYTES".to_owned(), "200000".to_owned());
-    environment.insert("ADMIN_TOKEN_FILE".to_owned(), secret.display().to_string());
-    let sources = Sources { environment, file: Some(file.clone()) };
-    let told = load(&sources).map(drop).expect_err("MAX_BODY is no setting").to_string();
-    assert!(told.contains("`MAX_BODY`: is no setting"), "{told}");
-    fs::write(&file, "SETTLE_SECONDS = 90\nMAX_BODY_BYTES = 100000\n").unwrap();
-    let config = load(&sources).unwrap();
-    assert_eq!((config.policy.settle_time.as_secs(), config.max_body), (90, 200_000));
-    assert!(config.admin_token.is_some());
-    assert!(!format!("{config:?}").contains("secret\""), "a config can be printed without giving anything away");
+    let bad = [
+        ("BIND_ADDR", "localhost", "`address:port`"),
+        ("GHL_LOCATION_ID", "a/b", "letters"),
+        ("GHL_ACCESS_TOKEN", "hush hush-1", "copy it again"),
+        ("GHL_API_URL", "http://services.leadconnectorhq.com", "write `https://`"),
+        ("GHL_WEBHOOK_PUBLIC_KEYS", "AAAA", "key 1 is not an Ed25519 public key"),
+        ("GHL_WORKFLOW_TOKEN", "hush-2", "at least 16 characters"),
+        ("GHL_WORKFLOW_SECRET", "hush-3", "at least 16 characters"),
+        ("TRAFFT_API_URL", "studio.admin.trafft.com", "beginning with `https://`"),
+        ("TRAFFT_CLIENT_SECRET", "hush\nhush-4", "copy it again"),
+        ("ADMIN_TOKEN", "hush-5", "at least 16 characters"),
+        ("SYNC_INLINE_DEADLINE_MS", "soon", "a whole number from 0 to 30000"),
+        ("MAPPING_FILE", "/no/such/file", "cannot be read"),
+        ("PHONE_REGION", "Atlantis", "two letters"),
+        ("TIME_ZONE", "Moon/Base", "Europe/Berlin"),
+        ("DESCRIPTION_POLICY", "never", "created, all, at-creation"),
+        ("DESCRIPTION_ESCAPE", "xml", "html, none"),
+        ("DELETE_POLICY", "purge", "keep, delete-created, ignore"),
+        ("MISSING_CUSTOMER_POLICY", "panic", "conflict, recreate"),
+        ("MAX_BODY_BYTES", "1", "from 65536"),
+        ("FRESHNESS_SECONDS", "300", "more than an hour old"),
+        ("SETTLE_SECONDS", "0", "from 1 to 3600"),
+        ("TRAFFT_PAGE_PAUSE_MS", "-1", "from 0 to 60000"),
+        ("SHUTDOWN_SECONDS", "99999999999999999999", "from 1 to 600"),
+        ("LOG_FORMAT", "xml", "text, json"),
+    ];
+    let changes: Vec<_> = bad.iter().map(|(name, value, _)| (*name, *value)).collect();
+    let problems = with(&changes).unwrap_err();
+    let mut names: Vec<_> = bad.iter().map(|(name, ..)| *name).collect();
+    names.sort_unstable();
+    assert_eq!(problems.0.iter().map(|problem| problem.name.as_str()).collect::<Vec<_>>(), names, "{problems}");
+    for (name, value, fix) in bad {
+        let message = told(&[(name, value)], name);
+        assert!(message.contains(fix), "`{name}`: {message}");
+    }
+    assert!(!problems.to_string().contains("hush"), "{problems}");
+    drop(folder);
+}
+
+#[test]
+fn plain_http_is_for_this_machine_only() {
+    for name in ["GHL_API_URL", "TRAFFT_API_URL"] {
+        for fine in
+            ["http://127.0.0.1:4010", "http://localhost:4010", "http://[::1]:4010", "https://vendor.example.com"]
+        {
+            assert!(with(&[(name, fine)]).is_ok(), "{name} {fine}");
+        }
+        for foreign in [
+            "http://vendor.example.com",
+            "http://10.0.0.1",
+            "http://localhost.example.com",
+            "http://127.0.0.1.example.com",
+            "ftp://localhost",
+            "file:///etc/passwd",
+        ] {
+            assert!(told(&[(name, foreign)], name).contains("https://"), "{foreign}");
+        }
+    }
+}
+
+#[test]
+fn the_environment_wins_over_the_file() {
+    let folder = TempDir::new().unwrap();
+    let path = file(
+        &folder,
+        "settings.toml",
+        "MAX_BODY_BYTES = 131072\nSETTLE_SECONDS = \"7\"\nFRESHNESS_SECONDS = 9000\nLOG_FORMAT = \"json\"\n",
+    );
+    let config = load(&sources(&[("SETTLE_SECONDS", "9"), ("LOG_FORMAT", "")], Some(path.into()))).unwrap();
+    assert_eq!((config.max_body, config.policy.settle_time.as_secs(), config.freshness.as_secs()), (131_072, 9, 9000));
+}
+
+#[test]
+fn mistakes_in_the_file_are_named() {
+    let folder = TempDir::new().unwrap();
+    let path = file(
+        &folder,
+        "settings.toml",
+        "ADMIN_TOKN = \"hush-hush-hush-hush\"\nGHL_SCOPES = [\"a\"]\nSETTLE_SECONDS = 0\n",
+    );
+    let problems = load(&sources(&[], Some(path.clone().into()))).unwrap_err();
+    let names: Vec<_> = problems.0.iter().map(|problem| problem.name.as_str()).collect();
+    assert_eq!(names, ["ADMIN_TOKN", "GHL_SCOPES", "SETTLE_SECONDS"], "{problems}");
+    let text = problems.to_string();
+    assert!(text.contains("is no setting") && text.contains(&path), "{text}");
+    assert!(!text.contains("hush"), "{text}");
+    for (name, text) in [("broken.toml", "ADMIN_TOKEN = \"hush-hush-hush-hush\nX"), ("none.toml", "")] {
+        let path = folder.path().join(name);
+        if !text.is_empty() {
+            std::fs::write(&path, text).unwrap();
+        }
+        let problems = load(&sources(&[], Some(path))).unwrap_err().to_string();
+        assert!(problems.contains("`CONFIG_FILE`") && problems.contains(name), "{problems}");
+        assert!(!problems.contains("hush-hush"), "the parser shows the line that it trips over: {problems}");
+    }
+}
+
+#[test]
+fn secrets_come_from_files_too() {
+    let folder = TempDir::new().unwrap();
+    let path = file(&folder, "token", "a-token-from-a-file\n");
+    let config = with(&[("ADMIN_TOKEN_FILE", &path), ("GHL_WORKFLOW_TOKEN_FILE", &path)]).unwrap();
+    for secret in [config.admin_token, config.ghl.workflow_token] {
+        use secrecy::ExposeSecret;
+        assert_eq!(secret.unwrap().expose_secret(), "a-token-from-a-file");
+    }
+    for setting in SETTINGS.iter().filter(|setting| setting.secret) {
+        let by_file = format!("{}_FILE", setting.name);
+        let both = [(setting.name, "a-token-from-here"), (by_file.as_str(), path.as_str())];
+        assert!(told(&both, &by_file).contains("set only one of them"));
+    }
+    assert!(
+        told(&[("ADMIN_TOKEN_FILE", "/no/such/file")], "ADMIN_TOKEN_FILE").contains("`/no/such/file` cannot be read")
+    );
+    let short = file(&folder, "short", "hush\n");
+    assert!(!told(&[("ADMIN_TOKEN_FILE", &short)], "ADMIN_TOKEN").contains("hush"));
+    let broken = file(&folder, "broken", "hush-hush-hush\nhush-hush-hush");
+    assert!(!told(&[("ADMIN_TOKEN_FILE", &broken)], "ADMIN_TOKEN").contains("hush"));
+}
+
+#[test]
+fn mistakes_in_the_mapping_file_are_told_with_line_and_field() {
+    let folder = TempDir::new().unwrap();
+    let path = file(
+        &folder,
+        "mapping.toml",
+        "only = \"'vip' in\"\n\n[customer]\nfirst_name = \"{{ frist_name }}\"\nlast_name = \"{{ last_name | nonsense }}\"\nemail = \"{{ email\"\n",
+    );
+    let problems = with(&[("MAPPING_FILE", &path), ("SETTLE_SECONDS", "0")]).unwrap_err();
+    assert_eq!(problems.0.len(), 2, "{problems}");
+    let text = problems.to_string();
+    for part in [
+        "`MAPPING_FILE`: ",
+        "`SETTLE_SECONDS`: ",
+        &path,
+        "line 1, `only`: ",
+        "line 4, `customer.first_name`: ",
+        "frist_name",
+        "line 5, `customer.last_name`: ",
+        "nonsense",
+        "line 6, `customer.email`: ",
+    ] {
+        assert!(text.contains(part), "no `{part}` in: {text}");
+    }
+    let path = file(&folder, "unknown.toml", "[customer]\n\nfirstname = \"x\"\n");
+    let text = told(&[("MAPPING_FILE", &path)], "MAPPING_FILE");
+    assert!(text.contains("line 3") && text.contains("firstname"), "{text}");
+}
+
+/// Builds, beside a world that runs, and says why not.
+async fn refused(world: &World, settings: &[(&str, &str)]) -> String {
+    let mut all: HashMap<String, String> = GOOD
+        .iter()
+        .chain([("BIND_ADDR", "127.0.0.1:0")].iter())
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect();
+    all.insert("DATABASE_URL".to_owned(), format!("sqlite://{}", world.path("sync.db")));
+    all.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+    let config = load(&Sources { environment: all, file: None }).unwrap();
+    App::build(config, world.clock.clone(), CancellationToken::new()).await.expect_err("it was built").to_string()
 }
 
 #[tokio::test]
-async fn one_process_and_one_account_a_database() {
-    let folder = TempDir::new().unwrap();
-    let build = async |environment: HashMap<String, String>| {
-        let config = load(&Sources { environment, file: None }).unwrap();
-        App::build(config, Clock::system(), CancellationToken::new()).await
-    };
-    let first = build(sound(&folder)).await.unwrap();
-    let told = build(sound(&folder)).await.expect_err("two processes on one file").to_string();
-    assert!(told.contains("another process works with this database"), "{told}");
-    first.handle().store().close().await;
-    drop(first);
-    let mut other = sound(&folder);
-    other.insert("TRAFFT_API_URL".to_owned(), "https://other.admin.trafft.com".to_owned());
-    let told = build(other).await.expect_err("the links belong to the first account").to_string();
-    assert!(told.contains("paired with the Trafft account `https://demo.admin.trafft.com`"), "{told}");
+async fn a_second_process_on_the_same_database_is_refused() {
+    let mut world = World::new().await;
+    let why = refused(&world, &[]).await;
+    assert!(why.contains("another process works with this database") && why.contains("sync.db.lock"), "{why}");
+    // The first is none the worse for it, and a stopped one is no obstacle.
+    world.synced(serde_json::json!({ "firstName": "Ada", "email": "ada@example.com" })).await;
+    world.restart().await;
+}
+
+#[tokio::test]
+async fn another_trafft_account_for_a_known_location_is_refused() {
+    let mut world = World::new().await;
+    world.stop().await;
+    let why = refused(&world, &[("TRAFFT_API_URL", "https://other.admin.trafft.com")]).await;
+    for part in
+        ["ve9EPM428h8vShlRW1KT", "https://other.admin.trafft.com", &world.sandbox.trafft.url(), "`TRAFFT_API_URL`"]
+    {
+        assert!(why.contains(part), "no `{part}` in: {why}");
+    }
+    world.start().await;
+}
+
+#[tokio::test]
+async fn a_database_that_cannot_be_used_is_named() {
+    let world = World::stopped(&[]).await;
+    for (url, part) in [
+        ("postgres://user:hush@db/sync", "must begin with `sqlite:`"),
+        ("sqlite::memory:", "name a file"),
+        ("sqlite:///no/such/folder/sync.db", "/no/such/folder/sync.db"),
+    ] {
+        let why = refused(&world, &[("DATABASE_URL", url)]).await;
+        assert!(why.contains(part) && !why.contains("hush"), "{url}: {why}");
+    }
 }

@@ -14,6 +14,7 @@ use reqwest::{Client, Method, StatusCode};
 use sandbox::{Event, Sandbox};
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -62,6 +63,14 @@ impl Answer {
     }
     pub fn customer(&self) -> i64 {
         self.json["trafft_customer_id"].as_i64().unwrap_or_default()
+    }
+    /// Is it a refusal as RFC 9457 has it, whole?
+    pub fn is_problem(&self) -> bool {
+        let said = |name: &str| self.json[name].as_str().is_some_and(|text| !text.is_empty());
+        self.headers.get("content-type").is_some_and(|kind| kind == "application/problem+json")
+            && self.json["status"] == self.code.as_u16()
+            && said("title")
+            && said("detail")
     }
     pub fn calls(&self) -> (i64, i64) {
         (self.json["ghl_calls"].as_i64().unwrap_or(-1), self.json["trafft_calls"].as_i64().unwrap_or(-1))
@@ -148,6 +157,11 @@ impl World {
         format!("{}{path}", self.service.as_ref().unwrap().url)
     }
 
+    /// Where the service listens, for those who speak HTTP by hand.
+    pub fn address(&self) -> String {
+        self.service.as_ref().unwrap().url.replace("http://", "")
+    }
+
     pub fn handle(&self) -> Handle {
         self.service.as_ref().unwrap().handle.clone()
     }
@@ -200,6 +214,13 @@ impl World {
         self.signed(event.body.clone()).await
     }
 
+    /// A body of the test's own making, signed, a second after whatever was before: a contact that was just settled
+    /// rests for a moment.
+    pub async fn tell(&self, body: impl Into<Vec<u8>>) -> Answer {
+        self.advance(Duration::from_secs(1));
+        self.signed(body).await
+    }
+
     /// A body of the test's own making, signed as GHL would.
     pub async fn signed(&self, body: impl Into<Vec<u8>>) -> Answer {
         let body = body.into();
@@ -213,6 +234,27 @@ impl World {
             request = request.header(name, value);
         }
         answer(request).await
+    }
+
+    /// A `ContactUpdate` about nothing, with what the test makes of it; null takes a key out.
+    pub fn event(&self, changes: Value) -> Vec<u8> {
+        let mut event = serde_json::json!({
+            "type": "ContactUpdate", "locationId": self.sandbox.ghl.location_id(), "id": "nmFmQEsNgz6AVpgLVUJ0",
+            "timestamp": self.clock.now().to_string(), "webhookId": uuid::Uuid::new_v4().to_string(),
+            "appId": self.sandbox.ghl.app_id(),
+        });
+        for (key, value) in changes.as_object().cloned().unwrap_or_default() {
+            event[key] = value;
+        }
+        if let Some(event) = event.as_object_mut() {
+            event.retain(|_, value| !value.is_null());
+        }
+        event.to_string().into_bytes()
+    }
+
+    /// All events that were stored, the newest first.
+    pub async fn stored(&self) -> Vec<Value> {
+        self.get("/api/v1/events?limit=200").await.json["events"].as_array().cloned().unwrap_or_default()
     }
 
     /// A call to the admin API.
@@ -246,6 +288,27 @@ impl World {
         let answer = self.deliver_all().await;
         assert_eq!(answer.status(), "synced", "{}", answer.json);
         id
+    }
+
+    /// Still ready, and a good event still reaches Trafft.
+    pub async fn is_well(&self) {
+        assert_eq!(self.http.get(self.url("/readyz")).send().await.unwrap().status(), 200);
+        let email = format!("{}@example.com", uuid::Uuid::new_v4());
+        let contact = serde_json::json!({ "firstName": "Well", "lastName": "Known", "email": email });
+        let id = self.sandbox.ghl.create_contact(contact);
+        assert_eq!(self.deliver_all().await.code, 200);
+        self.drain().await;
+        assert_eq!(self.customer_of(&id).await.email, Some(email));
+    }
+
+    /// HTTP by hand: these bytes, and all that comes back. The service may answer, and hang up, before it has read
+    /// everything.
+    pub async fn raw(&self, request: &str) -> String {
+        let mut stream = tokio::net::TcpStream::connect(self.address()).await.unwrap();
+        let _ = stream.write_all(request.as_bytes()).await;
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer).await;
+        String::from_utf8_lossy(&answer).into_owned()
     }
 
     /// Forgets what was asked of the vendors so far.

@@ -1,0 +1,196 @@
+//! What becomes of a believed event: how old it may be, when it is a repeat, whose it is, and that it is never lost.
+
+use std::time::Duration;
+
+use sandbox::{Class, Fault, Matcher};
+use serde_json::{Value, json};
+use sqlx::{Connection, SqliteConnection};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::support::World;
+
+fn ada() -> Value {
+    json!({ "firstName": "Ada", "lastName": "Example", "email": "ada@example.com", "phone": "+14155550142" })
+}
+
+fn calls(world: &World) -> usize {
+    world.sandbox.ghl.journal().entries().len() + world.sandbox.trafft.journal().entries().len()
+}
+
+/// Lets everything else run until it is so.
+async fn until(so: impl Fn() -> bool) {
+    while !so() {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_retried_delivery_is_fresh_and_an_old_one_is_stale_but_read_again() {
+    let world = World::new().await;
+    let contact = world.synced(ada()).await;
+    let edit = |name: &str| {
+        world.sandbox.ghl.edit_contact(&contact, json!({ "lastName": name }));
+        world.sandbox.ghl.take_events().remove(0)
+    };
+    let retried = edit("Retried");
+    world.advance(Duration::from_mins(70));
+    assert_eq!(world.deliver_now(&retried).await.status(), "synced", "GHL's last retry comes after 70 minutes");
+    let old = edit("Old");
+    world.advance(Duration::from_hours(3));
+    let answer = world.deliver_now(&old).await;
+    assert_eq!((answer.code.as_u16(), answer.status()), (200, "stale"), "{}", answer.json);
+    assert!(answer.reason().contains("FRESHNESS_SECONDS"), "{}", answer.reason());
+    world.drain().await;
+    assert_eq!(world.customer_of(&contact).await.last_name, "Old", "its contact is read again all the same");
+    let stored = world.get(&format!("/api/v1/events/{}", answer.event())).await.json;
+    assert_eq!(stored["status"], "stale");
+}
+
+#[tokio::test]
+async fn what_claims_to_come_from_the_future_is_stale_and_what_does_not_say_is_fresh() {
+    let world = World::new().await;
+    let contact = world.synced(ada()).await;
+    let now = world.clock.now();
+    for (sent, status) in [
+        (json!((now + Duration::from_mins(4)).to_string()), "unchanged"),
+        (json!((now + Duration::from_mins(6)).to_string()), "stale"),
+        (json!((now - Duration::from_mins(119)).to_string()), "unchanged"),
+        (json!((now - Duration::from_mins(121)).to_string()), "stale"),
+        (Value::Null, "unchanged"),
+        (json!("yesterday"), "unchanged"),
+    ] {
+        let answer = world.tell(world.event(json!({ "id": contact, "timestamp": sent }))).await;
+        assert_eq!((answer.code.as_u16(), answer.status()), (200, status), "{sent}");
+        world.drain().await;
+    }
+}
+
+#[tokio::test]
+async fn only_the_senders_own_id_tells_a_repeat() {
+    let world = World::new().await;
+    let contact = world.synced(ada()).await;
+    let long = "w".repeat(10_000);
+    for id in [json!("0d9f1f6e"), json!("a b"), json!("ä\u{0}"), json!(7), json!(long), json!("sha256:7")] {
+        let body = |location: &str| world.event(json!({ "id": contact, "locationId": location, "webhookId": id }));
+        let home = world.sandbox.ghl.location_id();
+        let first = world.tell(body(&home)).await;
+        assert_eq!(first.status(), "unchanged", "{}", first.json);
+        world.forget_calls();
+        let again = world.tell(body(&home)).await;
+        assert_eq!((again.code.as_u16(), again.status(), again.event()), (200, "duplicate", first.event()));
+        assert_eq!(calls(&world), 0, "a repeat costs nothing");
+        let elsewhere = world.tell(body("anotherLocation00001")).await;
+        assert_eq!(elsewhere.status(), "parked", "ids are of one location: {}", elsewhere.json);
+        assert_ne!(elsewhere.event(), first.event());
+    }
+    for nothing in [Value::Null, json!(""), json!("  "), json!([]), json!({ "a": 1 })] {
+        let body = world.event(json!({ "id": contact, "webhookId": nothing }));
+        let (first, again) = (world.tell(body.clone()).await, world.tell(body).await);
+        assert_eq!((first.status(), again.status()), ("unchanged", "unchanged"), "{nothing}");
+        assert_ne!(first.event(), again.event(), "two equal bodies can be two events: {nothing}");
+    }
+}
+
+#[tokio::test]
+async fn an_event_of_a_location_that_is_not_connected_is_parked() {
+    let world = World::new().await;
+    world.forget_calls();
+    let answer = world.tell(world.event(json!({ "locationId": "anotherLocation00001" }))).await;
+    assert_eq!((answer.code.as_u16(), answer.status()), (200, "parked"));
+    assert!(
+        answer.reason().contains("anotherLocation00001") && answer.reason().contains("GHL_LOCATION_ID"),
+        "{}",
+        answer.reason()
+    );
+    world.drain().await;
+    assert_eq!(calls(&world), 0);
+    assert_eq!(world.stored().await[0]["status"], "parked");
+    assert_eq!(world.get("/api/v1/contacts").await.json["contacts"], json!([]));
+}
+
+#[tokio::test]
+async fn the_answer_does_not_wait_longer_than_the_deadline() {
+    let world = World::new().await;
+    let contact = world.sandbox.ghl.create_contact(ada());
+    let event = world.sandbox.ghl.take_events().remove(0);
+    world.sandbox.trafft.faults().push(Matcher::new("POST", "/api/v2/customers"), Fault::Slow { ms: 20_000 });
+    world.forget_calls();
+    let (answer, ()) = tokio::join!(world.deliver_now(&event), async {
+        until(|| world.sandbox.trafft.journal().count(Class::CustomerWrite) == 1).await;
+        world.advance(Duration::from_millis(2_000));
+    });
+    assert_eq!((answer.code.as_u16(), answer.status()), (200, "queued"), "{}", answer.json);
+    world.advance(Duration::from_secs(20));
+    world.drain().await;
+    assert_eq!(world.customer_of(&contact).await.first_name, "Ada");
+    assert_eq!(world.sandbox.trafft.customers().len(), 1);
+    let stored = world.get(&format!("/api/v1/events/{}", answer.event())).await.json;
+    assert_eq!(stored["status"], "synced");
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_survives_a_restart() {
+    let mut world = World::new().await;
+    let contact = world.sandbox.ghl.create_contact(ada());
+    world
+        .sandbox
+        .trafft
+        .faults()
+        .push(Matcher::new("POST", "/api/v2/customers"), Fault::TooManyRequests { retry_after: Some(60) });
+    let answer = world.deliver_all().await;
+    assert_eq!((answer.code.as_u16(), answer.status()), (200, "queued"), "{}", answer.json);
+    assert!(answer.reason().contains("Trafft"), "{}", answer.reason());
+    world.restart().await;
+    world.drain().await;
+    assert_eq!(world.customer_of(&contact).await.first_name, "Ada");
+}
+
+#[tokio::test]
+async fn an_event_that_cannot_be_stored_is_asked_for_again_and_then_taken() {
+    let world = World::new().await;
+    let contact = world.sandbox.ghl.create_contact(ada());
+    let event = world.sandbox.ghl.take_events().remove(0);
+    let mut database = SqliteConnection::connect(&format!("sqlite://{}", world.path("sync.db"))).await.unwrap();
+    // What SQLite says of a full disk, without filling one.
+    let full = "CREATE TRIGGER full BEFORE INSERT ON events BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END";
+    sqlx::query(full).execute(&mut database).await.unwrap();
+    let probe =
+        "CREATE TRIGGER probe BEFORE UPDATE ON connections BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END";
+    sqlx::query(probe).execute(&mut database).await.unwrap();
+    let answer = world.deliver_now(&event).await;
+    assert_eq!(answer.code, 429, "{}", answer.json);
+    assert!(answer.is_problem() && answer.headers.contains_key("retry-after"), "{:?}", answer.headers);
+    assert_eq!(world.http.get(world.url("/readyz")).send().await.unwrap().status(), 503);
+    assert_eq!(world.http.get(world.url("/healthz")).send().await.unwrap().status(), 200);
+    assert_eq!(world.stored().await.len(), 0);
+    sqlx::query("DROP TRIGGER full").execute(&mut database).await.unwrap();
+    sqlx::query("DROP TRIGGER probe").execute(&mut database).await.unwrap();
+    let answer = world.deliver_now(&event).await;
+    assert_eq!((answer.code.as_u16(), answer.status()), (200, "synced"), "{}", answer.json);
+    assert_eq!(world.http.get(world.url("/readyz")).send().await.unwrap().status(), 200);
+    assert_eq!(world.customer_of(&contact).await.first_name, "Ada");
+}
+
+#[tokio::test]
+async fn a_service_that_is_stopping_asks_for_the_event_again() {
+    let mut world = World::new().await;
+    let body = world.event(json!({ "type": "INSTALL" }));
+    let signature = world.sandbox.ghl.sign(&body);
+    let mut stream = TcpStream::connect(world.address()).await.unwrap();
+    stream.write_all(b"POST /webhooks/ghl HTTP/1.1\r\nHost: test\r\n").await.unwrap();
+    // Whoever came before is at the door by now.
+    assert_eq!(world.http.get(world.url("/healthz")).send().await.unwrap().status(), 200);
+    let rest = async {
+        let head = format!("X-GHL-Signature: {signature}\r\nContent-Length: {}\r\n\r\n", body.len());
+        stream.write_all(&[head.as_bytes(), &body].concat()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    };
+    let ((), answer) = tokio::join!(world.stop(), rest);
+    assert!(answer.starts_with("HTTP/1.1 429"), "{answer}");
+    assert!(answer.to_lowercase().contains("retry-after: ") && answer.contains("problem+json"), "{answer}");
+    world.start().await;
+    assert_eq!(world.stored().await.len(), 0);
+}

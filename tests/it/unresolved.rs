@@ -1,0 +1,69 @@
+//! Events that do not say whose task it is (G §10 #332).
+
+use sandbox::{Class, Fault, Matcher};
+use serde_json::{Value, json};
+
+use crate::support::World;
+
+fn ada() -> Value {
+    json!({ "firstName": "Ada", "lastName": "Example", "email": "ada@example.com", "phone": "+14155550142" })
+}
+
+#[tokio::test]
+async fn a_task_event_without_its_contact_finds_it() {
+    let world = World::new().await;
+    let contact = world.synced(ada()).await;
+    let mut switches = world.sandbox.ghl.switches();
+    switches.thin_task_create = true;
+    world.sandbox.ghl.set_switches(switches);
+    let task = world.sandbox.ghl.add_task(&contact, json!({ "title": "Call back", "completed": false }));
+    world.forget_calls();
+    let answer = world.deliver_all().await;
+    assert_eq!((answer.code.as_u16(), answer.status()), (200, "synced"), "{}", answer.json);
+    assert_eq!(answer.json["contact_id"], contact.as_str());
+    assert_eq!(world.sandbox.ghl.journal().count(Class::TaskSearch), 1);
+    assert!(world.customer_of(&contact).await.description.unwrap().contains("[ ] Call back"));
+    // Now the mirror knows whose task it is.
+    world.forget_calls();
+    world.sandbox.ghl.complete_task(&contact, &task);
+    let _ = world.sandbox.ghl.take_events();
+    let thin = world.event(json!({ "type": "TaskComplete", "id": task }));
+    assert_eq!(world.tell(thin).await.status(), "synced");
+    assert_eq!(world.sandbox.ghl.journal().count(Class::TaskSearch), 0);
+    assert!(world.customer_of(&contact).await.description.unwrap().contains("[x] Call back"));
+}
+
+#[tokio::test]
+async fn a_task_that_the_search_does_not_know_yet_is_looked_for_again() {
+    let world = World::new().await;
+    let contact = world.synced(ada()).await;
+    world.sandbox.ghl.add_task(&contact, json!({ "title": "Call back", "completed": false }));
+    let event = world.sandbox.ghl.take_events().remove(0);
+    let thin = world.event(json!({ "type": "TaskCreate", "id": event.json()["id"] }));
+    world.sandbox.ghl.faults().push(Matcher::new("POST", "/locations/"), Fault::Status(500));
+    let answer = world.tell(thin).await;
+    assert_eq!((answer.code.as_u16(), answer.status()), (200, "unresolved"), "{}", answer.json);
+    world.drain().await;
+    let stored = world.get(&format!("/api/v1/events/{}", answer.event())).await.json;
+    assert_eq!((&stored["status"], &stored["contact_id"]), (&json!("synced"), &json!(contact)), "{stored}");
+    assert!(world.customer_of(&contact).await.description.unwrap().contains("Call back"));
+}
+
+#[tokio::test]
+async fn a_task_that_nobody_knows_stays_unresolved_with_its_reason() {
+    let world = World::new().await;
+    world.forget_calls();
+    let task = world.tell(world.event(json!({ "type": "TaskCreate", "id": "UlRWGLSXh0ji5qbiGu4i" }))).await;
+    let note = world.tell(world.event(json!({ "type": "NoteCreate", "id": "otg8dTQqGLh3Q6iQI55w" }))).await;
+    for answer in [&task, &note] {
+        assert_eq!((answer.code.as_u16(), answer.status()), (200, "unresolved"), "{}", answer.json);
+    }
+    world.drain().await;
+    for answer in [&task, &note] {
+        let stored = world.get(&format!("/api/v1/events/{}", answer.event())).await.json;
+        assert_eq!(stored["status"], "unresolved");
+        assert!(stored["reason"].as_str().unwrap().contains("no contact was found"), "{stored}");
+    }
+    assert_eq!(world.sandbox.ghl.journal().count(Class::TaskSearch), 4, "at once, and three times later");
+    assert_eq!(world.idle().await, None, "nothing is left to be done");
+}
