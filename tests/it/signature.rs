@@ -67,7 +67,8 @@ async fn tampered_deliveries_are_refused_and_leave_nothing() {
         body.replacen(from, to, 1)
     };
     let url_safe = good.replace('+', "-").replace('/', "_").trim_end_matches('=').to_owned();
-    let cases: Vec<(&str, Vec<(&str, &str)>, String)> = vec![
+    type Case<'a> = (&'a str, Vec<(&'a str, &'a str)>, String);
+    let cases: Vec<Case<'_>> = vec![
         ("no signature", vec![], body.clone()),
         ("an empty signature", vec![(WITH, "")], body.clone()),
         ("N/A", vec![(WITH, "N/A")], body.clone()),
