@@ -63,3 +63,60 @@ pub(super) fn decide(
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clients::VendorMessage;
+
+    fn decided(error: &Error, attempt: i64) -> Verdict {
+        decide("Trafft", error, attempt, Timestamp::UNIX_EPOCH, |_| Duration::ZERO)
+    }
+
+    fn after(seconds: i64) -> Timestamp {
+        Timestamp::from_second(seconds).unwrap()
+    }
+
+    #[test]
+    fn trouble_on_the_way_is_retried_on_a_schedule_that_ends() {
+        let busy = |retry_after| Error::Unavailable { status: 503, retry_after };
+        for (error, attempt, seconds) in [
+            (Error::NotSent { reason: "no connection" }, 0, 5),
+            (Error::Unanswered { reason: "no answer in time" }, 1, 30),
+            (busy(None), 9, 36 * 3600),
+            (busy(Some(Duration::from_secs(90))), 0, 90),
+            (busy(Some(Duration::from_secs(1))), 2, 120),
+        ] {
+            let verdict = decided(&error, attempt);
+            assert!(matches!(verdict, Verdict::Retry { at, .. } if at == after(seconds)), "{error}: {verdict:?}");
+        }
+        for attempt in [10, 11, i64::MAX, -1] {
+            assert!(matches!(decided(&busy(None), attempt), Verdict::Dead { .. }), "{attempt}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_the_contacts_fault_spends_no_attempt() {
+        let said = || VendorMessage::new("no");
+        for (error, seconds) in [
+            (Error::BudgetUsedUp { until: after(77) }, 77),
+            (Error::RateLimited { retry_after: Some(Duration::from_secs(33)) }, 33),
+            (Error::RateLimited { retry_after: None }, 10),
+            (Error::CredentialsRefused { message: said() }, 900),
+            (Error::ScopeMissing { scope: "contacts.readonly".to_owned() }, 900),
+        ] {
+            let verdict = decided(&error, 5);
+            assert!(
+                matches!(verdict, Verdict::Snooze { until, .. } if until == after(seconds)),
+                "{error}: {verdict:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_final_and_says_what_the_vendor_said() {
+        let error = Error::Refused { status: 422, message: VendorMessage::new("e-mail is odd") };
+        let Verdict::Dead { reason } = decided(&error, 0) else { panic!("not final") };
+        assert!(reason.contains("Trafft") && reason.contains("e-mail is odd") && reason.contains("replay"), "{reason}");
+    }
+}
