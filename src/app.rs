@@ -1,15 +1,17 @@
 //! Builds everything from the settings, then runs it. The only place that knows all rooms.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{info, warn};
 use uuid::Uuid;
 
 use crate::clients::ghl::{Credential, Ghl, GhlSettings};
@@ -19,9 +21,9 @@ use crate::clock::Clock;
 use crate::config::{self, Config, Problems, Sources};
 use crate::http::{Metrics, Service, Settings, router};
 use crate::intake::{HIGHLEVEL, Intake, Rules, WebhookKeys, WorkflowSecrets};
-use crate::model::LocationId;
-use crate::store::{self, Store};
-use crate::sync::{Connection, Mapping, Nudge, Owner, Progress};
+use crate::model::{Keep, LocationId};
+use crate::store::{self, Signal, Store};
+use crate::sync::{Connect, Connection, Fleet, Mapping, Nudge, Progress};
 
 /// Why the service did not start, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -81,13 +83,28 @@ fn trafft(config: &config::Trafft, http: Http, clock: Clock) -> Trafft {
     Trafft::new(http, TrafftSettings { origin, client_id, client_secret }, clock)
 }
 
+/// What makes a connection of a location that was taken over: new clients each time, because what an owner before us has
+/// spent and seen is not known.
+fn connect(config: &Config, mapping: Mapping, http: Http, clock: Clock) -> Connect {
+    let pairs: HashMap<_, _> = config.pairs().map(|(ghl, trafft)| (ghl.location.clone(), (ghl, trafft))).collect();
+    let (mapping, policy) = (Arc::new(mapping), config.policy.clone());
+    Box::new(move |owned, lease| {
+        let (to_ghl, to_trafft) = &pairs[&owned.location];
+        let (ghl, trafft) = (ghl(to_ghl, http.clone(), clock.clone()), trafft(to_trafft, http.clone(), clock.clone()));
+        Connection::new(owned, ghl, trafft, mapping.clone(), policy.clone(), lease, clock.clone())
+    })
+}
+
 /// The service, built and listening, not yet running.
 #[derive(Debug)]
 pub struct App {
     listener: TcpListener,
     address: SocketAddr,
     router: axum::Router,
-    owner: Owner,
+    fleet: Fleet,
+    freed: Arc<Notify>,
+    nudge: Nudge,
+    keep: Keep,
     handle: Handle,
     commit: JoinSet<&'static str>,
     stop: CancellationToken,
@@ -99,7 +116,7 @@ pub struct App {
 pub struct Handle {
     store: Store,
     clock: Clock,
-    location: LocationId,
+    locations: Vec<LocationId>,
     progress: watch::Receiver<Progress>,
 }
 
@@ -122,14 +139,14 @@ impl App {
         let mut registry = Registry::with_prefix("ghl_trafft_sync");
         counts.register(&mut registry);
         let http = Http::new(Timeouts::default(), counts).map_err(Error::Client)?;
-        let (ghl, trafft) =
-            (ghl(&config.ghl, http.clone(), clock.clone()), trafft(&config.trafft, http, clock.clone()));
-        let location = config.ghl.location.clone();
-        let account = config.trafft.origin.origin().ascii_serialization();
-        let owned = store.take_over(&location, &account, &Uuid::new_v4().to_string(), clock.now()).await?;
-        let connection = Connection::new(&owned, ghl, trafft, mapping, config.policy.clone(), clock.clone());
+        let locations: Vec<_> = config.pairs().map(|(ghl, _)| ghl.location).collect();
+        for (ghl, trafft) in config.pairs() {
+            store.connect(&ghl.location, &trafft.origin.origin().ascii_serialization(), clock.now()).await?;
+        }
         let nudge = Nudge::default();
-        let owner = Owner::new(store.clone(), connection, nudge.clone());
+        let process = Uuid::new_v4().to_string();
+        let connect = connect(&config, mapping, http, clock.clone());
+        let fleet = Fleet::new(store.clone(), process, config.lease, locations.clone(), connect, nudge.clone());
         let (inbox, serve) = store.inbox();
         let mut commit = JoinSet::new();
         commit.spawn(async {
@@ -144,9 +161,9 @@ impl App {
                 secret: config.ghl.workflow_secret.clone(),
             },
             freshness: config.freshness,
-            location: location.clone(),
+            location: config.ghl.location.clone(),
         };
-        let intake = Intake::new(rules, store.clone(), inbox, nudge, clock.clone());
+        let intake = Intake::new(rules, store.clone(), inbox, nudge.clone(), clock.clone());
         let settings = Settings {
             admin_token: config.admin_token.clone(),
             deadline: config.inline_deadline,
@@ -157,8 +174,9 @@ impl App {
         let bind = |source| Error::Bind { address: config.bind, source };
         let listener = TcpListener::bind(config.bind).await.map_err(bind)?;
         let address = listener.local_addr().map_err(bind)?;
-        let handle = Handle { store, clock, location, progress: owner.progress() };
-        Ok(Self { listener, address, router, owner, handle, commit, stop, patience: config.shutdown })
+        let handle = Handle { store, clock, locations, progress: fleet.progress() };
+        let (freed, patience, keep) = (fleet.freed(), config.shutdown, config.keep);
+        Ok(Self { listener, address, router, fleet, freed, nudge, keep, handle, commit, stop, patience })
     }
 
     /// Where it listens; of use when the port was left to the system.
@@ -176,8 +194,8 @@ impl App {
     /// # Errors
     /// A part died, or the stop took too long.
     pub async fn run(self) -> Result<(), Error> {
-        let Self { listener, address, router, owner, handle, mut commit, stop, patience } = self;
-        info!(%address, location.id = %handle.location, "listening on {address}");
+        let Self { listener, address, router, fleet, freed, nudge, keep, handle, mut commit, stop, patience } = self;
+        info!(%address, locations = handle.locations.len(), "listening on {address}");
         let mut parts = JoinSet::new();
         parts.spawn({
             let stop = stop.clone();
@@ -191,8 +209,23 @@ impl App {
         parts.spawn({
             let stop = stop.clone();
             async move {
-                owner.run(stop).await;
-                "owner"
+                fleet.run(stop).await;
+                "owner of a location"
+            }
+        });
+        parts.spawn({
+            let (store, stop) = (handle.store.clone(), stop.clone());
+            async move {
+                // Others are not heard any more while we stop; what they say is in the database.
+                let _ = stop.run_until_cancelled(hear(store, nudge, freed)).await;
+                "listener"
+            }
+        });
+        parts.spawn({
+            let (store, clock, stop) = (handle.store.clone(), handle.clock.clone(), stop.clone());
+            async move {
+                let _ = stop.run_until_cancelled(prune(store, clock, keep)).await;
+                "pruning"
             }
         });
         let died = tokio::select! {
@@ -218,6 +251,46 @@ impl App {
     }
 }
 
+/// Passes on what other processes on the same database say.
+async fn hear(store: Store, nudge: Nudge, freed: Arc<Notify>) {
+    let clock = Clock::system();
+    loop {
+        match listen(&store, &nudge, &freed).await {
+            Ok(()) => std::future::pending().await,
+            Err(error) => warn!(error = %error, "other processes are not heard: {error}"),
+        }
+        clock.sleep(Duration::from_secs(1)).await;
+    }
+}
+
+/// Returns at once when there can be no other process.
+async fn listen(store: &Store, nudge: &Nudge, freed: &Notify) -> Result<(), store::Error> {
+    let Some(mut signals) = store.signals().await? else { return Ok(()) };
+    loop {
+        match signals.next().await? {
+            Signal::Due(location) => {
+                if let Ok(location) = location.parse() {
+                    nudge.now(&location);
+                }
+            }
+            Signal::Told(events) => store.tell(&events),
+            Signal::Free => freed.notify_one(),
+        }
+    }
+}
+
+/// Once an hour, what was kept long enough goes.
+async fn prune(store: Store, clock: Clock, keep: Keep) {
+    loop {
+        match store.prune(&keep, clock.now()).await {
+            Ok(0) => {}
+            Ok(rows) => info!(rows, "pruned {rows} old rows"),
+            Err(error) => warn!(error = %error, "old rows could not be pruned: {error}"),
+        }
+        clock.sleep(Duration::from_hours(1)).await;
+    }
+}
+
 impl Handle {
     /// Waits until nothing is being worked and nothing is due; tells when something will be.
     ///
@@ -225,13 +298,16 @@ impl Handle {
     /// The store's.
     pub async fn idle(&mut self) -> Result<Option<Timestamp>, store::Error> {
         loop {
-            let progress = *self.progress.borrow_and_update();
+            let progress = self.progress.borrow_and_update().clone();
             // A contact that was marked but not yet taken shows in the store, not in the progress.
             let now = self.clock.now();
-            let due_now = !self.store.due(&self.location, now, 1).await?.is_empty()
-                || !self.store.due_unresolved(&self.location, now, 1).await?.is_empty();
-            if progress.working && progress.in_flight == 0 && !due_now {
-                return self.store.next_due(&self.location, now).await;
+            let works = self.locations.iter().all(|location| progress.works(location));
+            if works && progress.rests() && self.store.due_now(now).await? == 0 {
+                let mut next = Vec::new();
+                for location in &self.locations {
+                    next.extend(self.store.next_due(location, now).await?);
+                }
+                return Ok(next.into_iter().min());
             }
             if self.progress.changed().await.is_err() {
                 return Ok(None);

@@ -1,5 +1,6 @@
 //! The settings: read from a file and the environment, checked whole, every problem told at once with its fix.
 
+mod further;
 mod reader;
 mod reference;
 
@@ -9,11 +10,12 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use url::{Host, Url};
 
-use crate::model::{DeletePolicy, DescriptionPolicy, LocationId, MissingPolicy, Policy, Region, Secret};
+use crate::model::{DeletePolicy, DescriptionPolicy, Keep, LocationId, MissingPolicy, Pace, Policy, Region, Secret};
 
 pub use reader::{Problem, Problems, Sources};
 pub use reference::{SETTINGS, Setting, markdown};
 
+use further::Further;
 use reader::Reader;
 
 /// Everything that can be set, ready to use.
@@ -27,6 +29,7 @@ pub struct Config {
     pub ghl: Ghl,
     /// Trafft.
     pub trafft: Trafft,
+    further: Vec<Further>,
     /// Guards the admin API; without it that API is off.
     pub admin_token: Option<Secret>,
     /// How long a webhook waits for its contact to be synced.
@@ -41,6 +44,10 @@ pub struct Config {
     pub freshness: Duration,
     /// How long a stop may take.
     pub shutdown: Duration,
+    /// How long another process is silent before its locations are taken over.
+    pub lease: Duration,
+    /// How long what is no longer needed is kept.
+    pub keep: Keep,
     /// Logs as JSON lines.
     pub log_json: bool,
 }
@@ -124,6 +131,9 @@ impl Config {
                 .map_err(|what| format!("{what}; a delivery that HighLevel retries is more than an hour old"))
         });
         let shutdown = from.get("SHUTDOWN_SECONDS", |text| number(text, 1, 600)).map(Duration::from_secs);
+        let further = from.optional("CONNECTIONS_FILE", further::read);
+        let lease = from.get("LEASE_SECONDS", |text| number(text, 3, 300)).map(Duration::from_secs);
+        let keep = keep(from);
         let log_json = from.get("LOG_FORMAT", |text| choice(text, &[("text", false), ("json", true)]));
         Some(Self {
             bind: bind?,
@@ -137,8 +147,19 @@ impl Config {
             max_body: usize::try_from(max_body?).ok()?,
             freshness: Duration::from_secs(freshness?),
             shutdown: shutdown?,
+            lease: lease?,
+            keep: keep?,
+            further: further.unwrap_or_default(),
             log_json: log_json?,
         })
+    }
+}
+
+impl Config {
+    /// Every location with its account.
+    pub fn pairs(&self) -> impl Iterator<Item = (Ghl, Trafft)> {
+        let first = (self.ghl.clone(), self.trafft.clone());
+        std::iter::once(first).chain(self.further.iter().cloned().map(|further| further.with(&self.ghl)))
     }
 }
 
@@ -197,6 +218,36 @@ impl Trafft {
     }
 }
 
+fn keep(from: &mut Reader) -> Option<Keep> {
+    let days = |days: u64| Duration::from_hours(24 * days);
+    let events = from.get("KEEP_EVENTS_DAYS", |text| number(text, 1, 3650)).map(days);
+    let writes = from.get("KEEP_WRITES_DAYS", |text| number(text, 1, 3650)).map(days);
+    Some(Keep { events: events?, writes: writes? })
+}
+
+fn pace(from: &mut Reader) -> Option<Pace> {
+    const MINUTE: u64 = 60;
+    const HOUR: u64 = 60 * MINUTE;
+    let mut every = |name, most: u64, unit: u64| {
+        let number = from.get(name, |text| number(text, 0, most))?;
+        Some((number > 0).then(|| Duration::from_secs(number * unit)))
+    };
+    let contacts = every("SWEEP_CONTACTS_MINUTES", 1440, MINUTE);
+    let tasks = every("SWEEP_TASKS_MINUTES", 10_080, MINUTE);
+    let rotation = every("SWEEP_ROTATION_DAYS", 365, 24 * HOUR);
+    let ids = every("SWEEP_IDS_HOURS", 8760, HOUR);
+    let customers = every("SWEEP_CUSTOMERS_HOURS", 8760, HOUR);
+    let task_calls = from.get("SWEEP_TASKS_CALLS", |text| number(text, 1, 10_000))?;
+    Some(Pace {
+        contacts: contacts?,
+        tasks: tasks?,
+        task_calls: i64::try_from(task_calls).ok()?,
+        rotation: rotation?,
+        ids: ids?,
+        customers: customers?,
+    })
+}
+
 fn policy(from: &mut Reader) -> Option<Policy> {
     use DeletePolicy::{DeleteCreated, Ignore, Keep};
     use DescriptionPolicy::{All, AtCreation, Created};
@@ -212,6 +263,7 @@ fn policy(from: &mut Reader) -> Option<Policy> {
     });
     let settle_time = from.get("SETTLE_SECONDS", |text| number(text, 1, 3600)).map(Duration::from_secs);
     let page_pause = from.get("TRAFFT_PAGE_PAUSE_MS", |text| number(text, 0, 60_000)).map(Duration::from_millis);
+    let pace = pace(from);
     let zone = from.optional("TIME_ZONE", |text| {
         TimeZone::get(text).map_err(|_| "write a zone's name as in `Europe/Berlin`".to_owned())
     });
@@ -225,6 +277,7 @@ fn policy(from: &mut Reader) -> Option<Policy> {
         missing: missing?,
         settle_time: settle_time?,
         page_pause: page_pause?,
+        pace: pace?,
         zone,
         region,
     })

@@ -35,7 +35,7 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "DATABASE_URL",
         Some("sqlite://ghl-trafft-sync.db"),
-        "where the store is; the file is created on first start",
+        "where the store is: a SQLite file, created on first start, for one process; `postgres://user:password@host/name` for several",
     ),
     required(
         "GHL_LOCATION_ID",
@@ -123,6 +123,56 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting("SETTLE_SECONDS", Some("60"), "how long a call to Trafft without an answer may still be running"),
     setting("TRAFFT_PAGE_PAUSE_MS", Some("100"), "pause between two pages of Trafft's customers"),
+    setting(
+        "SWEEP_CONTACTS_MINUTES",
+        Some("15"),
+        "how often contacts are searched for that changed without an event reaching us; also at every start; 0: never",
+    ),
+    setting(
+        "SWEEP_TASKS_MINUTES",
+        Some("60"),
+        "how often the location's tasks are compared with what we have: no event tells that a task was edited; 0: never",
+    ),
+    setting(
+        "SWEEP_TASKS_CALLS",
+        Some("20"),
+        "calls, of 100 tasks each, that one such sweep may take; the next one goes on there",
+    ),
+    setting(
+        "SWEEP_ROTATION_DAYS",
+        Some("7"),
+        "in this time the notes, tasks and appointments of every linked contact are read again; 0: never",
+    ),
+    setting(
+        "SWEEP_IDS_HOURS",
+        Some("24"),
+        "how often it is looked for contacts that are gone from HighLevel; 0: never",
+    ),
+    setting(
+        "SWEEP_CUSTOMERS_HOURS",
+        Some("24"),
+        "how often all of Trafft's customers are looked through for what staff edited or deleted; 0: never",
+    ),
+    setting(
+        "KEEP_EVENTS_DAYS",
+        Some("30"),
+        "how long settled events are kept, bodies included; a delivery that is repeated later is not recognised any more",
+    ),
+    setting(
+        "KEEP_WRITES_DAYS",
+        Some("365"),
+        "how long the record of writes to Trafft, and of what sweeps found, is kept",
+    ),
+    setting(
+        "CONNECTIONS_FILE",
+        None,
+        "further locations beside the one above: a TOML file with a `[[connection]]` for each, holding `ghl_location_id`, `ghl_access_token`, `trafft_api_url`, `trafft_client_id`, `trafft_client_secret` and, if wanted, `ghl_scopes`; readable by the service alone",
+    ),
+    setting(
+        "LEASE_SECONDS",
+        Some("15"),
+        "with several processes on one PostgreSQL: how long one is silent before the others take its locations over",
+    ),
     setting("SHUTDOWN_SECONDS", Some("30"), "how long a stop may take before what is still running is dropped"),
     setting("LOG_FORMAT", Some("text"), "`text` or `json`; what is logged follows `RUST_LOG`, `info` when not set"),
 ];

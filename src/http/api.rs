@@ -271,7 +271,7 @@ impl Service {
                 )));
             }
         }
-        self.intake.nudge();
+        self.intake.nudge(&key.location);
         let location_id = Some(key.location.to_string());
         let (_, contact) = self.find_contact(id, Which { location_id }).await?;
         Ok((StatusCode::ACCEPTED, Json(contact)))

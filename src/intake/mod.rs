@@ -105,9 +105,9 @@ impl Intake {
         self.rules.location.clone()
     }
 
-    /// Something is due.
-    pub fn nudge(&self) {
-        self.nudge.now();
+    /// Something of this location is due.
+    pub fn nudge(&self, location: &LocationId) {
+        self.nudge.now(location);
     }
 
     /// A person asks for a contact to be read whole.
@@ -124,17 +124,19 @@ impl Intake {
     /// It was not stored.
     pub async fn replay(&self, event: &str) -> Result<Option<Admitted>, Error> {
         let notice = self.store.notice(event);
-        let accepted = self.store.replay(event, self.clock.now()).await?;
-        self.nudge.now();
-        Ok(accepted.map(|accepted| Admitted { accepted, kind: "other", notice }))
+        let replayed = self.store.replay(event, self.clock.now()).await?;
+        Ok(replayed.map(|(location, accepted)| {
+            self.nudge.now(&location);
+            Admitted { accepted, kind: "other", notice }
+        }))
     }
 
     async fn accept(&self, event: store::Accept) -> Result<Admitted, Error> {
         // Before the commit: a settle that comes right behind it finds the notice there.
         let notice = self.store.notice(&event.id);
-        let kind = event::label(&event.kind);
+        let (kind, location) = (event::label(&event.kind), event.location.clone());
         let accepted = self.inbox.accept(event).await?;
-        self.nudge.now();
+        self.nudge.now(&location);
         Ok(Admitted { accepted, kind, notice })
     }
 }

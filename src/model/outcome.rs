@@ -139,4 +139,20 @@ pub enum Lane {
     Live = 0,
     /// A second try.
     Retry = 1,
+    /// Something that a sweep found.
+    Sweep = 2,
+    /// Backfill and rotation: whenever nothing else wants the calls.
+    Backfill = 3,
+}
+
+impl Lane {
+    /// The reverse of `as i64`; a number that means nothing is the least urgent.
+    pub fn from_number(number: i64) -> Self {
+        match number {
+            0 => Lane::Live,
+            1 => Lane::Retry,
+            2 => Lane::Sweep,
+            _ => Lane::Backfill,
+        }
+    }
 }

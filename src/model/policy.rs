@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use super::Region;
+use super::{Pace, Region};
 
 /// On which customers the description is ours to write. Trafft never shows it, so writing it can destroy what staff
 /// typed (T §1.4).
@@ -53,6 +53,8 @@ pub struct Policy {
     pub settle_time: Duration,
     /// Between two pages of Trafft's customers.
     pub page_pause: Duration,
+    /// How often what no webhook tells is looked for.
+    pub pace: Pace,
     /// Of the location; asked of GHL if not set.
     pub zone: Option<TimeZone>,
     /// Of numbers without `+`; asked of GHL if not set.

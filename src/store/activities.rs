@@ -1,10 +1,10 @@
 //! Tasks, notes and appointments as last read: the mirror that is projected, and the timeline that is shown.
 
 use jiff::Timestamp;
-use sqlx::{FromRow, Sqlite, Transaction};
+use sqlx::FromRow;
 
 use super::contacts::{id, time};
-use super::{ContactKey, Error, Result, Store};
+use super::{ContactKey, Error, Result, Store, Tx};
 use crate::model::{ContactId, Facet, LocationId, ObjectId};
 
 /// All objects of one facet of one contact, as just read.
@@ -86,14 +86,11 @@ const GONE: &str = "UPDATE activities SET gone_at = $4, changed_at = $4
 const OF_CONTACT: &str = "SELECT facet, object_id, object, at, first_seen, changed_at, gone_at FROM activities
     WHERE location_id = $1 AND contact_id = $2 ORDER BY facet, object_id";
 const CONTACT_OF: &str = "SELECT contact_id FROM activities WHERE location_id = $1 AND facet = $2 AND object_id = $3";
+const PRESENT_OBJECT: &str = "SELECT contact_id, object FROM activities
+    WHERE location_id = $1 AND facet = $2 AND object_id = $3 AND gone_at IS NULL";
 
 /// Makes the mirror of one facet equal to what was read; what is no longer there is kept, with the time it went.
-pub(super) async fn mirror(
-    tx: &mut Transaction<'static, Sqlite>,
-    key: &ContactKey,
-    mirrored: &Mirrored,
-    now: Timestamp,
-) -> Result<()> {
+pub(super) async fn mirror(tx: &mut Tx, key: &ContactKey, mirrored: &Mirrored, now: Timestamp) -> Result<()> {
     let (location, contact, facet) = (key.location.as_str(), key.contact.as_str(), mirrored.facet.name());
     let before: Vec<String> =
         sqlx::query_scalar(PRESENT).bind(location).bind(contact).bind(facet).fetch_all(&mut **tx).await?;
@@ -132,5 +129,17 @@ impl Store {
     ) -> Result<Option<ContactId>> {
         let query = sqlx::query_scalar::<_, String>(CONTACT_OF).bind(location.as_str()).bind(facet.name());
         query.bind(object.as_str()).fetch_optional(&self.db.read).await?.map(id).transpose()
+    }
+
+    /// One task, note or appointment that is there as far as the mirror knows: whose it is, and the object as JSON.
+    pub async fn activity(
+        &self,
+        location: &LocationId,
+        facet: Facet,
+        object: &ObjectId,
+    ) -> Result<Option<(ContactId, String)>> {
+        let query = sqlx::query_as(PRESENT_OBJECT).bind(location.as_str()).bind(facet.name()).bind(object.as_str());
+        let row: Option<(String, String)> = query.fetch_optional(&self.db.read).await?;
+        row.map(|(contact, object)| Ok((id(contact)?, object))).transpose()
     }
 }

@@ -5,7 +5,9 @@ use sqlx::FromRow;
 use uuid::Uuid;
 
 use super::contacts::id;
+use super::db::plain;
 use super::decisions::{FREE, HOLDER};
+use super::owners::fence;
 use super::{Contact, ContactKey, CreateIntent, Decided, Decision, Result, Store};
 use crate::model::{ContactId, CustomerId, EmailKey, LocationId, Phone};
 
@@ -89,10 +91,10 @@ impl Store {
             sqlx::query(PUT)
                 .bind(location.as_str())
                 .bind(customer.id.0)
-                .bind(&customer.first_name)
-                .bind(&customer.last_name)
-                .bind(&customer.email)
-                .bind(&customer.phone_number)
+                .bind(plain(&customer.first_name))
+                .bind(plain(&customer.last_name))
+                .bind(plain(&customer.email))
+                .bind(plain(&customer.phone_number))
                 .bind(EmailKey::new(&customer.email).as_ref().map(EmailKey::as_str))
                 .bind(customer.phone.as_ref().map(Phone::as_str))
                 .bind(now.as_millisecond())
@@ -168,8 +170,9 @@ pub struct Write<'a> {
 
 impl Store {
     /// Before a POST: what is about to be created, so that a lost answer can be told from a call never made.
-    pub async fn intend(&self, key: &ContactKey, intent: &CreateIntent) -> Result<()> {
+    pub async fn intend(&self, epoch: i64, key: &ContactKey, intent: &CreateIntent) -> Result<()> {
         let mut tx = self.db.begin().await?;
+        fence(&mut tx, key.location.as_str(), epoch).await?;
         sqlx::query(INTEND)
             .bind(key.location.as_str())
             .bind(key.contact.as_str())
@@ -233,8 +236,9 @@ impl Store {
     }
 
     /// Before a PATCH: from here on we do not know what Trafft holds, until the settle says so.
-    pub async fn distrust(&self, key: &ContactKey) -> Result<()> {
+    pub async fn distrust(&self, epoch: i64, key: &ContactKey) -> Result<()> {
         let mut tx = self.db.begin().await?;
+        fence(&mut tx, key.location.as_str(), epoch).await?;
         sqlx::query(DISTRUST).bind(key.location.as_str()).bind(key.contact.as_str()).execute(&mut *tx).await?;
         Ok(tx.commit().await?)
     }

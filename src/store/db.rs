@@ -1,54 +1,157 @@
-//! The connections to the database. Where SQLite and PostgreSQL will differ, they differ here.
+//! The connections to the database. Where SQLite and PostgreSQL differ, they differ here.
 
 use std::fs::{File, OpenOptions, TryLockError};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Sqlite, Transaction};
+use sqlx::any::{AnyPoolOptions, install_default_drivers};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{Any, AnyConnection, AnyPool, Executor, Transaction};
 
 use super::{Error, Result};
 
+/// A write transaction.
+pub(super) type Tx = Transaction<'static, Any>;
+
 #[derive(Clone, Debug)]
 pub(super) struct Db {
-    /// One connection: SQLite has one writer, and queueing for it here is fair and never answers "busy".
-    write: SqlitePool,
-    pub(super) read: SqlitePool,
-    /// Held as long as anybody may write, and let go by [`Db::close`].
-    lock: Arc<std::sync::Mutex<Option<File>>>,
+    write: AnyPool,
+    pub(super) read: AnyPool,
+    /// None with PostgreSQL.
+    file: Option<Arc<Sqlite>>,
 }
+
+/// The file of a SQLite database.
+#[derive(Debug)]
+struct Sqlite {
+    path: PathBuf,
+    inode: u64,
+    /// Held as long as anybody may write, and let go by [`Db::close`].
+    lock: Mutex<Option<File>>,
+}
+
+/// Who waits longer for a connection is told that the database is away: GHL's webhooks are better answered 429 soon
+/// than stored late.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// An acknowledged event must survive a power cut, not only a crash: hence `FULL`.
+const SQLITE: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON";
+
+/// A process that was paused in the middle of a transaction must not keep its locks from those that take over.
+const POSTGRES: &str = "SET idle_in_transaction_session_timeout = '10s'; SET statement_timeout = '30s'";
+const POSTGRES_CONNECTIONS: u32 = 10;
 
 impl Db {
     pub(super) async fn open(url: &str) -> Result<Self> {
-        let options = SqliteConnectOptions::from_str(url)
-            .map_err(|error| Error::Url(error.to_string()))?
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            // An acknowledged event must survive a power cut, not only a crash.
-            .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true);
-        if !url.starts_with("sqlite:") || options.get_filename().as_os_str().is_empty() || url.contains(":memory:") {
-            return Err(Error::Url("name a file".to_owned()));
+        install_default_drivers();
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            Self::open_postgres(url).await
+        } else if url.starts_with("sqlite:") && !url.contains(":memory:") {
+            Self::open_sqlite(url).await
+        } else {
+            Err(Error::Url)
         }
-        let lock = lock(options.get_filename())?;
-        let write = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
-        sqlx::migrate!().run(&write).await?;
-        let read = SqlitePoolOptions::new().max_connections(4).connect_with(options.read_only(true)).await?;
-        Ok(Self { write, read, lock: Arc::new(std::sync::Mutex::new(Some(lock))) })
     }
 
-    /// The one way into a write transaction. IMMEDIATE: a transaction that reads first and writes later would fail under load.
-    pub(super) async fn begin(&self) -> Result<Transaction<'static, Sqlite>> {
-        Ok(self.write.begin_with("BEGIN IMMEDIATE").await?)
+    async fn open_postgres(url: &str) -> Result<Self> {
+        let pool = pool(POSTGRES_CONNECTIONS, POSTGRES).connect(url).await?;
+        sqlx::migrate!().run(&pool).await?;
+        Ok(Self { write: pool.clone(), read: pool, file: None })
+    }
+
+    async fn open_sqlite(url: &str) -> Result<Self> {
+        let options = SqliteConnectOptions::from_str(url).map_err(|_| Error::Url)?;
+        let path = options.get_filename().to_owned();
+        if path.as_os_str().is_empty() {
+            return Err(Error::Url);
+        }
+        let lock = lock(&path)?;
+        let bare = url.split('?').next().unwrap_or(url);
+        // One connection: SQLite has one writer, and queueing for it here is fair and never answers "busy".
+        let damaged = |error| damaged(&path, error);
+        let write = pool(1, SQLITE).connect(&format!("{bare}?mode=rwc")).await.map_err(damaged)?;
+        let check: String = sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(&write).await.map_err(damaged)?;
+        if check != "ok" {
+            return Err(Error::Damaged { path, what: check });
+        }
+        sqlx::migrate!().run(&write).await?;
+        let read = pool(4, "").connect(&format!("{bare}?mode=ro")).await?;
+        let inode = std::fs::metadata(&path).map_err(|source| Error::File { path: path.clone(), source })?.ino();
+        Ok(Self { write, read, file: Some(Arc::new(Sqlite { path, inode, lock: Mutex::new(Some(lock)) })) })
+    }
+
+    /// The one way into a write transaction.
+    pub(super) async fn begin(&self) -> Result<Tx> {
+        self.is_there()?;
+        Ok(match self.file {
+            // A SQLite transaction that reads first and writes later would fail under load.
+            Some(_) => self.write.begin_with("BEGIN IMMEDIATE").await?,
+            None => self.write.begin().await?,
+        })
+    }
+
+    /// A SQLite file that was moved or deleted can still be written, and nobody would ever read it again.
+    pub(super) fn is_there(&self) -> Result<()> {
+        match &self.file {
+            Some(file) if !std::fs::metadata(&file.path).is_ok_and(|there| there.ino() == file.inode) => {
+                Err(Error::Vanished(file.path.clone()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Do other processes work with the same database?
+    pub(super) fn is_shared(&self) -> bool {
+        self.file.is_none()
+    }
+
+    /// The database's own time, in Unix milliseconds: the one clock that all its processes share.
+    pub(super) async fn time(&self, tx: &mut Tx) -> Result<i64> {
+        let ask = match self.file {
+            Some(_) => "SELECT CAST(unixepoch('subsec') * 1000 AS BIGINT)",
+            None => "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)",
+        };
+        Ok(sqlx::query_scalar(ask).fetch_one(&mut **tx).await?)
     }
 
     pub(super) async fn close(&self) {
         self.read.close().await;
         self.write.close().await;
-        if let Ok(mut lock) = self.lock.lock() {
+        if let Some(Ok(mut lock)) = self.file.as_ref().map(|file| file.lock.lock()) {
             lock.take();
         }
+    }
+}
+
+/// PostgreSQL's text has no place for NUL; texts of strangers may hold one.
+pub(super) fn plain(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}
+
+fn pool(connections: u32, prepare: &'static str) -> AnyPoolOptions {
+    let options = AnyPoolOptions::new().max_connections(connections).acquire_timeout(PATIENCE);
+    options.after_connect(move |connection: &mut AnyConnection, _| {
+        Box::pin(async move {
+            for statement in prepare.split(';').filter(|statement| !statement.is_empty()) {
+                connection.execute(statement).await?;
+            }
+            Ok(())
+        })
+    })
+}
+
+/// What SQLite says of a file that is not a database any more.
+fn damaged(path: &Path, error: sqlx::Error) -> Error {
+    let code = error.as_database_error().and_then(|error| error.code().map(|code| code.into_owned()));
+    match code.as_deref() {
+        // SQLITE_CORRUPT and SQLITE_NOTADB, with their extended forms.
+        Some("11" | "26" | "267" | "523" | "779") => {
+            Error::Damaged { path: path.to_owned(), what: "it is not a database".to_owned() }
+        }
+        _ => error.into(),
     }
 }
 

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::contacts::{LOAD, REVIVE_CONFLICTS, Row, id};
-use super::{ContactKey, Decision, Result, Store};
+use super::{ContactKey, Decision, Result, Signal, Store};
 use crate::model::{ContactId, CustomerId};
 
 /// What came of a person's decision.
@@ -23,7 +23,7 @@ pub enum Decided {
 
 pub(super) const HOLDER: &str =
     "SELECT contact_id FROM contacts WHERE location_id = $1 AND customer_id = $2 AND gone_at IS NULL";
-const KNOWN: &str = "SELECT EXISTS (SELECT 1 FROM customers WHERE location_id = $1 AND customer_id = $2)";
+const KNOWN: &str = "SELECT COUNT(*) FROM customers WHERE location_id = $1 AND customer_id = $2";
 pub(super) const FREE: &str = "UPDATE contacts SET customer_id = NULL, created_by_us = 0, fingerprint = NULL
     WHERE location_id = $1 AND customer_id = $2 AND contact_id <> $3";
 const DECIDE: &str = "UPDATE contacts SET decision = $3, customer_id = $4,
@@ -49,7 +49,8 @@ impl Store {
             return Ok(Decided::HasCustomer(CustomerId(linked)));
         }
         if let Some(customer) = customer {
-            if !sqlx::query_scalar::<_, bool>(KNOWN).bind(location).bind(customer.0).fetch_one(&mut *tx).await? {
+            let known: i64 = sqlx::query_scalar(KNOWN).bind(location).bind(customer.0).fetch_one(&mut *tx).await?;
+            if known == 0 {
                 return Ok(Decided::NoCustomer);
             }
             let holder: Option<String> =
@@ -75,6 +76,7 @@ impl Store {
                 .execute(&mut *tx)
                 .await?;
         }
+        self.signal(&mut tx, &Signal::Due(location.to_owned())).await?;
         tx.commit().await?;
         Ok(Decided::Recorded)
     }

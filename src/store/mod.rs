@@ -1,9 +1,8 @@
-//! What must survive: events, contacts, links, intents. One SQL text; SQLite today, PostgreSQL takes the same.
+//! What must survive: events, contacts, links, intents. One SQL text for SQLite and PostgreSQL.
 //!
 //! No function here keeps a transaction open across anything but SQL. `now` is always an argument.
 
 mod activities;
-mod connections;
 mod contacts;
 mod customers;
 mod db;
@@ -11,27 +10,42 @@ mod decisions;
 mod inbox;
 mod notices;
 mod overview;
+mod owners;
+mod prune;
+mod replays;
+mod settle;
+mod signals;
+mod sweeps;
 
 use std::path::PathBuf;
 
 pub use activities::{Activity, Mirrored, MirroredObject};
-pub use connections::Connection;
-pub use contacts::{Contact, ContactKey, CreateIntent, Decision, Settle};
+pub use contacts::{Contact, ContactKey, CreateIntent, Decision};
 pub use customers::{Customer, Write};
 pub use decisions::Decided;
-pub use inbox::{Accept, Accepted, Inbox, Source, Subject, Unresolved};
+pub use inbox::{Accept, Accepted, Inbox, Source, Subject};
 pub use notices::Notice;
 pub use overview::{ContactView, Cursor, EventFilter, EventView, Load, WriteView};
+pub use owners::{Beat, Connection};
+pub use replays::Unresolved;
+pub use settle::Settle;
+pub use signals::{Signal, Signals};
+pub use sweeps::{Finding, FindingView, Import, Step, SweepView, Sweeping};
 
-use db::Db;
+use db::{Db, Tx};
 use notices::Notices;
+
+use crate::model::Secret;
 
 /// Why the store could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Only `sqlite:` URLs are understood.
-    #[error("`DATABASE_URL` must begin with `sqlite:` (for example `sqlite://ghl-trafft-sync.db`): {0}")]
-    Url(String),
+    /// Not an address of a database.
+    #[error(
+        "`DATABASE_URL` must name a SQLite file (`sqlite://ghl-trafft-sync.db`) or a PostgreSQL database \
+         (`postgres://user:password@host/name`)"
+    )]
+    Url,
     /// Another process has this database open for working.
     #[error(
         "another process works with this database (it holds `{}`): stop it first, or give this one a database of its own",
@@ -46,6 +60,20 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The file is there, and is not a whole database.
+    #[error(
+        "the database file `{}` is damaged ({what}): put a backup in its place, or move it away and start with an \
+         empty one; then run `backfill`, which finds the customers again by e-mail and phone", .path.display()
+    )]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// What SQLite found.
+        what: String,
+    },
+    /// The file was moved or deleted under our hands.
+    #[error("the database file `{}` is gone: put it back, or restart the service", .0.display())]
+    Vanished(PathBuf),
     /// The schema could not be brought up to date.
     #[error("the database schema could not be brought up to date: {0}")]
     Migration(#[from] sqlx::migrate::MigrateError),
@@ -62,6 +90,17 @@ pub enum Error {
         /// The account in the settings.
         asked: String,
     },
+    /// The account belongs to another location.
+    #[error("the Trafft account `{account}` belongs to location `{holder}` already: an account is fed by one location")]
+    AccountTaken {
+        /// The account.
+        account: String,
+        /// The location that has it.
+        holder: String,
+    },
+    /// The location has another owner now: nothing was recorded, and nothing may be sent to its vendors.
+    #[error("another process works this location now")]
+    NotOwner,
     /// The group commit has stopped, or is too far behind to take more.
     #[error("too much is waiting to be stored")]
     Overloaded,
@@ -80,19 +119,39 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Clone, Debug)]
 pub struct Store {
     db: Db,
+    /// For the listener's own connection; holds a password, so it is never shown.
+    url: Secret,
     notices: Notices,
 }
 
 impl Store {
     /// Opens the database, creating it on first start, and brings its schema up to date.
+    ///
+    /// # Errors
+    /// Not an address of a database; another process has it; it is damaged, away or not ours to write.
     pub async fn open(url: &str) -> Result<Self> {
-        Ok(Self { db: Db::open(url).await?, notices: Notices::default() })
+        let store = Self { db: Db::open(url).await?, url: url.into(), notices: Notices::default() };
+        if !store.db.is_shared() {
+            // The file lock says that nobody else is alive: nothing has to be waited for.
+            let mut tx = store.db.begin().await?;
+            sqlx::query("DELETE FROM processes").execute(&mut *tx).await?;
+            tx.commit().await?;
+        }
+        Ok(store)
+    }
+
+    /// Do other processes work with the same database?
+    pub fn is_shared(&self) -> bool {
+        self.db.is_shared()
     }
 
     /// Proves that a write reaches the disk.
+    ///
+    /// # Errors
+    /// It does not.
     pub async fn probe(&self) -> Result<()> {
         let mut tx = self.db.begin().await?;
-        sqlx::query("UPDATE connections SET epoch = epoch").execute(&mut *tx).await?;
+        sqlx::query("UPDATE processes SET heartbeat_at = heartbeat_at").execute(&mut *tx).await?;
         Ok(tx.commit().await?)
     }
 

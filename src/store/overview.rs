@@ -1,8 +1,10 @@
 //! What people ask of the store: lists with filters and a cursor, one event, one contact, how much waits.
 
+use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::FromRow;
 
+use super::db::plain;
 use super::{ContactKey, Result, Store};
 use crate::model::Status;
 
@@ -147,31 +149,39 @@ const CONTACTS: &str = "SELECT * FROM contacts
 const WRITES: &str = "SELECT * FROM writes WHERE location_id = $1 AND contact_id = $2 ORDER BY id DESC LIMIT 100";
 const LOAD: &str = "SELECT COUNT(*) FROM contacts WHERE status = $1";
 
+const DUE_NOW: &str = "SELECT (SELECT COUNT(*) FROM contacts WHERE due_at <= $1)
+    + (SELECT COUNT(*) FROM events WHERE due_at <= $1) + (SELECT COUNT(*) FROM sweeps WHERE due_at <= $1)";
+
 impl Store {
+    /// How many contacts, unresolved events and sweeps are due, whoever's.
+    pub async fn due_now(&self, now: Timestamp) -> Result<i64> {
+        Ok(sqlx::query_scalar(DUE_NOW).bind(now.as_millisecond()).fetch_one(&self.db.read).await?)
+    }
+
     /// Events, the newest first.
     pub async fn events(&self, filter: &EventFilter, page: &Cursor) -> Result<Vec<EventView>> {
         let query = sqlx::query_as(EVENTS)
-            .bind(&filter.location)
-            .bind(&filter.contact)
+            .bind(filter.location.as_deref().map(plain))
+            .bind(filter.contact.as_deref().map(plain))
             .bind(filter.status.map(Status::name))
-            .bind(&filter.kind)
-            .bind(&page.after)
+            .bind(filter.kind.as_deref().map(plain))
+            .bind(page.after.as_deref().map(plain))
             .bind(page.limit);
         Ok(query.fetch_all(&self.db.read).await?)
     }
 
     /// One event.
     pub async fn event(&self, id: &str) -> Result<Option<EventView>> {
-        Ok(sqlx::query_as(EVENT).bind(id).fetch_optional(&self.db.read).await?)
+        Ok(sqlx::query_as(EVENT).bind(plain(id)).fetch_optional(&self.db.read).await?)
     }
 
     /// Contacts, by id.
     pub async fn contacts(&self, filter: &EventFilter, page: &Cursor) -> Result<Vec<ContactView>> {
         let query = sqlx::query_as(CONTACTS)
-            .bind(&filter.location)
-            .bind(&filter.contact)
+            .bind(filter.location.as_deref().map(plain))
+            .bind(filter.contact.as_deref().map(plain))
             .bind(filter.status.map(Status::name))
-            .bind(&page.after)
+            .bind(page.after.as_deref().map(plain))
             .bind(page.limit);
         Ok(query.fetch_all(&self.db.read).await?)
     }

@@ -10,14 +10,24 @@ use super::{DescriptionPolicy, Failure, MissingPolicy, directory};
 use crate::clients::Error;
 use crate::clients::trafft::wire::{CustomerPatch, NewCustomer};
 use crate::model::{CustomerId, Phone, Status, Verdict};
-use crate::store::{self, CreateIntent, Customer, Decided, Decision, Write};
+use crate::store::{self, Contact, CreateIntent, Customer, Decided, Decision, Write};
 
 impl Run<'_> {
     /// Makes Trafft match.
     pub(super) async fn apply(&mut self, projection: Projection, place: &Place) -> Result<Verdict, Failure> {
         let Some(customer) = self.contact.customer else { return self.find_or_create(projection, place).await };
         if self.contact.fingerprint.as_deref() == Some(&projection.fingerprint()) {
-            return Ok(done(Status::Unchanged, &projection.explain(&self.hidden(&projection))));
+            let reason = projection.explain(&self.hidden(&projection));
+            if !self.contact.drifted {
+                return Ok(done(Status::Unchanged, &reason));
+            }
+            // A sweep saw a difference: is it still there?
+            self.enter_trafft()?;
+            match self.current(customer).await {
+                Err(Failure::Trafft(Error::NotFound)) => return self.vanished(customer).await,
+                Ok(current) if projection.shows_in(&current) => return Ok(done(Status::Unchanged, &reason)),
+                differs => drop(differs?),
+            }
         }
         if self.contact.decision.is_none()
             && let Some(other) = holder_of_new_email(self.store, self.connection, &projection, customer).await?
@@ -41,6 +51,16 @@ impl Run<'_> {
         }
     }
 
+    /// To be passed before anything is asked of Trafft.
+    fn enter_trafft(&mut self) -> Result<(), Failure> {
+        if !self.entered {
+            let paused = |until| Failure::Paused { vendor: "Trafft", until };
+            self.connection.gates.trafft.pass(self.connection.clock.now()).map_err(paused)?;
+            self.entered = true;
+        }
+        Ok(())
+    }
+
     async fn find_or_create(&mut self, mut projection: Projection, place: &Place) -> Result<Verdict, Failure> {
         if self.contact.gone_at.is_some() {
             return Ok(done(Status::Skipped, "the contact was deleted in GoHighLevel"));
@@ -49,6 +69,7 @@ impl Run<'_> {
             let reason = "stands alone until `contacts link` or `contacts create` decides".to_owned();
             return Ok(Verdict::Conflict { reason, customer: None });
         }
+        self.enter_trafft()?;
         let mut turn = self.connection.directory.turn().await;
         if let Some(intent) = self.contact.intent.clone() {
             // The POST whose answer we never saw may still be running: looking now would prove nothing.
@@ -91,7 +112,9 @@ impl Run<'_> {
                 Ok(None)
             }
             [one] => {
-                self.linked(one.id, true, Some(&intent.id)).await?;
+                if let Some(taken) = self.linked(one.id, true, Some(&intent.id)).await? {
+                    return Ok(Some(taken));
+                }
                 self.claim_description(projection);
                 Ok(Some(self.update(one.id, projection).await?))
             }
@@ -116,16 +139,21 @@ impl Run<'_> {
         self.update(customer.id, &projection).await
     }
 
-    /// The projection was made for a customer of our own; is the description still ours now that we know which it is?
+    /// The projection was made before we knew which customer it is for: is the description still ours?
     fn claim_description(&mut self, projection: &mut Projection) {
-        let ours = match self.connection.policy.description {
-            DescriptionPolicy::All => true,
-            DescriptionPolicy::Created => self.contact.created_by_us,
-            DescriptionPolicy::AtCreation => false,
-        };
-        if !ours {
+        if !self.owns_description() {
             projection.description = None;
             self.look_again = None;
+        }
+    }
+
+    /// Is the description of the contact's customer ours to write? Of a customer that is not there yet it is.
+    pub(super) fn owns_description(&self) -> bool {
+        let Contact { customer, created_by_us, .. } = &self.contact;
+        match self.connection.policy.description {
+            DescriptionPolicy::All => true,
+            DescriptionPolicy::Created => customer.is_none() || *created_by_us,
+            DescriptionPolicy::AtCreation => customer.is_none(),
         }
     }
 
@@ -143,6 +171,10 @@ impl Run<'_> {
                 ),
                 customer: Some(customer),
             })),
+            Decided::NoContact => {
+                let reason = "a person decided about this contact meanwhile; it is looked at anew".to_owned();
+                Ok(Some(Verdict::Snooze { until: self.connection.clock.now(), reason }))
+            }
             _ => {
                 self.contact.customer = Some(customer);
                 self.contact.created_by_us = created;
@@ -165,7 +197,8 @@ impl Run<'_> {
             newest: turn.seen(),
             at: self.connection.clock.now(),
         };
-        self.store.intend(&self.contact.key, &intent).await?;
+        self.connection.lease.check()?;
+        self.store.intend(self.connection.epoch, &self.contact.key, &intent).await?;
         self.trafft_calls += 1;
         let answer = self.connection.trafft.create_customer(&new).await;
         self.record("create", answer.as_ref().ok().copied(), &names(&new), answer.as_ref().err()).await?;
@@ -180,7 +213,9 @@ impl Run<'_> {
                 self.update(customer, &projection).await
             }
             Ok(customer) => {
-                self.linked(customer, true, Some(&intent.id)).await?;
+                if let Some(taken) = self.linked(customer, true, Some(&intent.id)).await? {
+                    return Ok(taken);
+                }
                 self.index(customer, &new.clone().into()).await?;
                 self.claim_description(&mut projection);
                 self.contact.fingerprint = Some(projection.fingerprint());
@@ -227,6 +262,7 @@ impl Run<'_> {
     }
 
     async fn update(&mut self, customer: CustomerId, projection: &Projection) -> Result<Verdict, Failure> {
+        self.enter_trafft()?;
         let current = if projection.is_whole() {
             None
         } else {
@@ -260,7 +296,8 @@ impl Run<'_> {
 
     /// One PATCH: from just before it until the settle, we do not know what Trafft holds.
     async fn send(&mut self, customer: CustomerId, patch: &CustomerPatch) -> Result<Result<(), Error>, Failure> {
-        self.store.distrust(&self.contact.key).await?;
+        self.connection.lease.check()?;
+        self.store.distrust(self.connection.epoch, &self.contact.key).await?;
         self.contact.fingerprint = None;
         self.trafft_calls += 1;
         let answer = self.connection.trafft.update_customer(customer, patch).await;
@@ -302,6 +339,8 @@ impl Run<'_> {
 
     /// The contact is gone and its customer goes with it.
     pub(super) async fn remove(&mut self, customer: CustomerId) -> Result<Verdict, Failure> {
+        self.enter_trafft()?;
+        self.connection.lease.check()?;
         self.trafft_calls += 1;
         let answer = self.connection.trafft.delete_customer(customer).await;
         self.record("delete", Some(customer), "", answer.as_ref().err()).await?;

@@ -71,7 +71,7 @@ impl Connection {
                 break;
             }
         }
-        store.customers_seen(&self.location, newest).await?;
+        store.customers_seen(&self.location, self.epoch, newest).await?;
         *seen = Some(newest);
         Ok(())
     }
@@ -85,10 +85,15 @@ impl Connection {
         };
         let (_, calls) = self.page_through(store, reached).await?;
         if newest > seen {
-            store.customers_seen(&self.location, newest).await?;
+            store.customers_seen(&self.location, self.epoch, newest).await?;
             *turn.0 = Some(newest);
         }
         Ok(calls)
+    }
+
+    /// One page of Trafft's customers, newest first.
+    pub(super) async fn customers_page(&self, number: u32) -> Result<wire::Page<wire::Customer>, Failure> {
+        self.trafft.customers(number, PAGE).await.map_err(Failure::Trafft)
     }
 
     /// Reads and indexes pages, newest first, until `reached` or the end. Returns Trafft's total and the calls it took.
@@ -99,7 +104,7 @@ impl Connection {
     ) -> Result<(i64, i64), Failure> {
         let region = self.metadata.place(&self.ghl).await.map_err(Failure::Ghl)?.region;
         for number in 1.. {
-            let page = self.trafft.customers(number, PAGE).await.map_err(Failure::Trafft)?;
+            let page = self.customers_page(number).await?;
             let customers: Vec<_> = page.data.iter().map(|customer| indexed(customer, region)).collect();
             store.index_customers(&self.location, &customers, self.clock.now()).await?;
             // The answer's own paging is the truth, not what was asked for (T §10).

@@ -5,17 +5,24 @@
 
 mod apply;
 mod directory;
+mod fleet;
+mod gate;
 mod identity;
+mod lease;
 mod mapping;
 mod metadata;
 mod owner;
 mod project;
 mod reconcile;
+mod sweeps;
 mod text;
 mod unresolved;
 mod verdict;
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
 use tokio::sync::watch;
 
 use crate::clients;
@@ -25,24 +32,32 @@ use crate::clock::Clock;
 use crate::model::{DeletePolicy, DescriptionPolicy, LocationId, MissingPolicy, Policy};
 use crate::store;
 
+pub use fleet::{Connect, Fleet, Progress};
+pub use lease::Lease;
 pub use mapping::{DEFAULTS, Mapping, Mistake};
-pub use owner::{Owner, Progress};
 
 use directory::Directory;
+use gate::Gate;
 use metadata::Metadata;
 
-/// "Look now": says that something is due, and carries nothing.
+/// "Look now": says that something of a location is due, and carries nothing.
 #[derive(Clone, Debug, Default)]
-pub struct Nudge(Arc<watch::Sender<()>>);
+pub struct Nudge(Arc<Mutex<HashMap<LocationId, watch::Sender<()>>>>);
 
 impl Nudge {
-    /// Wakes whoever works, or keeps it from falling asleep.
-    pub fn now(&self) {
-        self.0.send_replace(());
+    /// Wakes whoever works the location, or keeps it from falling asleep. Nobody here works it: nothing happens.
+    pub fn now(&self, location: &LocationId) {
+        if let Some(listener) = self.locations().get(location) {
+            listener.send_replace(());
+        }
     }
 
-    fn listen(&self) -> watch::Receiver<()> {
-        self.0.subscribe()
+    fn listen(&self, location: &LocationId) -> watch::Receiver<()> {
+        self.locations().entry(location.clone()).or_default().subscribe()
+    }
+
+    fn locations(&self) -> MutexGuard<'_, HashMap<LocationId, watch::Sender<()>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -53,11 +68,20 @@ pub struct Connection {
     epoch: i64,
     ghl: Ghl,
     trafft: Trafft,
-    mapping: Mapping,
+    mapping: Arc<Mapping>,
     policy: Policy,
     metadata: Metadata,
     directory: Directory,
+    gates: Gates,
+    lease: Lease,
     clock: Clock,
+}
+
+/// Between this location and its vendors.
+#[derive(Debug, Default)]
+struct Gates {
+    ghl: Gate,
+    trafft: Gate,
 }
 
 impl Connection {
@@ -66,8 +90,9 @@ impl Connection {
         owned: &store::Connection,
         ghl: Ghl,
         trafft: Trafft,
-        mapping: Mapping,
+        mapping: Arc<Mapping>,
         policy: Policy,
+        lease: Lease,
         clock: Clock,
     ) -> Self {
         Self {
@@ -79,6 +104,8 @@ impl Connection {
             metadata: Metadata::new(policy.zone.clone(), policy.region),
             directory: Directory::new(owned.customers_seen),
             policy,
+            gates: Gates::default(),
+            lease,
             clock,
         }
     }
@@ -91,6 +118,9 @@ enum Failure {
     Ghl(clients::Error),
     #[error("Trafft: {0}")]
     Trafft(clients::Error),
+    /// Not tried: the vendor is down, and somebody else is finding out whether it is back.
+    #[error("{vendor} is down; it is tried again at {until}")]
+    Paused { vendor: &'static str, until: Timestamp },
     #[error("the mapping cannot be applied: {0}")]
     Mapping(#[from] minijinja::Error),
     #[error("store: {0}")]

@@ -1,6 +1,6 @@
-//! Works the locations that this process owns: one loop a location, one task a contact.
+//! Works one location as long as this process owns it: one loop, one task a contact, one sweep at a time.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,75 +12,86 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
-use super::{Connection, Failure, Nudge, reconcile, unresolved};
-use crate::model::ContactId;
-use crate::store::{self, ContactKey, Store};
+use super::fleet::Progress;
+use super::{Connection, Failure, Nudge, reconcile, sweeps, unresolved};
+use crate::model::{ContactId, Lane};
+use crate::store::{self, ContactKey, Store, Unresolved};
 
-/// Contacts of one location that are worked at the same time. GHL takes 10 calls a second and Trafft two at once, so
-/// more would only wait elsewhere.
+/// What one location does at the same time. GHL takes 10 calls a second and Trafft two at once, so more would only wait
+/// elsewhere. What nobody waits for leaves some of it free.
 const WORKERS: usize = 16;
+const WITHOUT_HASTE: usize = 12;
 
 /// After trouble of our own (the database, a panic), the contact is left alone for so long.
 const PAUSE: Duration = Duration::from_secs(1);
 const AFTER_PANIC: Duration = Duration::from_mins(1);
 
-/// How far the work is, for whoever watches.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Progress {
-    /// Is the location being worked, its customers indexed?
-    pub working: bool,
-    /// Contacts that are being worked.
-    pub in_flight: usize,
-    /// When the next one is due.
-    pub next_due: Option<Timestamp>,
+/// Another process may have made something due and its signal got lost.
+const LOOK_ANYWAY: Duration = Duration::from_secs(15);
+
+/// A piece of work, by which it is known while it is in flight.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Work {
+    Contact(ContactId),
+    Event(String),
+    Sweep,
 }
 
 /// The worker of one location.
 #[derive(Debug)]
-pub struct Owner {
+pub(super) struct Owner {
     store: Store,
     connection: Arc<Connection>,
     nudge: Nudge,
     progress: watch::Sender<Progress>,
+    stop: CancellationToken,
 }
 
 impl Owner {
     /// Nothing runs before [`Owner::run`].
-    pub fn new(store: Store, connection: Connection, nudge: Nudge) -> Self {
-        Self { store, connection: Arc::new(connection), nudge, progress: watch::Sender::default() }
-    }
-
-    /// How far the work is; changes whenever it moves on.
-    pub fn progress(&self) -> watch::Receiver<Progress> {
-        self.progress.subscribe()
+    pub(super) fn new(
+        store: Store,
+        connection: Connection,
+        nudge: Nudge,
+        progress: watch::Sender<Progress>,
+        stop: CancellationToken,
+    ) -> Self {
+        Self { store, connection: Arc::new(connection), nudge, progress, stop }
     }
 
     /// Works until told to stop; then finishes what is in flight.
-    pub async fn run(self, stop: CancellationToken) {
-        if stop.run_until_cancelled(self.build_directory()).await.is_none() {
+    pub(super) async fn run(self) {
+        let (location, clock) = (&self.connection.location, &self.connection.clock);
+        let mut nudges = self.nudge.listen(location);
+        if self.stop.run_until_cancelled(self.build_directory()).await.is_none() {
             return;
         }
-        let (mut nudges, mut work, mut in_flight) = (self.nudge.listen(), JoinSet::new(), HashSet::new());
+        if let Err(error) = sweeps::plan(&self.store, &self.connection).await {
+            error!(location.id = %location, error = %error, "sweeps go on as they were planned before: {error}");
+        }
+        let (mut work, mut in_flight) = (JoinSet::new(), HashMap::new());
         loop {
-            let next_due = match self.take(&mut work, &mut in_flight, &stop).await {
+            let next_due = match self.take(&mut work, &mut in_flight).await {
                 Ok(next_due) => next_due,
                 Err(failure) => {
-                    error!(error = %failure, "the work cannot be looked up: {failure}");
-                    Some(self.connection.clock.now() + PAUSE)
+                    error!(location.id = %location, error = %failure, "the work cannot be looked up: {failure}");
+                    Some(clock.now() + PAUSE)
                 }
             };
-            self.progress.send_replace(Progress { working: true, in_flight: in_flight.len(), next_due });
+            let in_flight_now = in_flight.len();
+            self.progress.send_modify(|progress| progress.moved(location, in_flight_now));
+            let anyway = self.store.is_shared().then(|| clock.now() + LOOK_ANYWAY);
             let sleep = async {
-                match next_due {
-                    Some(at) => self.connection.clock.sleep_until(at).await,
+                match next_due.into_iter().chain(anyway).min() {
+                    Some(at) => clock.sleep_until(at).await,
                     None => std::future::pending().await,
                 }
             };
             tokio::select! {
-                () = stop.cancelled() => break,
+                () = self.stop.cancelled() => break,
                 Some(ended) = work.join_next() => {
-                    if let Ok(contact) = ended {
-                        in_flight.remove(&contact);
+                    if let Ok(done) = ended {
+                        in_flight.remove(&done);
                     }
                 }
                 Ok(()) = nudges.changed() => {}
@@ -93,20 +104,68 @@ impl Owner {
     /// Starts what is due and not in flight, as far as there are workers; tells when more will be due.
     async fn take(
         &self,
-        work: &mut JoinSet<ContactId>,
-        in_flight: &mut HashSet<ContactId>,
-        stop: &CancellationToken,
+        work: &mut JoinSet<Work>,
+        in_flight: &mut HashMap<Work, Lane>,
     ) -> Result<Option<Timestamp>, store::Error> {
         let (location, now) = (&self.connection.location, self.connection.clock.now());
-        for event in self.store.due_unresolved(location, now, 100).await? {
-            unresolved::resolve(&self.store, &self.connection, &event).await?;
+        for (contact, lane) in self.store.due(location, now, WORKERS + in_flight.len()).await? {
+            let key = ContactKey { location: location.clone(), contact };
+            let (store, connection) = (self.store.clone(), self.connection.clone());
+            self.start(work, in_flight, Work::Contact(key.contact.clone()), lane, async move {
+                reconcile::reconcile(&store, &connection, &key).await
+            });
         }
-        for key in self.store.due(location, now, WORKERS + in_flight.len()).await? {
-            if in_flight.len() < WORKERS && in_flight.insert(key.contact.clone()) {
-                work.spawn(one(self.store.clone(), self.connection.clone(), key, stop.clone()));
-            }
+        for event in self.store.due_unresolved(location, now, 100).await? {
+            let Unresolved { event: id, .. } = &event;
+            let (store, connection) = (self.store.clone(), self.connection.clone());
+            self.start(work, in_flight, Work::Event(id.clone()), Lane::Retry, async move {
+                unresolved::resolve(&store, &connection, &event).await
+            });
+        }
+        if let Some(sweep) = self.store.due_sweep(location, now).await? {
+            let (store, connection) = (self.store.clone(), self.connection.clone());
+            self.start(work, in_flight, Work::Sweep, Lane::Sweep, async move {
+                sweeps::step(&store, &connection, sweep).await
+            });
         }
         self.store.next_due(location, now).await
+    }
+
+    /// One piece of work, whatever comes of it, unless it is in flight or there is no room. Trouble of our own leaves it as due
+    /// as it was, so the task lingers a while before it gives it back.
+    fn start(
+        &self,
+        tasks: &mut JoinSet<Work>,
+        in_flight: &mut HashMap<Work, Lane>,
+        work: Work,
+        lane: Lane,
+        doing: impl Future<Output = Result<(), store::Error>> + Send + 'static,
+    ) {
+        let room = if lane < Lane::Sweep { WORKERS } else { WITHOUT_HASTE };
+        if in_flight.len() >= room || in_flight.contains_key(&work) {
+            return;
+        }
+        in_flight.insert(work.clone(), lane);
+        let (connection, stop) = (self.connection.clone(), self.stop.clone());
+        tasks.spawn(async move {
+            let location = &connection.location;
+            let pause = match AssertUnwindSafe(doing).catch_unwind().await {
+                Ok(Ok(())) => return work,
+                Ok(Err(failure)) => {
+                    error!(location.id = %location, error = %failure, "{work:?} of location {location} could not be settled: {failure}");
+                    PAUSE
+                }
+                Err(_) => {
+                    error!(location.id = %location, "{work:?} of location {location}: a mistake of ours stopped it; please report it");
+                    AFTER_PANIC
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = connection.clock.sleep(pause) => {}
+            }
+            work
+        });
     }
 
     async fn build_directory(&self) {
@@ -123,25 +182,4 @@ impl Owner {
             clock.sleep(wait + clock.jitter(wait)).await;
         }
     }
-}
-
-/// One reconcile, whatever comes of it. Trouble of our own leaves the contact as due as it was, so the task lingers a
-/// while before it gives the contact back.
-async fn one(store: Store, connection: Arc<Connection>, key: ContactKey, stop: CancellationToken) -> ContactId {
-    let pause = match AssertUnwindSafe(reconcile::reconcile(&store, &connection, &key)).catch_unwind().await {
-        Ok(Ok(())) => return key.contact,
-        Ok(Err(failure)) => {
-            error!(contact.id = %key, error = %failure, "contact {key} could not be settled: {failure}");
-            PAUSE
-        }
-        Err(_) => {
-            error!(contact.id = %key, "contact {key}: a mistake of ours stopped its reconcile; please report it");
-            AFTER_PANIC
-        }
-    };
-    tokio::select! {
-        () = stop.cancelled() => {}
-        () = connection.clock.sleep(pause) => {}
-    }
-    key.contact
 }

@@ -198,12 +198,16 @@ impl Projection {
         }
     }
 
-    /// Is Trafft's customer so already, as far as GHL has values?
+    /// Is Trafft's customer so already, as far as GHL has values? What Trafft never shows cannot be known to match.
     pub(super) fn matches(&self, customer: &Customer) -> bool {
+        self.description.is_none() && self.shows_in(customer)
+    }
+
+    /// Is what Trafft shows of its customer as it should be?
+    pub(super) fn shows_in(&self, customer: &Customer) -> bool {
         let same = |ours: &Option<String>, theirs: &str| ours.as_deref().is_none_or(|ours| ours == theirs);
         let theirs = customer.phone.as_ref().map(Phone::as_str);
-        self.description.is_none()
-            && same(&self.first_name, &customer.first_name)
+        same(&self.first_name, &customer.first_name)
             && same(&self.last_name, &customer.last_name)
             && same(&self.email, &customer.email)
             && self.phone.as_deref().is_none_or(|ours| theirs == Some(ours))

@@ -7,9 +7,9 @@ use tracing::{info, warn};
 
 use super::project::{Place, Projection, State, instant, project, values};
 use super::verdict::decide;
-use super::{Connection, DeletePolicy, DescriptionPolicy, Failure};
+use super::{Connection, DeletePolicy, Failure};
 use crate::clients;
-use crate::clients::ghl::wire;
+use crate::clients::ghl::{Ghl, wire};
 use crate::model::{CustomerId, Facet, Facets, ObjectId, Outcome, Status, Verdict};
 use crate::store::{self, Activity, Contact, ContactKey, Mirrored, MirroredObject, Settle, Store};
 
@@ -23,8 +23,14 @@ pub(super) struct Run<'a> {
     pub(super) trafft_calls: i64,
     pub(super) released: Option<CustomerId>,
     pub(super) look_again: Option<Timestamp>,
+    /// Was the gate to Trafft passed?
+    pub(super) entered: bool,
+    /// The vendor that failed.
+    failed: Option<&'static str>,
+    ghl: Ghl,
     read: Facets,
     fields: Option<String>,
+    updated: Option<Timestamp>,
     mirrored: Vec<Mirrored>,
 }
 
@@ -38,8 +44,12 @@ pub(super) async fn reconcile(store: &Store, connection: &Connection, key: &Cont
     let mut run = Run {
         store,
         connection,
+        ghl: connection.ghl.lane(contact.lane),
         contact,
         now,
+        entered: false,
+        failed: None,
+        updated: None,
         ghl_calls: 0,
         trafft_calls: 0,
         released: None,
@@ -53,10 +63,12 @@ pub(super) async fn reconcile(store: &Store, connection: &Connection, key: &Cont
         Err(Failure::Store(error)) => return Err(error),
         Err(failure) => run.judge(failure),
     };
+    run.answered();
     let settle = Settle {
         contact: &run.contact,
         read: run.read,
         fields: run.fields,
+        updated: run.updated,
         mirrored: &run.mirrored,
         verdict: &verdict,
         look_again: run.look_again,
@@ -65,9 +77,7 @@ pub(super) async fn reconcile(store: &Store, connection: &Connection, key: &Cont
         released: run.released,
         now: connection.clock.now(),
     };
-    if !store.settle(connection.epoch, &settle).await? {
-        warn!(contact.id = %key, "contact {key} was settled by another owner; what was read here is dropped");
-    }
+    store.settle(connection.epoch, &settle).await?;
     let status = match &verdict {
         Verdict::Done(outcome) => outcome.status,
         Verdict::Retry { .. } | Verdict::Snooze { .. } => Status::Queued,
@@ -84,6 +94,11 @@ pub(super) async fn reconcile(store: &Store, connection: &Connection, key: &Cont
 
 impl Run<'_> {
     async fn work(&mut self) -> Result<Verdict, Failure> {
+        if self.contact.dirty != Facets::NONE {
+            self.connection.lease.check()?;
+            let paused = |until| Failure::Paused { vendor: "GoHighLevel", until };
+            self.connection.gates.ghl.pass(self.now).map_err(paused)?;
+        }
         let contact = match self.read_contact().await? {
             Some(contact) => contact,
             None => return self.missing().await,
@@ -116,11 +131,12 @@ impl Run<'_> {
             return Ok(Some(parse(fields)?));
         }
         self.ghl_calls += 1;
-        match self.connection.ghl.contact(&self.contact.key.contact).await {
+        match self.ghl.contact(&self.contact.key.contact).await {
             Ok(contact) => {
                 (self.contact.missing_since, self.contact.gone_at) = (None, None);
                 self.read = self.read.with(Facet::Contact);
                 self.fields = Some(json(&contact)?);
+                self.updated = contact.date_updated.as_deref().and_then(|at| at.parse().ok());
                 Ok(Some(contact))
             }
             Err(clients::Error::NotFound) => Ok(None),
@@ -130,7 +146,7 @@ impl Run<'_> {
 
     /// Reads the other dirty facets, all at once. `false`: GHL says that there is no such contact.
     async fn read_activities(&mut self, place: &Place) -> Result<bool, Failure> {
-        let (ghl, id, dirty) = (&self.connection.ghl, &self.contact.key.contact, self.contact.dirty);
+        let (ghl, id, dirty) = (&self.ghl, &self.contact.key.contact, self.contact.dirty);
         let (tasks, notes, appointments) = tokio::join!(
             read_if(dirty.has(Facet::Tasks), ghl.tasks(id)),
             read_if(dirty.has(Facet::Notes), ghl.notes(id)),
@@ -169,7 +185,7 @@ impl Run<'_> {
     }
 
     pub(super) async fn place(&self) -> Result<Place, Failure> {
-        self.connection.metadata.place(&self.connection.ghl).await.map_err(Failure::Ghl)
+        self.connection.metadata.place(&self.ghl).await.map_err(Failure::Ghl)
     }
 
     async fn definitions(&self, contact: &wire::Contact) -> Result<std::sync::Arc<[wire::CustomField]>, Failure> {
@@ -177,7 +193,7 @@ impl Run<'_> {
             return Ok(Default::default());
         }
         let metadata = &self.connection.metadata;
-        metadata.custom_fields(&self.connection.ghl, contact, self.now).await.map_err(Failure::Ghl)
+        metadata.custom_fields(&self.ghl, contact, self.now).await.map_err(Failure::Ghl)
     }
 
     /// Projects the contact, with its activities as just read, else as the mirror has them; takes the description out
@@ -199,12 +215,7 @@ impl Run<'_> {
         };
         let Connection { mapping, policy, .. } = self.connection;
         let mut projection = project(mapping, &values(&state, place, mapping, self.now), place, policy.escape)?;
-        let ours = match policy.description {
-            DescriptionPolicy::All => true,
-            DescriptionPolicy::Created => self.contact.customer.is_none() || self.contact.created_by_us,
-            DescriptionPolicy::AtCreation => self.contact.customer.is_none(),
-        };
-        if ours {
+        if self.owns_description() {
             self.look_again = projection.until;
         } else {
             projection.description = None;
@@ -267,21 +278,43 @@ impl Run<'_> {
     }
 
     fn judge(&mut self, failure: Failure) -> Verdict {
-        let key = &self.contact.key;
+        let Self { contact, connection, .. } = self;
+        let key = &contact.key;
         warn!(location.id = %key.location, contact.id = %key.contact, error = %failure, "contact {key}: {failure}");
-        let clock = &self.connection.clock;
-        let (attempt, now) = (self.contact.attempt, clock.now());
-        match failure {
-            Failure::Ghl(error) => decide("GoHighLevel", &error, attempt, now, |wait| clock.jitter(wait)),
-            Failure::Trafft(error) => decide("Trafft", &error, attempt, now, |wait| clock.jitter(wait)),
-            other => Verdict::Dead { reason: format!("{other}; mend the mapping or report this, then replay") },
+        let (clock, gates) = (&connection.clock, &connection.gates);
+        let (vendor, gate, error) = match failure {
+            Failure::Ghl(error) => ("GoHighLevel", &gates.ghl, error),
+            Failure::Trafft(error) => ("Trafft", &gates.trafft, error),
+            Failure::Paused { until, .. } => return Verdict::Snooze { until, reason: failure.to_string() },
+            other => return Verdict::Dead { reason: format!("{other}; mend the mapping or report this, then replay") },
+        };
+        self.failed = Some(vendor);
+        let now = clock.now();
+        match gate.failed(&key.contact, &error, now) {
+            // The vendor is down, which is no attempt of this contact's.
+            Some(until) => {
+                let until = until + clock.jitter(until.duration_since(now).unsigned_abs());
+                Verdict::Snooze { until, reason: format!("{vendor}: {error}") }
+            }
+            None => decide(vendor, &error, contact.attempt, now, |wait| clock.jitter(wait)),
+        }
+    }
+
+    /// The vendors that were asked have answered as they should.
+    fn answered(&self) {
+        let gates = &self.connection.gates;
+        if self.ghl_calls > 0 && self.failed != Some("GoHighLevel") {
+            gates.ghl.worked();
+        }
+        if self.trafft_calls > 0 && self.failed != Some("Trafft") {
+            gates.trafft.worked();
         }
     }
 }
 
 impl<'a> State<'a> {
     /// The contact alone, before its activities are known.
-    fn of(contact: &'a wire::Contact, definitions: &'a [wire::CustomField]) -> Self {
+    pub(super) fn of(contact: &'a wire::Contact, definitions: &'a [wire::CustomField]) -> Self {
         let (tasks, notes, appointments) = (Vec::new(), Vec::new(), Vec::new());
         Self { contact, definitions, tasks, notes, appointments, deleted: None }
     }

@@ -148,7 +148,7 @@ async fn what_was_acknowledged_survives_a_restart() {
 
 #[tokio::test]
 async fn an_event_that_cannot_be_stored_is_asked_for_again_and_then_taken() {
-    let world = World::new().await;
+    let world = World::on_sqlite(&[]).await;
     let contact = world.sandbox.ghl.create_contact(ada());
     let event = world.sandbox.ghl.take_events().remove(0);
     let mut database = SqliteConnection::connect(&format!("sqlite://{}", world.path("sync.db"))).await.unwrap();
@@ -156,7 +156,7 @@ async fn an_event_that_cannot_be_stored_is_asked_for_again_and_then_taken() {
     let full = "CREATE TRIGGER full BEFORE INSERT ON events BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END";
     sqlx::query(full).execute(&mut database).await.unwrap();
     let probe =
-        "CREATE TRIGGER probe BEFORE UPDATE ON connections BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END";
+        "CREATE TRIGGER probe BEFORE UPDATE ON processes BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END";
     sqlx::query(probe).execute(&mut database).await.unwrap();
     let answer = world.deliver_now(&event).await;
     assert_eq!(answer.code, 429, "{}", answer.json);

@@ -237,7 +237,7 @@ async fn refused(world: &World, settings: &[(&str, &str)]) -> String {
 
 #[tokio::test]
 async fn a_second_process_on_the_same_database_is_refused() {
-    let mut world = World::new().await;
+    let mut world = World::on_sqlite(&[]).await;
     let why = refused(&world, &[]).await;
     assert!(why.contains("another process works with this database") && why.contains("sync.db.lock"), "{why}");
     // The first is none the worse for it, and a stopped one is no obstacle.
@@ -247,7 +247,7 @@ async fn a_second_process_on_the_same_database_is_refused() {
 
 #[tokio::test]
 async fn another_trafft_account_for_a_known_location_is_refused() {
-    let mut world = World::new().await;
+    let mut world = World::on_sqlite(&[]).await;
     world.stop().await;
     let why = refused(&world, &[("TRAFFT_API_URL", "https://other.admin.trafft.com")]).await;
     for part in
@@ -262,8 +262,9 @@ async fn another_trafft_account_for_a_known_location_is_refused() {
 async fn a_database_that_cannot_be_used_is_named() {
     let world = World::stopped(&[]).await;
     for (url, part) in [
-        ("postgres://user:hush@db/sync", "must begin with `sqlite:`"),
-        ("sqlite::memory:", "name a file"),
+        ("mysql://user:hush@db/sync", "must name a SQLite file"),
+        ("postgres://user:hush@nowhere.invalid/sync", "the database"),
+        ("sqlite::memory:", "must name a SQLite file"),
         ("sqlite:///no/such/folder/sync.db", "/no/such/folder/sync.db"),
     ] {
         let why = refused(&world, &[("DATABASE_URL", url)]).await;

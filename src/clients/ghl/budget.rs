@@ -6,10 +6,39 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use reqwest::header::HeaderMap;
 
+use crate::model::Lane;
+
 /// When the day's allowance comes back is not documented (G §5): look again after so long.
 const DAY_USED_UP: SignedDuration = SignedDuration::from_hours(1);
 
+/// So many answers without the headers of G §5, and there will be none.
+const SILENT: usize = 2;
+
+/// How much of the burst window a lane may fill, and how much of the day's allowance it leaves to the lanes before it,
+/// in percent: a backfill must not make a webhook wait.
+fn shares(lane: Lane) -> (usize, u64) {
+    match lane {
+        Lane::Live => (100, 0),
+        Lane::Retry => (90, 5),
+        Lane::Sweep => (70, 20),
+        Lane::Backfill => (50, 30),
+    }
+}
+
+/// What a call has to wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// The first answer: nobody knows yet what GHL has counted.
+    Answer,
+    /// A time.
+    Until(Timestamp),
+}
+
 /// What may still be sent. Pure: the time is handed in.
+///
+/// Calls that were sent before a restart, or by an owner before us, still count at GHL. So one call goes alone, and
+/// what its answer says is spent counts as spent.
+///
 ///
 /// Whether GHL counts in fixed or in sliding windows is not known, nor when exactly it counts a call. So a call takes
 /// its place from before it is sent until one window *after it was answered*: GHL has counted it somewhere in
@@ -24,6 +53,10 @@ pub struct Budget {
     foreign: usize,
     foreign_until: Timestamp,
     closed_until: Timestamp,
+    /// Has any answer told what is spent? Who has not told in its first answers never will.
+    told: bool,
+    silent: usize,
+    day: Option<u64>,
     day_left: Option<u64>,
     day_opens: Timestamp,
 }
@@ -38,6 +71,9 @@ impl Default for Budget {
             foreign: 0,
             foreign_until: Timestamp::MIN,
             closed_until: Timestamp::MIN,
+            told: false,
+            silent: 0,
+            day: None,
             day_left: None,
             day_opens: Timestamp::MIN,
         }
@@ -45,23 +81,32 @@ impl Default for Budget {
 }
 
 impl Budget {
-    /// Takes a place for one call, to be given back with [`Budget::answered`]; or says when to ask again.
-    pub fn reserve(&mut self, now: Timestamp) -> Result<(), Timestamp> {
+    /// Takes a place for one call, to be given back with [`Budget::answered`]; or says what to wait for.
+    pub fn reserve(&mut self, lane: Lane, now: Timestamp) -> Result<(), Wait> {
         self.forget_old(now);
+        let (of_window, of_day) = shares(lane);
         if now < self.closed_until {
-            return Err(self.closed_until);
+            return Err(Wait::Until(self.closed_until));
+        }
+        if !self.told && self.in_flight > 0 {
+            return Err(Wait::Answer);
         }
         if self.day_left == Some(0) {
             if now < self.day_opens {
-                return Err(self.day_opens);
+                return Err(Wait::Until(self.day_opens));
             }
             // One call goes ahead and sees whether the day has begun.
             self.day_left = Some(1);
+        } else if let (Some(day), Some(left)) = (self.day, self.day_left)
+            && left <= day * of_day / 100
+        {
+            return Err(Wait::Until(after(now, DAY_USED_UP)));
         }
-        if self.in_flight + self.answered.len() + self.foreign >= self.max {
+        if self.in_flight + self.answered.len() + self.foreign >= (self.max * of_window / 100).max(1) {
             let frees = self.answered.front().map(|at| after(*at, self.place()));
             let foreign_ends = (self.foreign > 0).then_some(self.foreign_until);
-            return Err(frees.into_iter().chain(foreign_ends).min().unwrap_or_else(|| after(now, self.window)));
+            let next = frees.into_iter().chain(foreign_ends).min();
+            return Err(Wait::Until(next.unwrap_or_else(|| after(now, self.window))));
         }
         self.in_flight += 1;
         if let Some(left) = &mut self.day_left {
@@ -91,7 +136,11 @@ impl Budget {
         {
             self.window = SignedDuration::from_millis(millis as i64);
         }
+        if let Some(day) = number("x-ratelimit-limit-daily") {
+            self.day = Some(day);
+        }
         if let Some(left) = number("x-ratelimit-remaining") {
+            self.told = true;
             let counted = self.max.saturating_sub(usize::try_from(left).unwrap_or(usize::MAX));
             self.foreign = counted.saturating_sub(self.in_flight + self.answered.len());
             self.foreign_until = after(now, self.window);
@@ -99,6 +148,8 @@ impl Budget {
                 self.close(after(now, self.window));
             }
         }
+        self.silent += 1;
+        self.told |= self.silent >= SILENT;
         if let Some(left) = number("x-ratelimit-daily-remaining") {
             self.learn_day(left, now);
         }

@@ -17,15 +17,16 @@ use reqwest::{Method, Url};
 use secrecy::ExposeSecret;
 use serde::Serialize;
 use serde_json::Value;
+use tokio::sync::Notify;
 
 use super::error::Error;
 use super::http::{Answer, Http, Vendor};
 use super::refusal::refusal;
 use crate::clock::Clock;
-use crate::model::LocationId;
+use crate::model::{Lane, LocationId};
 
 pub use auth::{Credential, Scopes};
-pub use budget::Budget;
+pub use budget::{Budget, Wait};
 pub use contacts::ListAfter;
 
 /// The one version that all our calls are written for (G §2).
@@ -49,7 +50,10 @@ pub struct GhlSettings {
 /// A connection to one location. Cheap to clone; clones share the location's budget, so there should be no second
 /// one for the same location.
 #[derive(Debug, Clone)]
-pub struct Ghl(Arc<Connection>);
+pub struct Ghl {
+    connection: Arc<Connection>,
+    lane: Lane,
+}
 
 #[derive(Debug)]
 struct Connection {
@@ -57,6 +61,8 @@ struct Connection {
     settings: GhlSettings,
     clock: Clock,
     budget: Mutex<Budget>,
+    /// Rung when a call was answered: the budget may know more now.
+    answered: Notify,
 }
 
 /// What a call is, apart from what is in it.
@@ -73,12 +79,19 @@ const NO_BODY: Option<&Value> = None;
 impl Ghl {
     /// Connects to nothing yet.
     pub fn new(http: Http, settings: GhlSettings, clock: Clock) -> Self {
-        Self(Arc::new(Connection { http, settings, clock, budget: Mutex::default() }))
+        let connection = Connection { http, settings, clock, budget: Mutex::default(), answered: Notify::new() };
+        Self { connection: Arc::new(connection), lane: Lane::Live }
+    }
+
+    /// The same connection, for calls of this urgency.
+    #[must_use]
+    pub fn lane(&self, lane: Lane) -> Self {
+        Self { lane, ..self.clone() }
     }
 
     /// The location that all calls are about.
     pub fn location_id(&self) -> &LocationId {
-        &self.0.settings.location
+        &self.connection.settings.location
     }
 
     async fn call<T>(
@@ -87,21 +100,21 @@ impl Ghl {
         body: Option<&impl Serialize>,
         read: impl FnOnce(&Answer) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        if self.0.settings.scopes.as_ref().is_some_and(|scopes| !scopes.holds(call.scope)) {
+        if self.connection.settings.scopes.as_ref().is_some_and(|scopes| !scopes.holds(call.scope)) {
             return Err(Error::ScopeMissing { scope: call.scope.to_owned() });
         }
-        let bearer = self.0.settings.credential.bearer().await?;
-        let mut request = self.0.http.request(call.method, self.url(call.path, call.query)?);
+        let bearer = self.connection.settings.credential.bearer().await?;
+        let mut request = self.connection.http.request(call.method, self.url(call.path, call.query)?);
         request =
             request.bearer_auth(bearer.expose_secret()).header("Version", VERSION).header("Accept", "application/json");
         if let Some(body) = body {
             request = request.json(body);
         }
         let _place = self.place().await?;
-        self.0
+        self.connection
             .http
             .send(Vendor::Ghl, call.operation, request.build(), |answer| {
-                let now = self.0.clock.now();
+                let now = self.connection.clock.now();
                 self.budget().learn(&answer.headers, now);
                 match refusal(Vendor::Ghl, &answer, Some(call.scope), now) {
                     None => read(&answer),
@@ -119,7 +132,7 @@ impl Ghl {
     }
 
     fn url(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Url, Error> {
-        let mut url = self.0.settings.base.clone();
+        let mut url = self.connection.settings.base.clone();
         let mut segments =
             url.path_segments_mut().map_err(|()| Error::NotSent { reason: "the address is not an https address" })?;
         segments.pop_if_empty().extend(path);
@@ -132,17 +145,20 @@ impl Ghl {
     }
 
     fn budget(&self) -> MutexGuard<'_, Budget> {
-        self.0.budget.lock().unwrap_or_else(PoisonError::into_inner)
+        self.connection.budget.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn place(&self) -> Result<Place<'_>, Error> {
-        let patience = self.0.clock.now() + PATIENCE;
+        let clock = &self.connection.clock;
+        let patience = clock.now() + PATIENCE;
         loop {
-            let reserved = self.budget().reserve(self.0.clock.now());
+            let answered = self.connection.answered.notified();
+            let reserved = self.budget().reserve(self.lane, clock.now());
             match reserved {
                 Ok(()) => return Ok(Place(self)),
-                Err(until) if until <= patience => self.0.clock.sleep_until(until).await,
-                Err(until) => return Err(Error::BudgetUsedUp { until }),
+                Err(Wait::Answer) => answered.await,
+                Err(Wait::Until(until)) if until <= patience => clock.sleep_until(until).await,
+                Err(Wait::Until(until)) => return Err(Error::BudgetUsedUp { until }),
             }
         }
     }
@@ -153,7 +169,9 @@ struct Place<'a>(&'a Ghl);
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        let now = self.0.0.clock.now();
-        self.0.budget().answered(now);
+        let Self(ghl) = self;
+        let connection = &ghl.connection;
+        ghl.budget().answered(connection.clock.now());
+        connection.answered.notify_waiters();
     }
 }

@@ -3,9 +3,13 @@
 #![expect(clippy::disallowed_methods, reason = "tests talk HTTP themselves")]
 #![allow(dead_code, reason = "each file uses what it needs")]
 
+pub mod database;
+
 use std::collections::HashMap;
+use std::path::Path;
 use std::time::Duration;
 
+use database::Database;
 use ghl_trafft_sync::app::{App, Handle, load};
 use ghl_trafft_sync::clock::Clock;
 use ghl_trafft_sync::config::Sources;
@@ -30,6 +34,7 @@ pub struct World {
     service: Option<Service>,
     /// Complaints and unspent faults fail the test, unless it says otherwise.
     pub forgiving: bool,
+    _database: Database,
     _folder: TempDir,
 }
 
@@ -90,20 +95,38 @@ impl World {
         world
     }
 
+    /// Running on SQLite, whatever else the tests run on: for what is about the file.
+    pub async fn on_sqlite(settings: &[(&str, &str)]) -> Self {
+        let mut world = Self::build(settings, Database::sqlite).await;
+        world.start().await;
+        world
+    }
+
     /// Not started yet, so that the vendors can be prepared first.
     pub async fn stopped(settings: &[(&str, &str)]) -> Self {
+        Self::build(settings, Database::from_environment).await
+    }
+
+    async fn build(settings: &[(&str, &str)], database: impl FnOnce(&Path) -> Database) -> Self {
         let start: Timestamp = "2026-09-01T10:00:00Z".parse().unwrap();
         let options = sandbox::Options { clock: sandbox::Clock::manual(start.as_millisecond()), ..Default::default() };
         let sandbox = Sandbox::start(options).await.unwrap();
         let folder = TempDir::new().unwrap();
+        let database = database(folder.path());
         let mut all: HashMap<String, String> =
             sandbox.settings().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         for (name, value) in [
             ("BIND_ADDR", "127.0.0.1:0"),
-            ("DATABASE_URL", &format!("sqlite://{}/sync.db", folder.path().display())),
+            ("DATABASE_URL", database.url()),
             ("ADMIN_TOKEN", ADMIN),
             ("GHL_WORKFLOW_TOKEN", WORKFLOW),
             ("TRAFFT_PAGE_PAUSE_MS", "0"),
+            // Tests that are about them turn them on.
+            ("SWEEP_CONTACTS_MINUTES", "0"),
+            ("SWEEP_TASKS_MINUTES", "0"),
+            ("SWEEP_ROTATION_DAYS", "0"),
+            ("SWEEP_IDS_HOURS", "0"),
+            ("SWEEP_CUSTOMERS_HOURS", "0"),
             ("TIME_ZONE", "America/New_York"),
             ("PHONE_REGION", "US"),
         ]
@@ -114,7 +137,16 @@ impl World {
         }
         let clock = Clock::manual(start);
         let http = Client::new();
-        Self { sandbox, clock, http, settings: all, service: None, forgiving: false, _folder: folder }
+        Self {
+            sandbox,
+            clock,
+            http,
+            settings: all,
+            service: None,
+            forgiving: false,
+            _database: database,
+            _folder: folder,
+        }
     }
 
     pub fn set(&mut self, name: &str, value: &str) {

@@ -13,33 +13,38 @@ fn told(headers: &[(&'static str, i64)]) -> HeaderMap {
     headers.iter().map(|(name, number)| (name.parse().unwrap(), HeaderValue::from(*number))).collect()
 }
 
+/// One that has had its first answer.
+fn warm() -> Budget {
+    Budget { told: true, ..Budget::default() }
+}
+
 /// Reserves and is answered at once, so many times.
 fn spend(budget: &mut Budget, calls: usize, now: Timestamp) {
     for call in 0..calls {
-        assert_eq!(budget.reserve(now), Ok(()), "call {call}");
+        assert_eq!(budget.reserve(Lane::Live, now), Ok(()), "call {call}");
         budget.answered(now);
     }
 }
 
 #[test]
 fn a_hundred_in_ten_seconds_from_the_answers_on() {
-    let mut budget = Budget::default();
+    let mut budget = warm();
     spend(&mut budget, 99, at(0));
-    assert_eq!(budget.reserve(at(1)), Ok(()));
-    assert_eq!(budget.reserve(at(9_000)), Err(at(10_001)));
+    assert_eq!(budget.reserve(Lane::Live, at(1)), Ok(()));
+    assert_eq!(budget.reserve(Lane::Live, at(9_000)), Err(Wait::Until(at(10_001))));
     budget.answered(at(9_500));
-    assert_eq!(budget.reserve(at(10_000)), Err(at(10_001)));
+    assert_eq!(budget.reserve(Lane::Live, at(10_000)), Err(Wait::Until(at(10_001))));
     spend(&mut budget, 99, at(10_001));
-    assert_eq!(budget.reserve(at(10_001)), Err(at(19_501)));
+    assert_eq!(budget.reserve(Lane::Live, at(10_001)), Err(Wait::Until(at(19_501))));
 }
 
 #[test]
 fn nobody_waits_for_a_call_that_has_no_answer_yet_but_it_counts() {
-    let mut budget = Budget::default();
+    let mut budget = warm();
     for _ in 0..100 {
-        assert_eq!(budget.reserve(at(0)), Ok(()));
+        assert_eq!(budget.reserve(Lane::Live, at(0)), Ok(()));
     }
-    assert_eq!(budget.reserve(at(60_000)), Err(at(70_000)));
+    assert_eq!(budget.reserve(Lane::Live, at(60_000)), Err(Wait::Until(at(70_000))));
 }
 
 #[test]
@@ -51,48 +56,48 @@ fn the_headers_name_limits_and_what_is_left() {
         (told(&[("x-ratelimit-remaining", 99)]), Ok(())),
         // Someone else has used all but the one that this call took.
         (told(&[max, window, ("x-ratelimit-remaining", 1)]), Ok(())),
-        (told(&[max, window, ("x-ratelimit-remaining", 0)]), Err(at(2_000))),
-        (told(&[("x-ratelimit-remaining", 0)]), Err(at(10_000))),
+        (told(&[max, window, ("x-ratelimit-remaining", 0)]), Err(Wait::Until(at(2_000)))),
+        (told(&[("x-ratelimit-remaining", 0)]), Err(Wait::Until(at(10_000)))),
         (told(&[("x-ratelimit-daily-remaining", 1)]), Ok(())),
-        (told(&[("x-ratelimit-daily-remaining", 0)]), Err(at(3_600_000))),
+        (told(&[("x-ratelimit-daily-remaining", 0)]), Err(Wait::Until(at(3_600_000)))),
         (told(&[("x-ratelimit-max", 0), ("x-ratelimit-interval-milliseconds", -5)]), Ok(())),
     ] {
-        let mut budget = Budget::default();
-        assert_eq!(budget.reserve(at(0)), Ok(()));
+        let mut budget = warm();
+        assert_eq!(budget.reserve(Lane::Live, at(0)), Ok(()));
         budget.learn(&headers, at(0));
         budget.answered(at(0));
-        assert_eq!(budget.reserve(at(0)), want, "{headers:?}");
+        assert_eq!(budget.reserve(Lane::Live, at(0)), want, "{headers:?}");
     }
 }
 
 #[test]
 fn what_others_use_is_left_to_them_for_a_window() {
-    let mut budget = Budget::default();
-    assert_eq!(budget.reserve(at(0)), Ok(()));
+    let mut budget = warm();
+    assert_eq!(budget.reserve(Lane::Live, at(0)), Ok(()));
     budget.learn(&told(&[("x-ratelimit-remaining", 10)]), at(0));
     budget.answered(at(0));
     spend(&mut budget, 10, at(1));
-    assert_eq!(budget.reserve(at(1)), Err(at(10_000)));
+    assert_eq!(budget.reserve(Lane::Live, at(1)), Err(Wait::Until(at(10_000))));
     spend(&mut budget, 89, at(10_000));
 }
 
 #[test]
 fn a_days_allowance_is_spent_to_the_last_call_and_asked_for_with_one() {
-    let mut budget = Budget::default();
+    let mut budget = warm();
     let left = |left| told(&[("x-ratelimit-daily-remaining", left)]);
-    assert_eq!(budget.reserve(at(0)), Ok(()));
+    assert_eq!(budget.reserve(Lane::Live, at(0)), Ok(()));
     budget.learn(&left(3), at(0));
     budget.answered(at(0));
-    assert_eq!((budget.reserve(at(0)), budget.reserve(at(0))), (Ok(()), Ok(())));
+    assert_eq!((budget.reserve(Lane::Live, at(0)), budget.reserve(Lane::Live, at(0))), (Ok(()), Ok(())));
     // An older answer comes late, with a larger number: it does not count.
     budget.learn(&left(3), at(0));
-    assert_eq!(budget.reserve(at(0)), Ok(()));
-    assert_eq!(budget.reserve(at(1)), Err(at(3_600_000)));
+    assert_eq!(budget.reserve(Lane::Live, at(0)), Ok(()));
+    assert_eq!(budget.reserve(Lane::Live, at(1)), Err(Wait::Until(at(3_600_000))));
     for _ in 0..3 {
         budget.answered(at(1));
     }
-    assert_eq!(budget.reserve(at(3_600_000)), Ok(()), "one goes ahead");
-    assert_eq!(budget.reserve(at(3_600_000)), Err(at(7_200_000)));
+    assert_eq!(budget.reserve(Lane::Live, at(3_600_000)), Ok(()), "one goes ahead");
+    assert_eq!(budget.reserve(Lane::Live, at(3_600_000)), Err(Wait::Until(at(7_200_000))));
     budget.learn(&left(199_999), at(3_600_100));
     budget.answered(at(3_600_100));
     spend(&mut budget, 90, at(3_600_100));
@@ -100,11 +105,11 @@ fn a_days_allowance_is_spent_to_the_last_call_and_asked_for_with_one() {
 
 #[test]
 fn closed_is_closed() {
-    let mut budget = Budget::default();
+    let mut budget = warm();
     budget.close(at(5_000));
     budget.close(at(4_000));
-    assert_eq!(budget.reserve(at(4_999)), Err(at(5_000)));
-    assert_eq!(budget.reserve(at(5_000)), Ok(()));
+    assert_eq!(budget.reserve(Lane::Live, at(4_999)), Err(Wait::Until(at(5_000))));
+    assert_eq!(budget.reserve(Lane::Live, at(5_000)), Ok(()));
 }
 
 /// GHL's side, which counts a call when it arrives.
@@ -136,15 +141,16 @@ fn no_window_of_either_kind_ever_sees_more_than_a_hundred() {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             (seed >> 33) as i64 % 2_000
         };
-        let mut budget = Budget::default();
+        let mut budget = warm();
         let mut ghl = Counting { arrived: Vec::new() };
         let mut steps: BinaryHeap<_> = (0..150).map(|caller| Reverse((0, caller, Step::Calls))).collect();
         while let Some(Reverse((now, caller, step))) = steps.pop() {
             let next = match step {
                 _ if now > 300_000 => continue,
-                Step::Calls => match budget.reserve(at(now)) {
+                Step::Calls => match budget.reserve(Lane::Live, at(now)) {
                     Ok(()) => (now + delay(), Step::Arrives),
-                    Err(until) => (until.as_millisecond(), Step::Calls),
+                    Err(Wait::Until(until)) => (until.as_millisecond(), Step::Calls),
+                    Err(Wait::Answer) => unreachable!("answers came long ago"),
                 },
                 Step::Arrives => {
                     let (sliding, fixed) = ghl.arrive(now);
@@ -164,4 +170,44 @@ fn no_window_of_either_kind_ever_sees_more_than_a_hundred() {
         // 30 windows of 100 at best; each round also takes the line's time.
         assert!(ghl.arrived.len() > 1_500, "only {} calls in 300 s", ghl.arrived.len());
     }
+}
+
+#[test]
+fn the_first_call_goes_alone_and_what_its_answer_says_is_spent_counts() {
+    let mut budget = Budget::default();
+    assert_eq!(budget.reserve(Lane::Live, at(0)), Ok(()));
+    assert_eq!(budget.reserve(Lane::Live, at(0)), Err(Wait::Answer));
+    budget.learn(&told(&[("x-ratelimit-max", 100), ("x-ratelimit-remaining", 3)]), at(50));
+    budget.answered(at(50));
+    spend(&mut budget, 3, at(60));
+    assert_eq!(budget.reserve(Lane::Live, at(70)), Err(Wait::Until(at(10_050))));
+}
+
+#[test]
+fn answers_that_tell_nothing_are_not_waited_for_for_ever() {
+    let mut budget = Budget::default();
+    for _ in 0..SILENT {
+        spend(&mut budget, 1, at(0));
+        budget.learn(&told(&[]), at(0));
+    }
+    assert_eq!(budget.reserve(Lane::Live, at(0)), Ok(()));
+    assert_eq!(budget.reserve(Lane::Live, at(0)), Ok(()));
+}
+
+#[test]
+fn a_backfill_leaves_room_for_webhooks_in_the_window_and_in_the_day() {
+    let mut budget = warm();
+    for _ in 0..50 {
+        assert_eq!(budget.reserve(Lane::Backfill, at(0)), Ok(()));
+    }
+    assert!(budget.reserve(Lane::Backfill, at(0)).is_err());
+    assert_eq!(budget.reserve(Lane::Sweep, at(0)), Ok(()));
+    spend(&mut budget, 49, at(0));
+    assert!(budget.reserve(Lane::Live, at(0)).is_err());
+    let mut budget = warm();
+    budget.learn(&told(&[("x-ratelimit-limit-daily", 1000), ("x-ratelimit-daily-remaining", 200)]), at(0));
+    assert!(budget.reserve(Lane::Backfill, at(0)).is_err());
+    assert!(budget.reserve(Lane::Sweep, at(0)).is_err());
+    assert_eq!(budget.reserve(Lane::Retry, at(0)), Ok(()));
+    assert_eq!(budget.reserve(Lane::Live, at(0)), Ok(()));
 }

@@ -77,6 +77,12 @@ impl ContactSearch {
         Self { page_limit: 100, search_after: None, query: None, filters: vec![filter], sort: vec![sort] }
     }
 
+    /// All contacts, in the order in which they were added.
+    pub fn all() -> Self {
+        let sort = Sort { field: "dateAdded".into(), direction: "asc".into() };
+        Self { page_limit: 100, search_after: None, query: None, filters: Vec::new(), sort: vec![sort] }
+    }
+
     /// So many a page, 500 at most.
     #[must_use]
     pub fn limit(mut self, limit: u32) -> Self {

@@ -1,0 +1,140 @@
+//! Locations, the Trafft accounts they are paired with, and which process works them.
+//!
+//! Every process keeps one heartbeat. What a process owns is its own while the heartbeat is younger than the lease, by
+//! the database's clock; after that anybody may take it over, under a new epoch.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{Error, Result, Signal, Store, Tx};
+use crate::model::LocationId;
+
+/// What a heartbeat brought.
+#[derive(Debug)]
+pub struct Beat {
+    /// All that this process owns from now on, for the time of the lease.
+    pub owned: Vec<Connection>,
+    /// How many locations are its fair share among the living processes.
+    pub share: usize,
+}
+
+/// A connection as it is stored.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    /// The GHL location.
+    pub location: LocationId,
+    /// Fences off a former owner: what it writes back under an older epoch is refused.
+    pub epoch: i64,
+    /// Every customer up to this id is in the index; none until the first full pass over Trafft's customers has ended.
+    pub customers_seen: Option<i64>,
+}
+
+const CONNECT: &str = "INSERT INTO connections (location_id, trafft_account, created_at) VALUES ($1, $2, $3)
+    ON CONFLICT (location_id) DO NOTHING";
+const ACCOUNT: &str = "SELECT trafft_account FROM connections WHERE location_id = $1";
+const HOLDER: &str = "SELECT location_id FROM connections WHERE trafft_account = $1 AND location_id <> $2";
+const BEAT: &str = "INSERT INTO processes (id, heartbeat_at) VALUES ($1, $2)
+    ON CONFLICT (id) DO UPDATE SET heartbeat_at = excluded.heartbeat_at";
+const LIVE: &str = "SELECT COUNT(*) FROM processes WHERE heartbeat_at > $1";
+const OWNED: &str = "SELECT location_id, owner, epoch, customers_seen,
+        (SELECT COUNT(*) FROM processes WHERE id = owner AND heartbeat_at > $1) AS alive
+    FROM connections ORDER BY location_id";
+const TAKE: &str = "UPDATE connections SET owner = $3, epoch = epoch + 1 WHERE location_id = $1 AND epoch = $2";
+const RELEASE: &str = "UPDATE connections SET owner = NULL WHERE location_id = $1 AND owner = $2";
+const FORGET: &str = "DELETE FROM processes WHERE heartbeat_at < $1";
+const LEAVE: &str = "DELETE FROM processes WHERE id = $1";
+const FENCE: &str = "UPDATE connections SET epoch = epoch WHERE location_id = $1 AND epoch = $2";
+const SEEN: &str = "UPDATE connections SET customers_seen = $2 WHERE location_id = $1";
+
+/// [`Error::NotOwner`] unless this epoch is still the location's; then nobody takes it over before the transaction ends.
+pub(super) async fn fence(tx: &mut Tx, location: &str, epoch: i64) -> Result<()> {
+    match sqlx::query(FENCE).bind(location).bind(epoch).execute(&mut **tx).await?.rows_affected() {
+        0 => Err(Error::NotOwner),
+        _ => Ok(()),
+    }
+}
+
+impl Store {
+    /// Pairs the location with the account, if it is not yet.
+    ///
+    /// `account` is the origin of the Trafft account: with another one the stored links would point at strangers,
+    /// so that is an error; as is an account that another location has.
+    pub async fn connect(&self, location: &LocationId, account: &str, now: Timestamp) -> Result<()> {
+        let mut tx = self.db.begin().await?;
+        let holder: Option<String> =
+            sqlx::query_scalar(HOLDER).bind(account).bind(location.as_str()).fetch_optional(&mut *tx).await?;
+        if let Some(holder) = holder {
+            return Err(Error::AccountTaken { account: account.to_owned(), holder });
+        }
+        sqlx::query(CONNECT).bind(location.as_str()).bind(account).bind(now.as_millisecond()).execute(&mut *tx).await?;
+        let known: String = sqlx::query_scalar(ACCOUNT).bind(location.as_str()).fetch_one(&mut *tx).await?;
+        if known != account {
+            return Err(Error::OtherAccount { location: location.to_string(), known, asked: account.to_owned() });
+        }
+        Ok(tx.commit().await?)
+    }
+
+    /// One heartbeat of this process; takes over what nobody works, up to its share among the living.
+    ///
+    /// `candidates`: the locations that it knows how to work.
+    pub async fn beat(&self, process: &str, lease: Duration, candidates: &[LocationId]) -> Result<Beat> {
+        let mut tx = self.db.begin().await?;
+        let now = self.db.time(&mut tx).await?;
+        let alive_since = now - i64::try_from(lease.as_millis()).unwrap_or(i64::MAX);
+        sqlx::query(BEAT).bind(process).bind(now).execute(&mut *tx).await?;
+        let live: i64 = sqlx::query_scalar(LIVE).bind(alive_since).fetch_one(&mut *tx).await?;
+        let rows: Vec<(String, Option<String>, i64, Option<i64>, i64)> =
+            sqlx::query_as(OWNED).bind(alive_since).fetch_all(&mut *tx).await?;
+        let share = rows.len().div_ceil(usize::try_from(live).unwrap_or(1).max(1));
+        let mut owned = Vec::new();
+        let mut free = Vec::new();
+        for (location, owner, epoch, customers_seen, alive) in rows {
+            let Some(location) = candidates.iter().find(|known| known.as_str() == location) else { continue };
+            let connection = Connection { location: location.clone(), epoch, customers_seen };
+            match owner {
+                Some(owner) if owner == process => owned.push(connection),
+                Some(_) if alive > 0 => {}
+                _ => free.push(connection),
+            }
+        }
+        for mut connection in free {
+            if owned.len() >= share {
+                break;
+            }
+            let take = sqlx::query(TAKE).bind(connection.location.as_str()).bind(connection.epoch).bind(process);
+            // By the epoch: of two that take at once, one does.
+            if take.execute(&mut *tx).await?.rows_affected() == 1 {
+                connection.epoch += 1;
+                owned.push(connection);
+            }
+        }
+        sqlx::query(FORGET).bind(now - 86_400_000).execute(&mut *tx).await?;
+        tx.commit().await?;
+        Ok(Beat { owned, share })
+    }
+
+    /// Hands a location back: whoever beats next may have it.
+    pub async fn release(&self, process: &str, location: &LocationId) -> Result<()> {
+        let mut tx = self.db.begin().await?;
+        sqlx::query(RELEASE).bind(location.as_str()).bind(process).execute(&mut *tx).await?;
+        self.signal(&mut tx, &Signal::Free).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// The process is about to end.
+    pub async fn leave(&self, process: &str) -> Result<()> {
+        let mut tx = self.db.begin().await?;
+        sqlx::query(LEAVE).bind(process).execute(&mut *tx).await?;
+        self.signal(&mut tx, &Signal::Free).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Every customer up to this id is in the index now.
+    pub async fn customers_seen(&self, location: &LocationId, epoch: i64, newest: i64) -> Result<()> {
+        let mut tx = self.db.begin().await?;
+        fence(&mut tx, location.as_str(), epoch).await?;
+        sqlx::query(SEEN).bind(location.as_str()).bind(newest).execute(&mut *tx).await?;
+        Ok(tx.commit().await?)
+    }
+}

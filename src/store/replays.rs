@@ -1,0 +1,113 @@
+//! Events that go round again, and events whose contact has to be found first.
+
+use jiff::Timestamp;
+use sqlx::FromRow;
+
+use super::contacts::{Mark, id, mark};
+use super::db::plain;
+use super::inbox::CONNECTED;
+use super::{Accepted, Error, Result, Signal, Store};
+use crate::model::{ContactId, Facet, Facets, Lane, LocationId, ObjectId, Status};
+
+/// An event whose contact has to be found.
+#[derive(Debug, Clone)]
+pub struct Unresolved {
+    /// The event.
+    pub event: String,
+    /// Whose it is.
+    pub location: LocationId,
+    /// Tasks, notes or appointments.
+    pub facet: Facet,
+    /// Which.
+    pub object: ObjectId,
+    /// How often it was looked for.
+    pub attempt: i64,
+}
+
+#[derive(FromRow)]
+struct Stored {
+    location_id: String,
+    contact_id: Option<String>,
+    object_id: Option<String>,
+    facets: i64,
+    status: String,
+}
+
+const STORED: &str = "SELECT location_id, contact_id, object_id, facets, status FROM events WHERE id = $1";
+// A stale event stays stale: its contact is read again, but the event is not acted on as fresh.
+const REQUEUE: &str = "UPDATE events SET contact_id = $2, sequence = $3, due_at = NULL, settled_at = NULL,
+        status = CASE WHEN status = 'stale' THEN status ELSE 'queued' END, reason = NULL
+    WHERE id = $1";
+const REPLAY: &str =
+    "UPDATE events SET sequence = $2, settled_at = NULL, status = 'queued', reason = NULL WHERE id = $1";
+const LOOK_AGAIN: &str = "UPDATE events SET status = 'unresolved', attempt = 0, due_at = $2 WHERE id = $1";
+const DUE_UNRESOLVED: &str = "SELECT id, facets, object_id, attempt FROM events
+    WHERE location_id = $1 AND due_at <= $2 ORDER BY due_at LIMIT $3";
+const LEAVE: &str = "UPDATE events SET reason = $2, due_at = $3, attempt = attempt + 1 WHERE id = $1";
+
+impl Store {
+    /// Sends a stored event round again: its contact is marked as it was then. `None`: no such event.
+    pub async fn replay(&self, event: &str, now: Timestamp) -> Result<Option<(LocationId, Accepted)>> {
+        let mut tx = self.db.begin().await?;
+        let row = sqlx::query_as::<_, Stored>(STORED).bind(plain(event)).fetch_optional(&mut *tx).await?;
+        let Some(Stored { location_id: location, contact_id, object_id, facets, status }) = row else {
+            return Ok(None);
+        };
+        let facets = Facets::from_bits(facets);
+        let connected: i64 = sqlx::query_scalar(CONNECTED).bind(&location).fetch_one(&mut *tx).await?;
+        let status = match (contact_id, object_id) {
+            (Some(contact), _) if connected == 1 => {
+                let sequence = mark(
+                    &mut tx,
+                    &Mark { location: &location, contact: &contact, facets, deleted: false, lane: Lane::Live, now },
+                )
+                .await?;
+                sqlx::query(REPLAY).bind(event).bind(sequence).execute(&mut *tx).await?;
+                Status::Queued
+            }
+            (None, Some(_)) if connected == 1 => {
+                sqlx::query(LOOK_AGAIN).bind(event).bind(now.as_millisecond()).execute(&mut *tx).await?;
+                Status::Unresolved
+            }
+            _ => status.parse().map_err(Error::Corrupt)?,
+        };
+        self.signal(&mut tx, &Signal::Due(location.clone())).await?;
+        tx.commit().await?;
+        Ok(Some((id(location)?, Accepted { event: event.to_owned(), status, reason: None })))
+    }
+
+    /// Events of a location whose contact has to be found, and whose time has come.
+    pub async fn due_unresolved(&self, location: &LocationId, now: Timestamp, limit: i64) -> Result<Vec<Unresolved>> {
+        let query = sqlx::query_as(DUE_UNRESOLVED).bind(location.as_str()).bind(now.as_millisecond()).bind(limit);
+        let rows: Vec<(String, i64, String, i64)> = query.fetch_all(&self.db.read).await?;
+        let parse = |(event, facets, object, attempt): (_, i64, String, _)| {
+            let facet = Facets::from_bits(facets).iter().next()?;
+            Some(Unresolved { event, location: location.clone(), facet, object: object.parse().ok()?, attempt })
+        };
+        Ok(rows.into_iter().filter_map(parse).collect())
+    }
+
+    /// The contact of an unresolved event was found: from here on it is an event like any other.
+    pub async fn resolve(&self, event: &Unresolved, contact: &ContactId, now: Timestamp) -> Result<()> {
+        let mut tx = self.db.begin().await?;
+        let (location, contact) = (event.location.as_str(), contact.as_str());
+        let wanted = Mark { location, contact, facets: event.facet.into(), deleted: false, lane: Lane::Live, now };
+        let sequence = mark(&mut tx, &wanted).await?;
+        sqlx::query(REQUEUE).bind(&event.event).bind(contact).bind(sequence).execute(&mut *tx).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Nobody could say whose it is: `again` when to look once more, or never.
+    pub async fn leave_unresolved(&self, event: &Unresolved, reason: &str, again: Option<Timestamp>) -> Result<()> {
+        let mut tx = self.db.begin().await?;
+        sqlx::query(LEAVE)
+            .bind(&event.event)
+            .bind(reason)
+            .bind(again.map(|at| at.as_millisecond()))
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        self.notices.tell(std::slice::from_ref(&event.event));
+        Ok(())
+    }
+}

@@ -1,0 +1,81 @@
+//! What processes on one PostgreSQL tell each other at once. A signal that is lost costs time, never data: behind it,
+//! owners look for what is due by themselves, and requests read their row at their deadline.
+
+use secrecy::ExposeSecret;
+use serde::{Deserialize, Serialize};
+use sqlx::postgres::PgListener;
+
+use super::{Result, Store, Tx};
+
+const CHANNEL: &str = "ghl_trafft_sync";
+
+/// PostgreSQL takes less than 8000 bytes a signal (`NOTIFY`), and ids of events are 36 characters long.
+const IDS_A_SIGNAL: usize = 150;
+
+/// News for other processes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Signal {
+    /// Something of this location is due.
+    Due(String),
+    /// These events were settled, or put off with a reason.
+    Told(Vec<String>),
+    /// A location has no owner now.
+    Free,
+}
+
+/// Hears what other processes say.
+#[derive(Debug)]
+pub struct Signals(PgListener);
+
+impl Signals {
+    /// The next signal; connects anew when the connection was lost.
+    ///
+    /// # Errors
+    /// The database is away.
+    pub async fn next(&mut self) -> Result<Signal> {
+        loop {
+            let notification = self.0.recv().await?;
+            // What a newer version says is not for us.
+            if let Ok(signal) = serde_json::from_str(notification.payload()) {
+                return Ok(signal);
+            }
+        }
+    }
+}
+
+impl Store {
+    /// What other processes say, if there can be any.
+    ///
+    /// # Errors
+    /// The database is away.
+    pub async fn signals(&self) -> Result<Option<Signals>> {
+        if !self.db.is_shared() {
+            return Ok(None);
+        }
+        let mut listener = PgListener::connect(self.url.expose_secret()).await?;
+        listener.listen(CHANNEL).await?;
+        Ok(Some(Signals(listener)))
+    }
+
+    /// Says it once the transaction is committed.
+    pub(super) async fn signal(&self, tx: &mut Tx, signal: &Signal) -> Result<()> {
+        if !self.db.is_shared() {
+            return Ok(());
+        }
+        let parts = match signal {
+            Signal::Told(events) => events.chunks(IDS_A_SIGNAL).map(|part| Signal::Told(part.to_vec())).collect(),
+            other => vec![other.clone()],
+        };
+        for part in parts {
+            let text = serde_json::to_string(&part).unwrap_or_default();
+            sqlx::query("SELECT pg_notify($1, $2)").bind(CHANNEL).bind(text).execute(&mut **tx).await?;
+        }
+        Ok(())
+    }
+
+    /// Passes on to whoever waits here that these events were settled elsewhere.
+    pub fn tell(&self, events: &[String]) {
+        self.notices.tell(events);
+    }
+}

@@ -1,0 +1,391 @@
+//! Where each sweep is, what it found, and what came of that: one transaction a step, so that a sweep goes on where it
+//! was, whatever happens.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use sqlx::FromRow;
+use uuid::Uuid;
+
+use super::contacts::{Mark, id, mark, time};
+use super::owners::fence;
+use super::{Error, Result, Store, Tx};
+use crate::model::{ContactId, CustomerId, Facets, Lane, LocationId, Sweep};
+
+/// A sweep that is under way, or about to begin.
+#[derive(Debug, Clone)]
+pub struct Sweeping {
+    /// Which.
+    pub kind: Sweep,
+    /// Where it goes on; none at the beginning.
+    pub cursor: Option<String>,
+    /// What changed before this is known; of the customers' pass: when the one before began.
+    pub since: Option<Timestamp>,
+    /// When it began; none at the beginning.
+    pub started_at: Option<Timestamp>,
+    /// Calls since then.
+    pub calls: i64,
+    /// Records met since then.
+    pub seen: i64,
+    /// Findings since then.
+    pub found: i64,
+}
+
+/// Something that a sweep found.
+#[derive(Debug, Clone)]
+pub struct Finding {
+    /// Whose.
+    pub contact: ContactId,
+    /// What to read again.
+    pub facets: Facets,
+    /// How it is told; none: too common to be told.
+    pub what: Option<&'static str>,
+    /// Trafft differs from what we wrote, or GHL from what we read?
+    pub drifted: bool,
+}
+
+/// A contact that a backfill read.
+#[derive(Debug)]
+pub struct Import {
+    /// Which.
+    pub contact: ContactId,
+    /// The record, as JSON.
+    pub fields: String,
+    /// Its `dateUpdated`.
+    pub updated: Option<Timestamp>,
+}
+
+/// One step of a sweep, to be recorded whole.
+#[derive(Debug, Default)]
+pub struct Step {
+    /// What is to be looked at.
+    pub found: Vec<Finding>,
+    /// How urgent that is.
+    pub lane: Option<Lane>,
+    /// Contacts to take over.
+    pub imports: Vec<Import>,
+    /// Contacts that are still there.
+    pub met: Vec<ContactId>,
+    /// Records met.
+    pub seen: i64,
+    /// Calls made.
+    pub calls: i64,
+    /// How many records there are in all, if the vendor says so.
+    pub total: Option<i64>,
+    /// Where the next step goes on; none: this was the last.
+    pub cursor: Option<String>,
+    /// When there is a next step or a next sweep.
+    pub due_at: Option<Timestamp>,
+    /// The new [`Sweeping::since`], at the end.
+    pub since: Option<Timestamp>,
+    /// What is to be said about it.
+    pub reason: Option<String>,
+}
+
+/// A sweep, as it is shown.
+#[derive(Debug, Clone, FromRow, Serialize, utoipa::ToSchema)]
+#[schema(as = Sweep)]
+pub struct SweepView {
+    /// The GHL location.
+    pub location_id: String,
+    /// `contacts`, `tasks`, `rotation`, `ids`, `customers`, `backfill` or `dry-run`.
+    pub kind: String,
+    /// When it goes on or comes round again, Unix milliseconds.
+    pub due_at: Option<i64>,
+    /// Is it under way?
+    pub under_way: i64,
+    /// When the current or last one began, Unix milliseconds.
+    pub started_at: Option<i64>,
+    /// When the last one ended, Unix milliseconds.
+    pub finished_at: Option<i64>,
+    /// Records met by the current or last one.
+    pub seen: i64,
+    /// What it found that no event had told.
+    pub found: i64,
+    /// Records in all, if the vendor says so.
+    pub total: Option<i64>,
+    /// Calls that it took.
+    pub calls: i64,
+    /// What stopped it, or what it has to say.
+    pub reason: Option<String>,
+}
+
+/// A finding, as it is shown.
+#[derive(Debug, Clone, FromRow, Serialize, utoipa::ToSchema)]
+#[schema(as = Finding)]
+pub struct FindingView {
+    /// Newer ids sort later.
+    pub id: String,
+    /// The GHL location.
+    pub location_id: String,
+    /// Which sweep.
+    pub kind: String,
+    /// Which contact.
+    pub contact_id: String,
+    /// What no event had told.
+    pub what: String,
+    /// When, Unix milliseconds.
+    pub at: i64,
+}
+
+#[derive(FromRow)]
+struct Row {
+    kind: String,
+    cursor: Option<String>,
+    since: Option<i64>,
+    started_at: Option<i64>,
+    calls: i64,
+    seen: i64,
+    found: i64,
+}
+
+const PLAN: &str = "INSERT INTO sweeps (location_id, kind, due_at, since) VALUES ($1, $2, $3, $4)
+    ON CONFLICT (location_id, kind) DO UPDATE SET due_at = CASE
+        WHEN $3 IS NULL AND sweeps.cursor IS NULL THEN NULL
+        WHEN $5 = 1 OR sweeps.due_at IS NULL THEN $3
+        ELSE sweeps.due_at END";
+const DUE: &str = "SELECT kind, cursor, since, started_at, calls, seen, found FROM sweeps
+    WHERE location_id = $1 AND due_at <= $2 ORDER BY due_at LIMIT 1";
+const START: &str = "UPDATE sweeps SET started_at = $3, seen = 0, found = 0, calls = 0, total = NULL, reason = NULL
+    WHERE location_id = $1 AND kind = $2";
+const ADVANCE: &str = "UPDATE sweeps SET cursor = $3, due_at = $4, seen = seen + $5, found = found + $6,
+        calls = calls + $7, total = COALESCE($8, total), reason = $9,
+        finished_at = CASE WHEN $3 IS NULL THEN $10 ELSE finished_at END, since = COALESCE($11, since)
+    WHERE location_id = $1 AND kind = $2";
+const PUT_OFF: &str = "UPDATE sweeps SET due_at = $3, reason = $4 WHERE location_id = $1 AND kind = $2";
+const ASK: &str = "INSERT INTO sweeps (location_id, kind, due_at) VALUES ($1, $2, $3)
+    ON CONFLICT (location_id, kind) DO UPDATE SET due_at = $3";
+const STOP: &str = "UPDATE sweeps SET due_at = NULL, cursor = NULL, reason = 'stopped by hand'
+    WHERE location_id = $1 AND kind = $2";
+const FOUND: &str =
+    "INSERT INTO findings (id, location_id, kind, contact_id, what, at) VALUES ($1, $2, $3, $4, $5, $6)";
+const DRIFT: &str = "UPDATE contacts SET drifted = 1 WHERE location_id = $1 AND contact_id = $2";
+const ROTATED: &str = "UPDATE contacts SET rotated_at = $3 WHERE location_id = $1 AND contact_id = $2";
+const MET: &str = "UPDATE contacts SET met_at = $3 WHERE location_id = $1 AND contact_id = $2";
+// A contact that is known is as it is: events and sweeps see to it.
+const IMPORT: &str =
+    "INSERT INTO contacts (location_id, contact_id, sequence, contact_wanted, tasks_wanted, notes_wanted,
+        appointments_wanted, contact_read, lane, due_at, status, marked_at, fields, updated_at, met_at)
+    VALUES ($1, $2, 1, 1, 0, 0, 0, 1, 3, $3, 'queued', $3, $4, $5, $3)
+    ON CONFLICT (location_id, contact_id) DO NOTHING";
+const STANDING: &str = "SELECT updated_at, CASE WHEN contact_wanted > contact_read THEN 1 ELSE 0 END FROM contacts
+    WHERE location_id = $1 AND contact_id = $2";
+const LONGEST_UNREAD: &str = "SELECT contact_id, CASE WHEN rotated_at IS NULL THEN 1 ELSE 0 END FROM contacts
+    WHERE location_id = $1 AND gone_at IS NULL AND customer_id IS NOT NULL
+        AND (rotated_at IS NULL OR rotated_at <= $2) AND status <> 'queued'
+    ORDER BY rotated_at NULLS FIRST LIMIT $3";
+const NOT_MET: &str = "SELECT contact_id FROM contacts WHERE location_id = $1 AND gone_at IS NULL
+        AND (met_at IS NULL OR met_at < $2) AND settled_at < $2 AND status <> 'queued' LIMIT $3";
+const WAITING: &str =
+    "SELECT COUNT(*) FROM contacts WHERE location_id = $1 AND lane = $2 AND due_at IS NOT NULL AND status = 'queued'";
+const LINKED: &str = "SELECT COUNT(*) FROM contacts WHERE location_id = $1 AND customer_id IS NOT NULL";
+const UNSEEN: &str = "SELECT customers.customer_id, contacts.contact_id FROM customers
+    LEFT JOIN contacts ON contacts.location_id = customers.location_id AND contacts.customer_id = customers.customer_id
+        AND contacts.gone_at IS NULL
+    WHERE customers.location_id = $1 AND customers.seen_at < $2";
+
+impl Store {
+    /// Sees to it that every sweep that has a pace comes round, and that none without one does. `at_once`: it does not wait
+    /// for its turn.
+    pub async fn plan(
+        &self,
+        location: &LocationId,
+        kind: Sweep,
+        due_at: Option<Timestamp>,
+        at_once: bool,
+        now: Timestamp,
+    ) -> Result<()> {
+        let mut tx = self.db.begin().await?;
+        sqlx::query(PLAN)
+            .bind(location.as_str())
+            .bind(kind.name())
+            .bind(due_at.map(|at| at.as_millisecond()))
+            .bind(now.as_millisecond())
+            .bind(i64::from(at_once))
+            .execute(&mut *tx)
+            .await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Somebody asks for a sweep now.
+    pub async fn ask_for_sweep(&self, location: &LocationId, kind: Sweep, now: Timestamp) -> Result<()> {
+        let mut tx = self.db.begin().await?;
+        let query = sqlx::query(ASK).bind(location.as_str()).bind(kind.name()).bind(now.as_millisecond());
+        query.execute(&mut *tx).await?;
+        self.signal(&mut tx, &super::Signal::Due(location.to_string())).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Somebody has had enough of it; what it did stays.
+    pub async fn stop_sweep(&self, location: &LocationId, kind: Sweep) -> Result<()> {
+        let mut tx = self.db.begin().await?;
+        sqlx::query(STOP).bind(location.as_str()).bind(kind.name()).execute(&mut *tx).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// The sweep of the location that has waited longest for its next step.
+    pub async fn due_sweep(&self, location: &LocationId, now: Timestamp) -> Result<Option<Sweeping>> {
+        let query = sqlx::query_as::<_, Row>(DUE).bind(location.as_str()).bind(now.as_millisecond());
+        let Some(row) = query.fetch_optional(&self.db.read).await? else { return Ok(None) };
+        let kind = Sweep::from_name(&row.kind).ok_or_else(|| Error::Corrupt("a sweep that is none".to_owned()))?;
+        Ok(Some(Sweeping {
+            kind,
+            since: row.since.map(time).transpose()?,
+            started_at: row.cursor.as_ref().and(row.started_at).map(time).transpose()?,
+            calls: if row.cursor.is_some() { row.calls } else { 0 },
+            seen: if row.cursor.is_some() { row.seen } else { 0 },
+            found: if row.cursor.is_some() { row.found } else { 0 },
+            cursor: row.cursor,
+        }))
+    }
+
+    /// Records a step: marks, findings and place in one transaction. `started`: this was the first step of a sweep.
+    pub async fn advance(
+        &self,
+        location: &LocationId,
+        epoch: i64,
+        sweeping: &Sweeping,
+        step: &Step,
+        now: Timestamp,
+    ) -> Result<()> {
+        let (at, name) = (now.as_millisecond(), location.as_str());
+        let mut tx = self.db.begin().await?;
+        fence(&mut tx, name, epoch).await?;
+        let started = match sweeping.started_at {
+            Some(started) => started.as_millisecond(),
+            None => {
+                let query = sqlx::query(START).bind(name).bind(sweeping.kind.name()).bind(at);
+                query.execute(&mut *tx).await?;
+                at
+            }
+        };
+        let mut told = 0;
+        for finding in &step.found {
+            told +=
+                self.found(&mut tx, location, sweeping.kind, finding, step.lane.unwrap_or(Lane::Sweep), now).await?;
+        }
+        for import in &step.imports {
+            sqlx::query(IMPORT)
+                .bind(name)
+                .bind(import.contact.as_str())
+                .bind(at)
+                .bind(&import.fields)
+                .bind(import.updated.map(|at| at.as_millisecond()))
+                .execute(&mut *tx)
+                .await?;
+        }
+        for contact in &step.met {
+            sqlx::query(MET).bind(name).bind(contact.as_str()).bind(started).execute(&mut *tx).await?;
+        }
+        sqlx::query(ADVANCE)
+            .bind(name)
+            .bind(sweeping.kind.name())
+            .bind(&step.cursor)
+            .bind(step.due_at.map(|at| at.as_millisecond()))
+            .bind(step.seen)
+            .bind(told)
+            .bind(step.calls)
+            .bind(step.total)
+            .bind(&step.reason)
+            .bind(at)
+            .bind(step.since.map(|at| at.as_millisecond()))
+            .execute(&mut *tx)
+            .await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Returns how many findings are to be told.
+    async fn found(
+        &self,
+        tx: &mut Tx,
+        location: &LocationId,
+        kind: Sweep,
+        finding: &Finding,
+        lane: Lane,
+        now: Timestamp,
+    ) -> Result<i64> {
+        let (location, contact) = (location.as_str(), finding.contact.as_str());
+        mark(tx, &Mark { location, contact, facets: finding.facets, deleted: false, lane, now }).await?;
+        if finding.drifted {
+            sqlx::query(DRIFT).bind(location).bind(contact).execute(&mut **tx).await?;
+        }
+        if kind == Sweep::Rotation {
+            let query = sqlx::query(ROTATED).bind(location).bind(contact).bind(now.as_millisecond());
+            query.execute(&mut **tx).await?;
+        }
+        let Some(what) = finding.what else { return Ok(0) };
+        sqlx::query(FOUND)
+            .bind(Uuid::now_v7().to_string())
+            .bind(location)
+            .bind(kind.name())
+            .bind(contact)
+            .bind(what)
+            .bind(now.as_millisecond())
+            .execute(&mut **tx)
+            .await?;
+        Ok(1)
+    }
+
+    /// The step could not be made: again then.
+    pub async fn put_off(&self, location: &LocationId, kind: Sweep, until: Timestamp, reason: &str) -> Result<()> {
+        let mut tx = self.db.begin().await?;
+        sqlx::query(PUT_OFF)
+            .bind(location.as_str())
+            .bind(kind.name())
+            .bind(until.as_millisecond())
+            .bind(reason)
+            .execute(&mut *tx)
+            .await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// A contact's `dateUpdated` as last read, and whether it is to be read anyway; none: an unknown contact.
+    pub async fn contact_standing(
+        &self,
+        location: &LocationId,
+        contact: &ContactId,
+    ) -> Result<Option<(Option<Timestamp>, bool)>> {
+        let query = sqlx::query_as(STANDING).bind(location.as_str()).bind(contact.as_str());
+        let row: Option<(Option<i64>, i64)> = query.fetch_optional(&self.db.read).await?;
+        row.map(|(updated, dirty)| Ok((updated.map(time).transpose()?, dirty != 0))).transpose()
+    }
+
+    /// Linked contacts whose other facets were read longest ago, and before `before`; and whether they were ever.
+    pub async fn longest_unread(
+        &self,
+        location: &LocationId,
+        before: Timestamp,
+        limit: i64,
+    ) -> Result<Vec<(ContactId, bool)>> {
+        let query = sqlx::query_as(LONGEST_UNREAD).bind(location.as_str()).bind(before.as_millisecond()).bind(limit);
+        let rows: Vec<(String, i64)> = query.fetch_all(&self.db.read).await?;
+        rows.into_iter().map(|(contact, never)| Ok((id(contact)?, never != 0))).collect()
+    }
+
+    /// Contacts that the pass which began then has not met, and that were there before it.
+    pub async fn not_met(&self, location: &LocationId, since: Timestamp, limit: i64) -> Result<Vec<ContactId>> {
+        let query = sqlx::query_scalar::<_, String>(NOT_MET).bind(location.as_str()).bind(since.as_millisecond());
+        query.bind(limit).fetch_all(&self.db.read).await?.into_iter().map(id).collect()
+    }
+
+    /// Customers that no page has shown since then, with the contact that is linked with them.
+    pub async fn unseen_customers(
+        &self,
+        location: &LocationId,
+        since: Timestamp,
+    ) -> Result<Vec<(CustomerId, Option<ContactId>)>> {
+        let query = sqlx::query_as(UNSEEN).bind(location.as_str()).bind(since.as_millisecond());
+        let rows: Vec<(i64, Option<String>)> = query.fetch_all(&self.db.read).await?;
+        rows.into_iter().map(|(customer, contact)| Ok((CustomerId(customer), contact.map(id).transpose()?))).collect()
+    }
+
+    /// How many contacts wait in a lane.
+    pub async fn waiting(&self, location: &LocationId, lane: Lane) -> Result<i64> {
+        let query = sqlx::query_scalar(WAITING).bind(location.as_str()).bind(lane as i64);
+        Ok(query.fetch_one(&self.db.read).await?)
+    }
+
+    /// How many contacts are linked.
+    pub async fn linked_count(&self, location: &LocationId) -> Result<i64> {
+        Ok(sqlx::query_scalar(LINKED).bind(location.as_str()).fetch_one(&self.db.read).await?)
+    }
+}

@@ -1,0 +1,174 @@
+//! Which locations this process works: keeps its heartbeat, starts an owner for what it has taken over, stops it when the
+//! location is another's, hands back what is more than its share.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use std::sync::Arc;
+
+use super::owner::Owner;
+use super::{Connection, Lease, Nudge};
+use crate::clock::Clock;
+use crate::model::LocationId;
+use crate::store::{self, Store};
+
+/// How far the work of this process is, for whoever watches.
+#[derive(Debug, Clone, Default)]
+pub struct Progress {
+    /// Pieces of work in flight, of each location whose customers are indexed.
+    working: BTreeMap<LocationId, usize>,
+}
+
+impl Progress {
+    pub(super) fn moved(&mut self, location: &LocationId, in_flight: usize) {
+        self.working.insert(location.clone(), in_flight);
+    }
+
+    /// Is the location worked here, its customers indexed?
+    pub fn works(&self, location: &LocationId) -> bool {
+        self.working.contains_key(location)
+    }
+
+    /// Is nothing in flight?
+    pub fn rests(&self) -> bool {
+        self.working.values().all(|in_flight| *in_flight == 0)
+    }
+}
+
+/// Makes a connection of what taking a location over gave.
+pub type Connect = Box<dyn Fn(&store::Connection, Lease) -> Connection + Send + Sync>;
+
+/// The locations of one process.
+pub struct Fleet {
+    store: Store,
+    process: String,
+    lease: Duration,
+    candidates: Vec<LocationId>,
+    connect: Connect,
+    nudge: Nudge,
+    freed: Arc<Notify>,
+    progress: watch::Sender<Progress>,
+}
+
+/// An owner at work.
+struct Running {
+    epoch: i64,
+    stop: CancellationToken,
+}
+
+impl Fleet {
+    /// `process`: a name that no other process has. `lease`: how long silence goes before others take over.
+    /// `candidates`: what `connect` knows how to connect.
+    pub fn new(
+        store: Store,
+        process: String,
+        lease: Duration,
+        candidates: Vec<LocationId>,
+        connect: Connect,
+        nudge: Nudge,
+    ) -> Self {
+        let (freed, progress) = (Arc::new(Notify::new()), watch::Sender::default());
+        Self { store, process, lease, candidates, connect, nudge, freed, progress }
+    }
+
+    /// How far the work is; changes whenever it moves on.
+    pub fn progress(&self) -> watch::Receiver<Progress> {
+        self.progress.subscribe()
+    }
+
+    /// To be rung when another process has handed something back.
+    pub fn freed(&self) -> Arc<Notify> {
+        self.freed.clone()
+    }
+
+    /// Works until told to stop; then finishes what is in flight and hands everything back. Ends by itself only when an
+    /// owner died.
+    pub async fn run(self, stop: CancellationToken) {
+        // By the machine's own clock: other processes do not wait for one that is moved by hand.
+        let clock = Clock::system();
+        let (lease, mut owners) = (Lease::default(), JoinSet::new());
+        let mut running: HashMap<LocationId, Running> = HashMap::new();
+        loop {
+            let sent = Instant::now();
+            match self.store.beat(&self.process, self.lease, &self.candidates).await {
+                Ok(beat) => {
+                    lease.renew(sent + self.lease);
+                    self.follow(beat, &lease, &mut running, &mut owners);
+                }
+                Err(error) => warn!(error = %error, "no heartbeat: {error}"),
+            }
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = clock.sleep(self.lease / 3) => {}
+                () = self.freed.notified() => {}
+                Some(ended) = owners.join_next() => {
+                    let Ok(location) = ended else { return };
+                    running.remove(&location);
+                    self.give_back(&location).await;
+                }
+            }
+        }
+        running.values().for_each(|owner| owner.stop.cancel());
+        while let Some(ended) = owners.join_next().await {
+            if let Ok(location) = ended {
+                self.give_back(&location).await;
+            }
+        }
+        if let Err(error) = self.store.leave(&self.process).await {
+            warn!(error = %error, "others wait until the lease ends: {error}");
+        }
+    }
+
+    /// Starts and stops owners, until what runs is what is owned.
+    fn follow(
+        &self,
+        beat: store::Beat,
+        lease: &Lease,
+        running: &mut HashMap<LocationId, Running>,
+        owners: &mut JoinSet<LocationId>,
+    ) {
+        let store::Beat { mut owned, share } = beat;
+        owned.truncate(share);
+        for (location, owner) in running.iter() {
+            if !owned.iter().any(|owned| owned.location == *location && owned.epoch == owner.epoch) {
+                owner.stop.cancel();
+            }
+        }
+        for connection in owned {
+            if running.contains_key(&connection.location) {
+                continue;
+            }
+            let (location, epoch, stop) = (connection.location.clone(), connection.epoch, CancellationToken::new());
+            info!(location.id = %location, epoch, "working location {location}");
+            let connected = (self.connect)(&connection, lease.clone());
+            let owner =
+                Owner::new(self.store.clone(), connected, self.nudge.clone(), self.progress.clone(), stop.clone());
+            running.insert(location.clone(), Running { epoch, stop });
+            owners.spawn(async move {
+                owner.run().await;
+                location
+            });
+        }
+    }
+
+    /// What is no longer worked here may be worked elsewhere.
+    async fn give_back(&self, location: &LocationId) {
+        self.progress.send_modify(|progress| {
+            progress.working.remove(location);
+        });
+        if let Err(error) = self.store.release(&self.process, location).await {
+            warn!(location.id = %location, error = %error, "location {location} is free once the lease ends: {error}");
+        }
+    }
+}
+
+impl std::fmt::Debug for Fleet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Fleet").field("process", &self.process).finish_non_exhaustive()
+    }
+}

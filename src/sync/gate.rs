@@ -1,0 +1,165 @@
+//! Keeps contacts away from a vendor that is down, and lets one at a time see whether it is back.
+
+use std::collections::HashSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::clients::Error;
+use crate::model::ContactId;
+
+/// So many failures in a row close it.
+const FAILURES: usize = 3;
+/// How long it stays closed: at first, and at most after doubling.
+const FIRST: Duration = Duration::from_secs(10);
+const LONGEST: Duration = Duration::from_mins(5);
+/// How long one contact may take to find out; then the next one tries.
+const PROBE: Duration = Duration::from_secs(40);
+
+/// Between one location and one vendor. Pure: the time is handed in.
+#[derive(Debug, Default)]
+pub(super) struct Gate(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// Failures in a row that any contact would have met.
+    down: usize,
+    /// Contacts whose last call ended in a failure that may be about them alone.
+    suspects: HashSet<ContactId>,
+    closed: Option<Closed>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Closed {
+    until: Timestamp,
+    wait: Duration,
+    /// Somebody is finding out.
+    probing: bool,
+}
+
+impl Gate {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// May a call be made? If not, when to ask again. After the pause it opens for one contact, which finds out.
+    pub(super) fn pass(&self, now: Timestamp) -> Result<(), Timestamp> {
+        let mut state = self.state();
+        match &mut state.closed {
+            None => Ok(()),
+            Some(closed) if now < closed.until => Err(closed.until),
+            Some(closed) => {
+                (closed.until, closed.probing) = (now + PROBE, true);
+                Ok(())
+            }
+        }
+    }
+
+    /// The vendor answered as it should.
+    pub(super) fn worked(&self) {
+        *self.state() = State::default();
+    }
+
+    /// A call failed. If that closes the gate, or it is closed already: until when.
+    pub(super) fn failed(&self, contact: &ContactId, error: &Error, now: Timestamp) -> Option<Timestamp> {
+        let mut state = self.state();
+        match error {
+            // It says when; nothing is wrong with it.
+            Error::RateLimited { retry_after: Some(wait) } => return Some(state.close(now, *wait, FIRST)),
+            // A vendor can fail over one record for ever (T §5.3: 500 for what it does not like). That is the contact's
+            // trouble, until others meet it too.
+            Error::Unavailable { status: 500, .. } => {
+                state.suspects.insert(contact.clone());
+            }
+            Error::NotSent { .. } | Error::Unanswered { .. } | Error::Unavailable { .. } => state.down += 1,
+            Error::BudgetUsedUp { .. } | Error::RateLimited { retry_after: None } => return None,
+            // An answer is an answer.
+            _ => {
+                *state = State::default();
+                return None;
+            }
+        }
+        match state.closed {
+            // The probe: twice as long, then the next one.
+            Some(Closed { probing: true, wait, .. }) => {
+                let wait = (wait * 2).min(LONGEST);
+                Some(state.close(now, wait, wait))
+            }
+            // On its way when the gate closed.
+            Some(closed) => Some(closed.until),
+            None if state.down + state.suspects.len() < FAILURES => None,
+            None => Some(state.close(now, FIRST, FIRST)),
+        }
+    }
+}
+
+impl State {
+    fn close(&mut self, now: Timestamp, time: Duration, wait: Duration) -> Timestamp {
+        let until = now + time;
+        self.closed = Some(Closed { until, wait, probing: false });
+        until
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BUSY: Error = Error::Unavailable { status: 503, retry_after: None };
+    const ODD: Error = Error::Unavailable { status: 500, retry_after: None };
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(seconds).unwrap()
+    }
+
+    fn contact(id: &str) -> ContactId {
+        id.parse().unwrap()
+    }
+
+    #[test]
+    fn three_failures_in_a_row_close_it_and_one_probe_at_a_time_finds_out() {
+        let (gate, a) = (Gate::default(), contact("a"));
+        assert_eq!(gate.failed(&a, &BUSY, at(0)), None);
+        assert_eq!(gate.failed(&a, &BUSY, at(0)), None);
+        gate.worked();
+        assert_eq!(gate.failed(&a, &BUSY, at(1)), None, "the row was broken");
+        assert_eq!(gate.failed(&a, &BUSY, at(1)), None);
+        assert_eq!(gate.failed(&a, &BUSY, at(1)), Some(at(11)));
+        assert_eq!(gate.pass(at(5)), Err(at(11)));
+        assert_eq!(gate.failed(&a, &BUSY, at(5)), Some(at(11)), "one that was on its way changes nothing");
+        assert_eq!(gate.pass(at(11)), Ok(()), "the probe");
+        assert!(gate.pass(at(11)).is_err(), "one at a time");
+        assert_eq!(gate.failed(&a, &BUSY, at(12)), Some(at(32)), "twice as long");
+        let mut until = at(32);
+        for _ in 0..10 {
+            assert_eq!(gate.pass(until), Ok(()));
+            let next = gate.failed(&a, &BUSY, until).unwrap();
+            assert!(next <= until + LONGEST);
+            until = next;
+        }
+        assert_eq!(gate.pass(until), Ok(()));
+        gate.worked();
+        assert_eq!(gate.pass(until), Ok(()));
+    }
+
+    #[test]
+    fn a_vendor_that_fails_over_one_contact_is_not_down() {
+        let gate = Gate::default();
+        for _ in 0..20 {
+            assert_eq!(gate.failed(&contact("poison"), &ODD, at(0)), None);
+        }
+        assert_eq!(gate.failed(&contact("b"), &ODD, at(0)), None);
+        assert_eq!(gate.failed(&contact("c"), &ODD, at(0)), Some(at(10)), "over everyone it is");
+    }
+
+    #[test]
+    fn who_asks_to_be_left_alone_is() {
+        let gate = Gate::default();
+        let wait = Error::RateLimited { retry_after: Some(Duration::from_secs(77)) };
+        assert_eq!(gate.failed(&contact("a"), &wait, at(0)), Some(at(77)));
+        assert_eq!(gate.pass(at(76)), Err(at(77)));
+        assert_eq!(gate.failed(&contact("a"), &Error::NotFound, at(20)), None, "it answers, so it is not down");
+        assert_eq!(gate.pass(at(20)), Ok(()));
+    }
+}

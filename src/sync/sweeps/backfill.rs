@@ -1,0 +1,101 @@
+//! Takes over all contacts of a location, or says what that would do. Contacts come from the search, a hundred a call; their
+//! tasks, notes and appointments follow with the rotation.
+
+use serde::{Deserialize, Serialize};
+
+use super::super::identity::{Found, find};
+use super::super::project::{State, project, values};
+use super::super::{Connection, Failure};
+use super::contacts::{following, search, updated};
+use super::wait_for_room;
+use crate::clients::ghl::wire::{Contact, ContactSearch};
+use crate::model::{ContactId, Lane};
+use crate::store::{self, ContactKey, Import, Step, Store, Sweeping};
+
+/// One page of all contacts, taken over.
+pub(super) async fn step(store: &Store, connection: &Connection, at: &Sweeping) -> Result<Step, Failure> {
+    if let Some(wait) = wait_for_room(store, connection, at).await? {
+        return Ok(wait);
+    }
+    let page = search(connection, Lane::Backfill, ContactSearch::all(), at).await?;
+    let import = |contact: &Contact| {
+        let fields = serde_json::to_string(contact).map_err(|error| store::Error::Corrupt(error.to_string()))?;
+        Ok(Import { contact: contact.id.clone(), fields, updated: updated(contact) })
+    };
+    let imports = page.contacts.iter().map(import).collect::<Result<_, store::Error>>()?;
+    Ok(Step { imports, ..following(page, connection.clock.now(), None) })
+}
+
+/// What a backfill would do, counted; where the search goes on with it.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Tally {
+    create: i64,
+    update: i64,
+    conflict: i64,
+    leave: i64,
+    next: Option<String>,
+}
+
+/// One page of all contacts, looked at only.
+pub(super) async fn dry_run(store: &Store, connection: &Connection, at: &Sweeping) -> Result<Step, Failure> {
+    let mut tally: Tally =
+        at.cursor.as_deref().and_then(|cursor| serde_json::from_str(cursor).ok()).unwrap_or_default();
+    let place = Sweeping { cursor: tally.next.take(), ..at.clone() };
+    let page = search(connection, Lane::Backfill, ContactSearch::all(), &place).await?;
+    for contact in &page.contacts {
+        match fate(store, connection, contact).await? {
+            Fate::Create => tally.create += 1,
+            Fate::Update => tally.update += 1,
+            Fate::Conflict => tally.conflict += 1,
+            Fate::Leave => tally.leave += 1,
+        }
+    }
+    let step = following(page, connection.clock.now(), None);
+    tally.next = step.cursor;
+    let Tally { create, update, conflict, leave, .. } = tally;
+    let reason = format!("would create {create}, update {update}, ask about {conflict}, leave {leave} as they are");
+    let cursor = tally.next.is_some().then(|| serde_json::to_string(&tally).unwrap_or_default());
+    Ok(Step { cursor, reason: Some(reason), ..step })
+}
+
+enum Fate {
+    Create,
+    Update,
+    Conflict,
+    Leave,
+}
+
+async fn fate(store: &Store, connection: &Connection, contact: &Contact) -> Result<Fate, Failure> {
+    if is_known(store, connection, &contact.id).await? {
+        return Ok(Fate::Leave);
+    }
+    let place = connection.metadata.place(&connection.ghl).await.map_err(Failure::Ghl)?;
+    let now = connection.clock.now();
+    let mapping = &connection.mapping;
+    let definitions = if mapping.uses_custom {
+        connection.metadata.custom_fields(&connection.ghl, contact, now).await.map_err(Failure::Ghl)?
+    } else {
+        Default::default()
+    };
+    let values = values(&State::of(contact, &definitions), &place, mapping, now);
+    let mut projection = project(mapping, &values, &place, connection.policy.escape)?;
+    if !mapping.keeps(&values.0)? || projection.email.is_none() && projection.phone.is_none() {
+        return Ok(Fate::Leave);
+    }
+    // Found customers were not made by us: their description is not ours unless the policy says so.
+    Ok(match find(store, connection, &projection, &place).await? {
+        Found::Nobody => Fate::Create,
+        Found::Doubt { .. } => Fate::Conflict,
+        Found::One(customer) => {
+            if connection.policy.description != crate::model::DescriptionPolicy::All {
+                projection.description = None;
+            }
+            if projection.matches(&customer) { Fate::Leave } else { Fate::Update }
+        }
+    })
+}
+
+async fn is_known(store: &Store, connection: &Connection, contact: &ContactId) -> Result<bool, Failure> {
+    let key = ContactKey { location: connection.location.clone(), contact: contact.clone() };
+    Ok(store.contact(&key).await?.is_some())
+}

@@ -1,0 +1,36 @@
+//! Reads the notes, tasks and appointments of every linked contact anew, in turn: their events can get lost, there is no bulk
+//! read, and a change need not move the contact's own time of change (G §6.6).
+
+use std::time::Duration;
+
+use super::super::{Connection, Failure};
+use crate::model::{Facet, Facets, Lane};
+use crate::store::{Finding, Step, Store};
+
+/// Contacts that come to their turn together, at most.
+const BATCH: i64 = 50;
+/// How often it looks whose turn it is.
+const EVERY: Duration = Duration::from_mins(1);
+
+pub(super) async fn step(store: &Store, connection: &Connection) -> Result<Step, Failure> {
+    let (now, location) = (connection.clock.now(), &connection.location);
+    let Some(period) = connection.policy.pace.rotation else { return Ok(Step::default()) };
+    let waiting = store.waiting(location, Lane::Backfill).await?;
+    let room = (BATCH - waiting).max(0);
+    // Those whose turn it is by the clock, and from a backfill those that were never read whole.
+    let turn = store.longest_unread(location, now - period, room).await?;
+    let activities: Facets = [Facet::Tasks, Facet::Notes, Facet::Appointments].into_iter().collect();
+    let found = turn.into_iter().map(|(contact, never)| {
+        // What a backfill took from a search is read once from the contact itself (G §6.7: names may have lost their capitals).
+        let facets = if never { Facets::ALL } else { activities };
+        Finding { contact, facets, what: None, drifted: false }
+    });
+    let found: Vec<_> = found.collect();
+    Ok(Step {
+        seen: found.len() as i64,
+        found,
+        lane: Some(Lane::Backfill),
+        due_at: Some(now + EVERY),
+        ..Step::default()
+    })
+}

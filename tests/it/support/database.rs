@@ -1,0 +1,53 @@
+//! A database for one test: a SQLite file, or a PostgreSQL database of its own.
+
+use std::path::Path;
+
+/// With `TEST_DATABASE_URL` (a PostgreSQL address whose user may create databases) every world lives there.
+pub const SERVER: &str = "TEST_DATABASE_URL";
+
+/// Gone when dropped.
+pub struct Database {
+    url: String,
+    made: Option<(String, String)>,
+}
+
+impl Database {
+    /// PostgreSQL when the environment names a server, else SQLite.
+    pub fn from_environment(folder: &Path) -> Self {
+        Self::postgres().unwrap_or_else(|| Self::sqlite(folder))
+    }
+
+    pub fn sqlite(folder: &Path) -> Self {
+        Self { url: format!("sqlite://{}/sync.db", folder.display()), made: None }
+    }
+
+    /// `None`, and saying so, when there is no server to use.
+    pub fn postgres() -> Option<Self> {
+        let Ok(server) = std::env::var(SERVER) else {
+            eprintln!("skipped on PostgreSQL: `{SERVER}` is not set");
+            return None;
+        };
+        let name = format!("test_{}", uuid::Uuid::new_v4().simple());
+        psql(&server, &format!("CREATE DATABASE {name}"));
+        let (base, _) = server.rsplit_once('/').expect("an address ends with a database's name");
+        Some(Self { url: format!("{base}/{name}"), made: Some((server, name)) })
+    }
+
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        if let Some((server, name)) = &self.made {
+            psql(server, &format!("DROP DATABASE {name} WITH (FORCE)"));
+        }
+    }
+}
+
+fn psql(server: &str, statement: &str) {
+    let run = std::process::Command::new("psql").args([server, "-qc", statement]).output();
+    let output = run.expect("psql is needed for tests on PostgreSQL");
+    assert!(output.status.success() || std::thread::panicking(), "{}", String::from_utf8_lossy(&output.stderr));
+}
