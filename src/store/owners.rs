@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use sqlx::FromRow;
 
 use super::{Error, Result, Signal, Store, Tx};
 use crate::model::LocationId;
@@ -28,6 +29,15 @@ pub struct Connection {
     pub epoch: i64,
     /// Every customer up to this id is in the index; none until the first full pass over Trafft's customers has ended.
     pub customers_seen: Option<i64>,
+}
+
+#[derive(FromRow)]
+struct Row {
+    location_id: String,
+    owner: Option<String>,
+    epoch: i64,
+    customers_seen: Option<i64>,
+    alive: i64,
 }
 
 const CONNECT: &str = "INSERT INTO connections (location_id, trafft_account, created_at) VALUES ($1, $2, $3)
@@ -84,13 +94,12 @@ impl Store {
         let alive_since = now - i64::try_from(lease.as_millis()).unwrap_or(i64::MAX);
         sqlx::query(BEAT).bind(process).bind(now).execute(&mut *tx).await?;
         let live: i64 = sqlx::query_scalar(LIVE).bind(alive_since).fetch_one(&mut *tx).await?;
-        let rows: Vec<(String, Option<String>, i64, Option<i64>, i64)> =
-            sqlx::query_as(OWNED).bind(alive_since).fetch_all(&mut *tx).await?;
+        let rows: Vec<Row> = sqlx::query_as(OWNED).bind(alive_since).fetch_all(&mut *tx).await?;
         let share = rows.len().div_ceil(usize::try_from(live).unwrap_or(1).max(1));
         let mut owned = Vec::new();
         let mut free = Vec::new();
-        for (location, owner, epoch, customers_seen, alive) in rows {
-            let Some(location) = candidates.iter().find(|known| known.as_str() == location) else { continue };
+        for Row { location_id, owner, epoch, customers_seen, alive } in rows {
+            let Some(location) = candidates.iter().find(|known| known.as_str() == location_id) else { continue };
             let connection = Connection { location: location.clone(), epoch, customers_seen };
             match owner {
                 Some(owner) if owner == process => owned.push(connection),
