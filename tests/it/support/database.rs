@@ -14,23 +14,31 @@ pub struct Database {
 impl Database {
     /// PostgreSQL when the environment names a server, else SQLite.
     pub fn from_environment(folder: &Path) -> Self {
-        Self::postgres().unwrap_or_else(|| Self::sqlite(folder))
+        match std::env::var(SERVER) {
+            Ok(server) => Self::on(server),
+            Err(_) => Self::sqlite(folder),
+        }
     }
 
     pub fn sqlite(folder: &Path) -> Self {
         Self { url: format!("sqlite://{}/sync.db", folder.display()), made: None }
     }
 
-    /// `None`, and saying so, when there is no server to use.
+    /// For tests that need PostgreSQL: `None`, and saying so, when there is no server to use.
+    #[expect(clippy::print_stderr, reason = "a test that does nothing has to say so")]
     pub fn postgres() -> Option<Self> {
-        let Ok(server) = std::env::var(SERVER) else {
-            eprintln!("skipped on PostgreSQL: `{SERVER}` is not set");
-            return None;
-        };
+        let server = std::env::var(SERVER).ok();
+        if server.is_none() {
+            eprintln!("skipped: it needs PostgreSQL, and `{SERVER}` is not set");
+        }
+        server.map(Self::on)
+    }
+
+    fn on(server: String) -> Self {
         let name = format!("test_{}", uuid::Uuid::new_v4().simple());
         psql(&server, &format!("CREATE DATABASE {name}"));
         let (base, _) = server.rsplit_once('/').expect("an address ends with a database's name");
-        Some(Self { url: format!("{base}/{name}"), made: Some((server, name)) })
+        Self { url: format!("{base}/{name}"), made: Some((server, name)) }
     }
 
     pub fn url(&self) -> &str {
