@@ -5,6 +5,7 @@ mod auth;
 mod error;
 mod health;
 mod metrics;
+mod sweeps;
 mod timeline;
 mod webhook;
 
@@ -146,6 +147,10 @@ fn routes(guard: impl FnOnce(OpenApiRouter<Service>) -> OpenApiRouter<Service>) 
         .routes(routes!(api::link))
         .routes(routes!(api::unlink))
         .routes(routes!(api::create))
-        .routes(routes!(timeline::timeline));
+        .routes(routes!(timeline::timeline))
+        .routes(routes!(sweeps::sweeps))
+        .routes(routes!(sweeps::begin, sweeps::end))
+        .routes(routes!(sweeps::findings))
+        .routes(routes!(sweeps::retry));
     OpenApiRouter::with_openapi(Document::openapi()).merge(webhooks).merge(health).merge(guard(admin))
 }

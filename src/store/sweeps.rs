@@ -2,11 +2,11 @@
 //! was, whatever happens.
 
 use jiff::Timestamp;
-use serde::Serialize;
 use sqlx::FromRow;
 use uuid::Uuid;
 
 use super::contacts::{Mark, id, mark, time};
+use super::inbox::CONNECTED;
 use super::owners::fence;
 use super::{Error, Result, Store, Tx};
 use crate::model::{ContactId, CustomerId, Facets, Lane, LocationId, Sweep};
@@ -79,52 +79,6 @@ pub struct Step {
     pub since: Option<Timestamp>,
     /// What is to be said about it.
     pub reason: Option<String>,
-}
-
-/// A sweep, as it is shown.
-#[derive(Debug, Clone, FromRow, Serialize, utoipa::ToSchema)]
-#[schema(as = Sweep)]
-pub struct SweepView {
-    /// The GHL location.
-    pub location_id: String,
-    /// `contacts`, `tasks`, `rotation`, `ids`, `customers`, `backfill` or `dry-run`.
-    pub kind: String,
-    /// When it goes on or comes round again, Unix milliseconds.
-    pub due_at: Option<i64>,
-    /// Is it under way?
-    pub under_way: i64,
-    /// When the current or last one began, Unix milliseconds.
-    pub started_at: Option<i64>,
-    /// When the last one ended, Unix milliseconds.
-    pub finished_at: Option<i64>,
-    /// Records met by the current or last one.
-    pub seen: i64,
-    /// What it found that no event had told.
-    pub found: i64,
-    /// Records in all, if the vendor says so.
-    pub total: Option<i64>,
-    /// Calls that it took.
-    pub calls: i64,
-    /// What stopped it, or what it has to say.
-    pub reason: Option<String>,
-}
-
-/// A finding, as it is shown.
-#[derive(Debug, Clone, FromRow, Serialize, utoipa::ToSchema)]
-#[schema(as = Finding)]
-pub struct FindingView {
-    /// Newer ids sort later.
-    pub id: String,
-    /// The GHL location.
-    pub location_id: String,
-    /// Which sweep.
-    pub kind: String,
-    /// Which contact.
-    pub contact_id: String,
-    /// What no event had told.
-    pub what: String,
-    /// When, Unix milliseconds.
-    pub at: i64,
 }
 
 #[derive(FromRow)]
@@ -207,12 +161,17 @@ impl Store {
     }
 
     /// Somebody asks for a sweep now.
-    pub async fn ask_for_sweep(&self, location: &LocationId, kind: Sweep, now: Timestamp) -> Result<()> {
+    /// `false`: the location is not connected.
+    pub async fn ask_for_sweep(&self, location: &LocationId, kind: Sweep, now: Timestamp) -> Result<bool> {
         let mut tx = self.db.begin().await?;
+        if sqlx::query_scalar::<_, i64>(CONNECTED).bind(location.as_str()).fetch_one(&mut *tx).await? == 0 {
+            return Ok(false);
+        }
         let query = sqlx::query(ASK).bind(location.as_str()).bind(kind.name()).bind(now.as_millisecond());
         query.execute(&mut *tx).await?;
         self.signal(&mut tx, &super::Signal::Due(location.to_string())).await?;
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        Ok(true)
     }
 
     /// Somebody has had enough of it; what it did stays.

@@ -18,6 +18,7 @@ mod mapping;
 mod settings;
 mod signature;
 mod support;
+mod sweeps;
 mod unclear;
 mod unresolved;
 mod walls;

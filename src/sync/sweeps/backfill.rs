@@ -40,6 +40,11 @@ struct Tally {
 pub(super) async fn dry_run(store: &Store, connection: &Connection, at: &Sweeping) -> Result<Step, Failure> {
     let mut tally: Tally =
         at.cursor.as_deref().and_then(|cursor| serde_json::from_str(cursor).ok()).unwrap_or_default();
+    if at.cursor.is_none() {
+        // Staff add customers all the time; the ones of today are to be counted.
+        let mut turn = connection.directory.turn().await;
+        connection.refresh_directory(store, &mut turn).await?;
+    }
     let place = Sweeping { cursor: tally.next.take(), ..at.clone() };
     let page = search(connection, Lane::Backfill, ContactSearch::all(), &place).await?;
     for contact in &page.contacts {
