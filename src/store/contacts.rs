@@ -236,7 +236,7 @@ const DUE: &str = "SELECT contact_id, lane FROM (
             WHERE location_id = $1 AND lane = 2 AND due_at <= $2 ORDER BY due_at LIMIT $3) AS sweeps
         UNION ALL SELECT * FROM (SELECT contact_id, lane, due_at FROM contacts
             WHERE location_id = $1 AND lane = 3 AND due_at <= $2 ORDER BY due_at LIMIT $3) AS backfill) AS due
-    ORDER BY lane, due_at LIMIT $3";
+    WHERE lane <= $4 ORDER BY lane, due_at LIMIT $3";
 const NEXT_DUE: &str = "SELECT MIN(due_at) FROM (
         SELECT MIN(due_at) AS due_at FROM contacts WHERE location_id = $1 AND due_at > $2
         UNION ALL SELECT MIN(due_at) FROM events WHERE location_id = $1 AND due_at > $2
@@ -252,10 +252,17 @@ impl Store {
         query.fetch_optional(&self.db.read).await?.map(Contact::try_from).transpose()
     }
 
-    /// Contacts of a location whose time has come, the most urgent first.
-    pub async fn due(&self, location: &LocationId, now: Timestamp, limit: usize) -> Result<Vec<(ContactId, Lane)>> {
+    /// Contacts of a location whose time has come, the most urgent first; none less urgent than `least`.
+    pub async fn due(
+        &self,
+        location: &LocationId,
+        least: Lane,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(ContactId, Lane)>> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let query = sqlx::query_as(DUE).bind(location.as_str()).bind(now.as_millisecond()).bind(limit);
+        let query = sqlx::query_as(DUE);
+        let query = query.bind(location.as_str()).bind(now.as_millisecond()).bind(limit).bind(least as i64);
         let rows: Vec<(String, i64)> = query.fetch_all(&self.db.read).await?;
         rows.into_iter().map(|(contact, lane)| Ok((id(contact)?, Lane::from_number(lane)))).collect()
     }

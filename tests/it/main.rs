@@ -15,6 +15,7 @@ mod health;
 mod identity;
 mod intake;
 mod mapping;
+mod outage;
 mod settings;
 mod signature;
 mod support;

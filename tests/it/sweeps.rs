@@ -23,17 +23,6 @@ async fn world() -> World {
 }
 
 impl World {
-    /// Lets so much time pass, and everything be done that becomes due in it.
-    pub async fn rest(&self, time: Duration) {
-        let end = self.clock.now() + time;
-        while let Some(next) = self.idle().await.filter(|next| *next <= end) {
-            let wait = Duration::try_from(next.duration_since(self.clock.now())).unwrap_or_default();
-            self.advance(wait);
-        }
-        self.advance(Duration::try_from(end.duration_since(self.clock.now())).unwrap_or_default());
-        self.idle().await;
-    }
-
     async fn findings(&self, sweep: &str) -> Vec<(String, String)> {
         let found = self.get(&format!("/api/v1/findings?sweep={sweep}&limit=200")).await.json;
         let text = |finding: &Value, key: &str| finding[key].as_str().unwrap_or_default().to_owned();

@@ -218,6 +218,17 @@ impl World {
         }
     }
 
+    /// Lets so much time pass, and everything be done that becomes due in it.
+    pub async fn rest(&self, time: Duration) {
+        let end = self.clock.now() + time;
+        while let Some(next) = self.idle().await.filter(|next| *next <= end) {
+            let wait = Duration::try_from(next.duration_since(self.clock.now())).unwrap_or_default();
+            self.advance(wait);
+        }
+        self.advance(Duration::try_from(end.duration_since(self.clock.now())).unwrap_or_default());
+        self.idle().await;
+    }
+
     /// Every event that GHL has queued, delivered in order, a second apart; the last answer.
     pub async fn deliver_all(&self) -> Answer {
         let mut last = None;
