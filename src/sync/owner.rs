@@ -19,9 +19,19 @@ use crate::model::{ContactId, Lane};
 use crate::store::{self, ContactKey, Store, Unresolved};
 
 /// What one location does at the same time. GHL takes 10 calls a second and Trafft two at once, so more would only wait
-/// elsewhere. What nobody waits for leaves some of it free.
+/// elsewhere.
 const WORKERS: usize = 16;
-const WITHOUT_HASTE: usize = 12;
+
+/// How much may be in flight for this to begin: what nobody waits for must not stand in a webhook's way to Trafft, where
+/// everyone queues for two places.
+fn room(lane: Lane) -> usize {
+    match lane {
+        Lane::Live => WORKERS,
+        Lane::Retry => 14,
+        Lane::Sweep => 8,
+        Lane::Backfill => 4,
+    }
+}
 
 /// After trouble of our own (the database, a panic), the contact is left alone for so long.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -155,8 +165,7 @@ impl Owner {
         lane: Lane,
         doing: impl Future<Output = Result<(), store::Error>> + Send + 'static,
     ) {
-        let room = if lane < Lane::Sweep { WORKERS } else { WITHOUT_HASTE };
-        if in_flight.len() >= room || in_flight.contains_key(&work) {
+        if in_flight.len() >= room(lane) || in_flight.contains_key(&work) {
             return;
         }
         in_flight.insert(work.clone(), lane);

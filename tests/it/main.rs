@@ -14,6 +14,7 @@ mod events;
 mod health;
 mod identity;
 mod intake;
+mod limits;
 mod mapping;
 mod outage;
 mod settings;

@@ -1,0 +1,195 @@
+//! GoHighLevel's limits are kept, whatever comes at once: over many locations, through a restart, and by either way of counting.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use reqwest::Method;
+use sandbox::ghl::Window;
+use sandbox::{Fault, Ghl, Matcher, Sandbox, Trafft};
+use serde_json::json;
+use tokio::time::MissedTickBehavior;
+
+use crate::support::World;
+
+/// Further locations, each with an account of its own.
+struct Others {
+    locations: Vec<String>,
+    traffts: Vec<Trafft>,
+    _sandboxes: Vec<Sandbox>,
+}
+
+/// `count` locations beside the first, told to the service by its file.
+async fn others(world: &mut World, count: usize) -> Others {
+    let (mut file, mut locations, mut sandboxes) = (String::new(), Vec::new(), Vec::new());
+    for number in 0..count {
+        let options = sandbox::Options { clock: world.sandbox.clock.clone(), ..Default::default() };
+        let other = Sandbox::start(options).await.unwrap();
+        let location = format!("location{number:012}");
+        let token = world.sandbox.ghl.add_location(&location, "Studio", "America/New_York", "US");
+        file += &format!(
+            "[[connection]]\nghl_location_id = \"{location}\"\nghl_access_token = \"{token}\"\ntrafft_api_url = \"{}\"\n\
+             trafft_client_id = \"{}\"\ntrafft_client_secret = \"{}\"\n",
+            other.trafft.url(),
+            other.trafft.client_id(),
+            other.trafft.client_secret()
+        );
+        locations.push(location);
+        sandboxes.push(other);
+    }
+    let path = world.path("connections.toml");
+    std::fs::write(&path, file).unwrap();
+    world.set("CONNECTIONS_FILE", &path);
+    let traffts = sandboxes.iter().map(|other| other.trafft.clone()).collect();
+    Others { locations, traffts, _sandboxes: sandboxes }
+}
+
+/// Moves the clocks a step whenever nothing has been asked of the vendors for two milliseconds: then nearly everyone who could
+/// go on without time passing has done so. The smaller the step, the less the machine's own slowness counts as waiting.
+struct Ticker(Arc<AtomicBool>, tokio::task::JoinHandle<()>);
+
+impl Ticker {
+    fn start(world: &World, traffts: &[Trafft], step: Duration) -> Self {
+        let running = Arc::new(AtomicBool::new(true));
+        let (ghl, service, sandbox) = (world.sandbox.ghl.clone(), world.clock.clone(), world.sandbox.clock.clone());
+        let mut traffts = traffts.to_vec();
+        traffts.push(world.sandbox.trafft.clone());
+        let calls = move |ghl: &Ghl| {
+            let of_traffts: usize =
+                traffts.iter().map(|trafft| trafft.journal().reads() + trafft.journal().writes()).sum();
+            ghl.journal().reads() + of_traffts
+        };
+        let task = tokio::spawn({
+            let running = running.clone();
+            async move {
+                let mut moment = tokio::time::interval(Duration::from_millis(2));
+                moment.set_missed_tick_behavior(MissedTickBehavior::Delay);
+                let mut before = calls(&ghl);
+                while running.load(Ordering::Relaxed) {
+                    moment.tick().await;
+                    let now = calls(&ghl);
+                    if now == before {
+                        sandbox.advance_ms(i64::try_from(step.as_millis()).unwrap());
+                        service.advance(step);
+                    }
+                    before = now;
+                }
+            }
+        });
+        Self(running, task)
+    }
+
+    async fn stop(self) {
+        self.0.store(false, Ordering::Relaxed);
+        self.1.await.unwrap();
+    }
+}
+
+/// How many in all: a few here, `SCALE=20000` in the long run of docs/reliability.md.
+fn scale(few: usize) -> usize {
+    std::env::var("SCALE").ok().map_or(few, |scale| scale.parse().expect("SCALE is a number"))
+}
+
+async fn imported_at_once(window: Window) {
+    let (locations, contacts) = (20, scale(1000));
+    let mut world = World::stopped(&[("SYNC_INLINE_DEADLINE_MS", "0")]).await;
+    world.sandbox.ghl.set_window(window);
+    let others = others(&mut world, locations - 1).await;
+    world.start().await;
+    let home = world.sandbox.ghl.location_id();
+    for number in 0..contacts {
+        let location = others.locations.get(number % locations).unwrap_or(&home).clone();
+        let email = format!("contact{number}@example.com");
+        let contact =
+            json!({ "locationId": location, "firstName": "N", "lastName": format!("{number}"), "email": email });
+        world.sandbox.ghl.create_contact(contact);
+    }
+    let events = world.sandbox.ghl.take_events();
+    assert_eq!(events.len(), contacts);
+    for event in &events {
+        assert_eq!(world.deliver_now(event).await.code, 200);
+    }
+    let ticker = Ticker::start(&world, &others.traffts, Duration::from_millis(100));
+    // In the middle of it, a restart: what was spent before counts after.
+    let made = |world: &World| {
+        others.traffts.iter().map(|trafft| trafft.customers().len()).sum::<usize>()
+            + world.sandbox.trafft.customers().len()
+    };
+    until(|| made(&world) > contacts / 3).await;
+    world.stop().await;
+    world.start_idle().await;
+    until(|| made(&world) == contacts).await;
+    world.idle().await;
+    ticker.stop().await;
+    assert_eq!(made(&world), contacts, "each once");
+    let statuses = world.sandbox.ghl.journal().entries();
+    assert!(statuses.iter().all(|entry| entry.status != 429), "a limit was run into");
+    // Complaints of the sandbox, which counts by itself, fail the test when the world ends.
+}
+
+/// Looks every few milliseconds.
+async fn until(done: impl Fn() -> bool) {
+    let mut moment = tokio::time::interval(Duration::from_millis(20));
+    while !done() {
+        moment.tick().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn contacts_imported_at_once_over_twenty_locations_run_into_no_sliding_window() {
+    imported_at_once(Window::Sliding).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn contacts_imported_at_once_over_twenty_locations_run_into_no_fixed_window() {
+    imported_at_once(Window::Fixed).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_webhook_does_not_wait_for_a_backfill() {
+    let mut world = World::with(&[("SYNC_INLINE_DEADLINE_MS", "0"), ("SWEEP_ROTATION_DAYS", "7")]).await;
+    world.forgiving = true;
+    // A Trafft that answers at once would be done before anybody could wait.
+    world.sandbox.trafft.faults().push(Matcher::path("/api/v2/customers").times(1_000_000), Fault::Slow { ms: 150 });
+    for number in 0..600 {
+        let email = format!("old{number}@example.com");
+        world
+            .sandbox
+            .ghl
+            .create_contact(json!({ "firstName": "Old", "lastName": format!("{number}"), "email": email }));
+    }
+    world.sandbox.ghl.take_events();
+    world.advance(Duration::from_secs(60));
+    world.idle().await;
+    world.admin(Method::POST, "/api/v1/sweeps/backfill", None).await;
+    let ticker = Ticker::start(&world, &[], Duration::from_millis(25));
+    let mut events = Vec::new();
+    for number in 0..40 {
+        let next = world.clock.now() + Duration::from_secs(2);
+        let email = format!("live{number}@example.com");
+        world
+            .sandbox
+            .ghl
+            .create_contact(json!({ "firstName": "Live", "lastName": format!("{number}"), "email": email }));
+        let event = world.sandbox.ghl.take_events().remove(0);
+        events.push(world.deliver_now(&event).await.event());
+        until(|| world.clock.now() >= next).await;
+    }
+    let made = world.sandbox.trafft.customers().len();
+    assert!(made < 500, "the backfill was over before the webhooks were: {made}");
+    let mut waits = Vec::new();
+    until(|| {
+        let names = world.sandbox.trafft.customers();
+        names.iter().filter(|customer| customer.first_name == "Live").count() == events.len()
+    })
+    .await;
+    for event in events {
+        let shown = world.get(&format!("/api/v1/events/{event}")).await.json;
+        let settled = shown["settled_at"].as_i64().unwrap_or_else(|| world.clock.now().as_millisecond());
+        waits.push(settled - shown["received_at"].as_i64().unwrap());
+    }
+    ticker.stop().await;
+    waits.sort_unstable();
+    let p99 = waits[waits.len() * 99 / 100];
+    assert!(p99 < 5000, "p99 of {} webhooks: {p99} ms of the moved clock; all: {waits:?}", waits.len());
+}
