@@ -1,16 +1,14 @@
 //! GoHighLevel's limits are kept, whatever comes at once: over many locations, through a restart, and by either way of counting.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use reqwest::Method;
 use sandbox::ghl::Window;
-use sandbox::{Fault, Ghl, Matcher, Sandbox, Trafft};
+use sandbox::{Fault, Matcher, Sandbox, Trafft};
 use serde_json::json;
-use tokio::time::MissedTickBehavior;
 
 use crate::support::World;
+use crate::support::ticker::{Ticker, until};
 
 /// Further locations, each with an account of its own.
 struct Others {
@@ -42,47 +40,6 @@ async fn others(world: &mut World, count: usize) -> Others {
     world.set("CONNECTIONS_FILE", &path);
     let traffts = sandboxes.iter().map(|other| other.trafft.clone()).collect();
     Others { locations, traffts, _sandboxes: sandboxes }
-}
-
-/// Moves the clocks a step whenever nothing has been asked of the vendors for two milliseconds: then nearly everyone who could
-/// go on without time passing has done so. The smaller the step, the less the machine's own slowness counts as waiting.
-struct Ticker(Arc<AtomicBool>, tokio::task::JoinHandle<()>);
-
-impl Ticker {
-    fn start(world: &World, traffts: &[Trafft], step: Duration) -> Self {
-        let running = Arc::new(AtomicBool::new(true));
-        let (ghl, service, sandbox) = (world.sandbox.ghl.clone(), world.clock.clone(), world.sandbox.clock.clone());
-        let mut traffts = traffts.to_vec();
-        traffts.push(world.sandbox.trafft.clone());
-        let calls = move |ghl: &Ghl| {
-            let of_traffts: usize =
-                traffts.iter().map(|trafft| trafft.journal().reads() + trafft.journal().writes()).sum();
-            ghl.journal().reads() + of_traffts
-        };
-        let task = tokio::spawn({
-            let running = running.clone();
-            async move {
-                let mut moment = tokio::time::interval(Duration::from_millis(2));
-                moment.set_missed_tick_behavior(MissedTickBehavior::Delay);
-                let mut before = calls(&ghl);
-                while running.load(Ordering::Relaxed) {
-                    moment.tick().await;
-                    let now = calls(&ghl);
-                    if now == before {
-                        sandbox.advance_ms(i64::try_from(step.as_millis()).unwrap());
-                        service.advance(step);
-                    }
-                    before = now;
-                }
-            }
-        });
-        Self(running, task)
-    }
-
-    async fn stop(self) {
-        self.0.store(false, Ordering::Relaxed);
-        self.1.await.unwrap();
-    }
 }
 
 /// How many in all: a few here, `SCALE=20000` in the long run of docs/reliability.md.
@@ -125,14 +82,6 @@ async fn imported_at_once(window: Window) {
     let statuses = world.sandbox.ghl.journal().entries();
     assert!(statuses.iter().all(|entry| entry.status != 429), "a limit was run into");
     // Complaints of the sandbox, which counts by itself, fail the test when the world ends.
-}
-
-/// Looks every few milliseconds.
-async fn until(done: impl Fn() -> bool) {
-    let mut moment = tokio::time::interval(Duration::from_millis(20));
-    while !done() {
-        moment.tick().await;
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -10,6 +10,7 @@ mod calls;
 mod deletion;
 mod description;
 mod documents;
+mod downtime;
 mod events;
 mod health;
 mod identity;

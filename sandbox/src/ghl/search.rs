@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::Shared;
 use super::admission::{Admitted, refusal};
 use super::contact::{Contact, is_empty};
-use super::query::{DATES, Refusal, Test, moment, plan};
+use super::query::{DATES, Plan, Refusal, Test, moment, plan};
 use crate::front::Answer;
 
 fn value_of(contact: &Contact, found: &Map<String, Value>, field: &str) -> Value {
@@ -56,6 +56,14 @@ fn date_of(contact: &Contact, field: &str) -> i64 {
 }
 
 impl Test {
+    /// Does it look at dates only? Then no contact has to be written out to be tested.
+    fn only_dates(&self) -> bool {
+        match self {
+            Self::All(tests) | Self::Any(tests) => tests.iter().all(Self::only_dates),
+            Self::One { operator, .. } => operator == "range",
+        }
+    }
+
     fn passes(&self, contact: &Contact, found: &Map<String, Value>) -> bool {
         match self {
             Self::All(tests) => tests.iter().all(|test| test.passes(contact, found)),
@@ -117,45 +125,83 @@ impl Shared {
         };
         let now = self.now();
         let state = self.state();
-        let mut rows: Vec<(Vec<Value>, &Contact, Map<String, Value>)> = state
-            .indexed(now, &call.location)
-            .into_iter()
-            .filter_map(|contact| {
-                let Value::Object(found) = contact.as_found() else {
-                    return None;
-                };
-                let words = [contact.full_name(), contact.text("email").to_owned(), contact.text("phone").to_owned()];
-                let wanted = words.iter().any(|word| word.to_lowercase().contains(&plan.query))
-                    && plan.tests.passes(contact, &found);
-                let keys = plan.sort.iter().map(|(field, _)| rank(contact, &found, field)).collect();
-                wanted.then_some((keys, contact, found))
-            })
-            .collect();
-        let down = plan.sort[0].1;
-        let turn = |order: Ordering, down: bool| if down { order.reverse() } else { order };
-        rows.sort_by(|a, b| {
-            let by_keys = plan
-                .sort
-                .iter()
-                .enumerate()
-                .map(|(at, (_, down))| turn(compare(&a.0[at], &b.0[at]), *down))
-                .find(|order| order.is_ne());
-            by_keys.unwrap_or_else(|| turn(a.1.id.cmp(&b.1.id), down))
-        });
-        let total = rows.len();
-        if let Some((key, id)) = &plan.after {
-            rows.retain(|row| turn(compare(&row.0[0], key).then_with(|| row.1.id.cmp(id)), down).is_gt());
-        }
+        let all = state.indexed(now, &call.location);
+        let by_date = plan.query.is_empty() && plan.tests.only_dates() && plan.sort.len() == 1;
+        let (total, rows) = match DATES.contains(&plan.sort[0].0.as_str()) && by_date {
+            true => by_date_only(&plan, all),
+            false => by_anything(&plan, all),
+        };
         let contacts: Vec<Value> = rows
             .into_iter()
-            .skip((plan.page - 1) * plan.limit)
-            .take(plan.limit)
-            .map(|(keys, contact, mut found)| {
-                found.insert("searchAfter".to_owned(), json!([keys[0], contact.id]));
+            .map(|(key, contact)| {
+                let Value::Object(mut found) = contact.as_found() else { return Value::Null };
+                found.insert("searchAfter".to_owned(), json!([key, contact.id]));
                 Value::Object(found)
             })
             .collect();
         drop(state);
         self.ok(call, &json!({ "contacts": contacts, "total": total, "traceId": uuid::Uuid::new_v4().to_string() }))
     }
+}
+
+fn turn(order: Ordering, down: bool) -> Ordering {
+    if down { order.reverse() } else { order }
+}
+
+/// How many there are, and those of the page with their sort keys. A poll or a scan over many thousands must not write out, nor
+/// sort, more than its page.
+fn by_date_only<'a>(plan: &Plan, all: Vec<&'a Contact>) -> (usize, Vec<(Value, &'a Contact)>) {
+    let (field, down) = (&plan.sort[0].0, plan.sort[0].1);
+    let nothing = Map::new();
+    let mut rows: Vec<(i64, &Contact)> = all
+        .into_iter()
+        .filter(|contact| plan.tests.passes(contact, &nothing))
+        .map(|contact| (date_of(contact, field), contact))
+        .collect();
+    let total = rows.len();
+    if let Some((key, id)) = &plan.after {
+        let key = key.as_i64().unwrap_or_default();
+        rows.retain(|(at, contact)| turn((*at, &contact.id).cmp(&(key, id)), down).is_gt());
+    }
+    let order = |a: &(i64, &Contact), b: &(i64, &Contact)| turn((a.0, &a.1.id).cmp(&(b.0, &b.1.id)), down);
+    let end = plan.page * plan.limit;
+    if rows.len() > end {
+        rows.select_nth_unstable_by(end, order);
+        rows.truncate(end);
+    }
+    rows.sort_unstable_by(order);
+    let page = rows.into_iter().skip((plan.page - 1) * plan.limit).take(plan.limit);
+    (total, page.map(|(at, contact)| (json!(at), contact)).collect())
+}
+
+fn by_anything<'a>(plan: &Plan, all: Vec<&'a Contact>) -> (usize, Vec<(Value, &'a Contact)>) {
+    let mut rows: Vec<(Vec<Value>, &Contact)> = all
+        .into_iter()
+        .filter_map(|contact| {
+            let Value::Object(found) = contact.as_found() else {
+                return None;
+            };
+            let words = [contact.full_name(), contact.text("email").to_owned(), contact.text("phone").to_owned()];
+            let wanted = words.iter().any(|word| word.to_lowercase().contains(&plan.query))
+                && plan.tests.passes(contact, &found);
+            let keys = plan.sort.iter().map(|(field, _)| rank(contact, &found, field)).collect();
+            wanted.then_some((keys, contact))
+        })
+        .collect();
+    let down = plan.sort[0].1;
+    rows.sort_by(|a, b| {
+        let by_keys = plan
+            .sort
+            .iter()
+            .enumerate()
+            .map(|(at, (_, down))| turn(compare(&a.0[at], &b.0[at]), *down))
+            .find(|order| order.is_ne());
+        by_keys.unwrap_or_else(|| turn(a.1.id.cmp(&b.1.id), down))
+    });
+    let total = rows.len();
+    if let Some((key, id)) = &plan.after {
+        rows.retain(|row| turn(compare(&row.0[0], key).then_with(|| row.1.id.cmp(id)), down).is_gt());
+    }
+    let page = rows.into_iter().skip((plan.page - 1) * plan.limit).take(plan.limit);
+    (total, page.map(|(mut keys, contact)| (keys.swap_remove(0), contact)).collect())
 }
