@@ -4,7 +4,9 @@ use axum::Json;
 use axum::body::{Body, to_bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, Request, header};
+use http_body_util::LengthLimitError;
 use serde::Serialize;
+use std::error::Error as _;
 use std::time::Duration;
 use tracing::warn;
 
@@ -129,9 +131,7 @@ async fn read(service: &Service, headers: &HeaderMap, body: Body) -> Result<Vec<
     match service.clock.timeout(BODY_TIMEOUT, to_bytes(body, service.max_body)).await {
         Some(Ok(bytes)) => Ok(bytes.into()),
         // The cap is the only limit on it; anything else is a connection that broke, and nobody hears this answer.
-        Some(Err(error))
-            if std::error::Error::source(&error).is_some_and(|cause| cause.to_string().contains("length limit")) =>
-        {
+        Some(Err(error)) if error.source().is_some_and(|cause| cause.is::<LengthLimitError>()) => {
             Err(Problem::too_large(service.max_body))
         }
         Some(Err(_)) | None => Err(Problem::try_again("the body did not arrive whole; send it again")),

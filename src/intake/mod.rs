@@ -13,7 +13,7 @@ use crate::model::LocationId;
 use crate::store::{self, Accepted, Inbox, Notice, Store};
 use crate::sync::Nudge;
 
-pub use event::{KINDS, Unreadable};
+pub use event::Unreadable;
 pub use signature::{HIGHLEVEL, Refusal, VerifiedWebhook, WebhookKeys, WorkflowSecrets};
 
 /// How this installation takes webhooks in.
@@ -60,7 +60,7 @@ pub enum Error {
 pub struct Admitted {
     /// What became of it at the door.
     pub accepted: Accepted,
-    /// GHL's name for it; one of [`KINDS`], or `other`.
+    /// GHL's name for it, if we act on it; else `other`.
     pub kind: &'static str,
     /// Resolves when it was settled.
     pub notice: Notice,
