@@ -4,12 +4,13 @@ use jiff::Timestamp;
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use super::contacts::id;
+use super::contacts::{REVIVE_CONFLICTS, id};
 use super::db::plain;
 use super::decisions::{FREE, HOLDER};
 use super::owners::fence;
-use super::{Contact, ContactKey, CreateIntent, Decided, Decision, Result, Store};
-use crate::model::{ContactId, CustomerId, EmailKey, LocationId, Phone};
+use super::sweeps::{Finding, record};
+use super::{Contact, ContactKey, CreateIntent, Decided, Decision, Result, Store, Tx};
+use crate::model::{ContactId, CustomerId, EmailKey, Lane, LocationId, Phone, Sweep};
 
 /// A Trafft customer as the index knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +29,15 @@ pub struct Customer {
     pub phone: Option<Phone>,
     /// The contact that is linked with it, unless that contact is gone.
     pub held_by: Option<ContactId>,
+}
+
+impl Customer {
+    fn shows_other_than(&self, shown: &Customer) -> bool {
+        self.first_name != shown.first_name
+            || self.last_name != shown.last_name
+            || self.email != shown.email
+            || self.phone_number != shown.phone_number
+    }
 }
 
 #[derive(FromRow)]
@@ -83,31 +93,61 @@ const BY_EMAIL: &str = select!("email_key = $2");
 const BY_PHONE: &str = select!("phone_key = $2");
 const NEWER: &str = select!("customers.customer_id > $2");
 
+async fn revive_conflicts(tx: &mut Tx, location: &LocationId, customer: CustomerId, now: Timestamp) -> Result<()> {
+    let query = sqlx::query(REVIVE_CONFLICTS).bind(location.as_str()).bind(customer.0).bind(now.as_millisecond());
+    query.execute(&mut **tx).await?;
+    Ok(())
+}
+
+async fn put(tx: &mut Tx, location: &LocationId, customer: &Customer, now: Timestamp) -> Result<()> {
+    sqlx::query(PUT)
+        .bind(location.as_str())
+        .bind(customer.id.0)
+        .bind(plain(&customer.first_name))
+        .bind(plain(&customer.last_name))
+        .bind(plain(&customer.email))
+        .bind(plain(&customer.phone_number))
+        .bind(EmailKey::new(&customer.email).as_ref().map(EmailKey::as_str))
+        .bind(customer.phone.as_ref().map(Phone::as_str))
+        .bind(now.as_millisecond())
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
 impl Store {
-    /// Takes customers into the index.
-    pub async fn index_customers(&self, location: &LocationId, customers: &[Customer], now: Timestamp) -> Result<()> {
+    /// Takes a page of Trafft's into the index. A linked customer that looks different from what the index said was edited there:
+    /// its contact is looked at again, and that is told among the findings. Returns how many.
+    pub async fn index_customers(&self, location: &LocationId, customers: &[Customer], now: Timestamp) -> Result<i64> {
         let mut tx = self.db.begin().await?;
+        let mut edited = 0;
         for customer in customers {
-            sqlx::query(PUT)
-                .bind(location.as_str())
-                .bind(customer.id.0)
-                .bind(plain(&customer.first_name))
-                .bind(plain(&customer.last_name))
-                .bind(plain(&customer.email))
-                .bind(plain(&customer.phone_number))
-                .bind(EmailKey::new(&customer.email).as_ref().map(EmailKey::as_str))
-                .bind(customer.phone.as_ref().map(Phone::as_str))
-                .bind(now.as_millisecond())
-                .execute(&mut *tx)
-                .await?;
+            let query = sqlx::query_as::<_, Row>(BY_ID).bind(location.as_str()).bind(customer.id.0);
+            let known = query.fetch_optional(&mut *tx).await?.map(Customer::try_from).transpose()?;
+            put(&mut tx, location, customer, now).await?;
+            let Some(known) = known.filter(|known| known.shows_other_than(customer)) else { continue };
+            revive_conflicts(&mut tx, location, customer.id, now).await?;
+            if let Some(contact) = known.held_by {
+                let finding = Finding::drifted(contact, "edited in Trafft");
+                edited += record(&mut tx, location, Sweep::Customers, &finding, Lane::Sweep, now).await?;
+            }
         }
+        tx.commit().await?;
+        Ok(edited)
+    }
+
+    /// What we have just written is what the index should say.
+    pub async fn index_written(&self, location: &LocationId, customer: &Customer, now: Timestamp) -> Result<()> {
+        let mut tx = self.db.begin().await?;
+        put(&mut tx, location, customer, now).await?;
         Ok(tx.commit().await?)
     }
 
-    /// The customer is not in Trafft any more.
-    pub async fn forget_customer(&self, location: &LocationId, customer: CustomerId) -> Result<()> {
+    /// The customer is not in Trafft any more: who was in doubt over it is looked at again.
+    pub async fn forget_customer(&self, location: &LocationId, customer: CustomerId, now: Timestamp) -> Result<()> {
         let mut tx = self.db.begin().await?;
         sqlx::query(FORGET).bind(location.as_str()).bind(customer.0).execute(&mut *tx).await?;
+        revive_conflicts(&mut tx, location, customer, now).await?;
         Ok(tx.commit().await?)
     }
 

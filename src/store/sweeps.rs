@@ -43,6 +43,13 @@ pub struct Finding {
     pub drifted: bool,
 }
 
+impl Finding {
+    /// Trafft was seen to differ from what we wrote.
+    pub fn drifted(contact: ContactId, what: &'static str) -> Self {
+        Self { contact, facets: Facets::NONE, what: Some(what), drifted: true }
+    }
+}
+
 /// A contact that a backfill read.
 #[derive(Debug)]
 pub struct Import {
@@ -59,7 +66,9 @@ pub struct Import {
 pub struct Step {
     /// What is to be looked at.
     pub found: Vec<Finding>,
-    /// How urgent that is.
+    /// What was found, told and marked already.
+    pub told: i64,
+    /// How urgent it is.
     pub lane: Option<Lane>,
     /// Contacts to take over.
     pub imports: Vec<Import>,
@@ -136,6 +145,37 @@ const UNSEEN: &str = "SELECT customers.customer_id, contacts.contact_id FROM cus
     LEFT JOIN contacts ON contacts.location_id = customers.location_id AND contacts.customer_id = customers.customer_id
         AND contacts.gone_at IS NULL
     WHERE customers.location_id = $1 AND customers.seen_at < $2";
+
+/// Marks what was found, and keeps it for the report. Returns how many are told there.
+pub(super) async fn record(
+    tx: &mut Tx,
+    location: &LocationId,
+    kind: Sweep,
+    finding: &Finding,
+    lane: Lane,
+    now: Timestamp,
+) -> Result<i64> {
+    let (location, contact) = (location.as_str(), finding.contact.as_str());
+    mark(tx, &Mark { location, contact, facets: finding.facets, deleted: false, lane, now }).await?;
+    if finding.drifted {
+        sqlx::query(DRIFT).bind(location).bind(contact).execute(&mut **tx).await?;
+    }
+    if kind == Sweep::Rotation {
+        let query = sqlx::query(ROTATED).bind(location).bind(contact).bind(now.as_millisecond());
+        query.execute(&mut **tx).await?;
+    }
+    let Some(what) = finding.what else { return Ok(0) };
+    sqlx::query(FOUND)
+        .bind(Uuid::now_v7().to_string())
+        .bind(location)
+        .bind(kind.name())
+        .bind(contact)
+        .bind(what)
+        .bind(now.as_millisecond())
+        .execute(&mut **tx)
+        .await?;
+    Ok(1)
+}
 
 impl Store {
     /// Sees to it that every sweep that has a pace comes round, and that none without one does. `at_once`: it does not wait
@@ -217,10 +257,9 @@ impl Store {
                 at
             }
         };
-        let mut told = 0;
+        let mut told = step.told;
         for finding in &step.found {
-            told +=
-                self.found(&mut tx, location, sweeping.kind, finding, step.lane.unwrap_or(Lane::Sweep), now).await?;
+            told += record(&mut tx, location, sweeping.kind, finding, step.lane.unwrap_or(Lane::Sweep), now).await?;
         }
         for import in &step.imports {
             sqlx::query(IMPORT)
@@ -250,38 +289,6 @@ impl Store {
             .execute(&mut *tx)
             .await?;
         Ok(tx.commit().await?)
-    }
-
-    /// Returns how many findings are to be told.
-    async fn found(
-        &self,
-        tx: &mut Tx,
-        location: &LocationId,
-        kind: Sweep,
-        finding: &Finding,
-        lane: Lane,
-        now: Timestamp,
-    ) -> Result<i64> {
-        let (location, contact) = (location.as_str(), finding.contact.as_str());
-        mark(tx, &Mark { location, contact, facets: finding.facets, deleted: false, lane, now }).await?;
-        if finding.drifted {
-            sqlx::query(DRIFT).bind(location).bind(contact).execute(&mut **tx).await?;
-        }
-        if kind == Sweep::Rotation {
-            let query = sqlx::query(ROTATED).bind(location).bind(contact).bind(now.as_millisecond());
-            query.execute(&mut **tx).await?;
-        }
-        let Some(what) = finding.what else { return Ok(0) };
-        sqlx::query(FOUND)
-            .bind(Uuid::now_v7().to_string())
-            .bind(location)
-            .bind(kind.name())
-            .bind(contact)
-            .bind(what)
-            .bind(now.as_millisecond())
-            .execute(&mut **tx)
-            .await?;
-        Ok(1)
     }
 
     /// The step could not be made: again then.

@@ -320,7 +320,7 @@ impl Run<'_> {
             MissingPolicy::Conflict => Some(Decision::Unlinked),
             MissingPolicy::Recreate => None,
         };
-        self.store.forget_customer(&self.connection.location, customer).await?;
+        self.store.forget_customer(&self.connection.location, customer, self.connection.clock.now()).await?;
         self.store.unlink(&self.contact.key, customer, decision).await?;
         (self.contact.customer, self.contact.fingerprint, self.contact.created_by_us) = (None, None, false);
         Ok(match decision {
@@ -345,7 +345,7 @@ impl Run<'_> {
         let answer = self.connection.trafft.delete_customer(customer).await;
         self.record("delete", Some(customer), "", answer.as_ref().err()).await?;
         answer.map_err(Failure::Trafft)?;
-        self.store.forget_customer(&self.connection.location, customer).await?;
+        self.store.forget_customer(&self.connection.location, customer, self.connection.clock.now()).await?;
         self.store.unlink(&self.contact.key, customer, None).await?;
         self.contact.customer = None;
         Ok(done(
@@ -373,7 +373,7 @@ impl Run<'_> {
         let key = Phone::new(&phone, region);
         let row =
             Customer { id: customer, first_name, last_name, email, phone_number: phone, phone: key, held_by: None };
-        Ok(self.store.index_customers(&self.connection.location, &[row], self.connection.clock.now()).await?)
+        Ok(self.store.index_written(&self.connection.location, &row, self.connection.clock.now()).await?)
     }
 }
 

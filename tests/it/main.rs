@@ -7,6 +7,7 @@ mod bad_data;
 mod bad_input;
 mod bad_questions;
 mod calls;
+mod convergence;
 mod deletion;
 mod description;
 mod documents;

@@ -3,7 +3,7 @@
 
 use super::super::directory::indexed;
 use super::super::{Connection, Failure};
-use crate::model::{Facets, Sweep};
+use crate::model::Sweep;
 use crate::store::{Customer, Finding, Step, Store, Sweeping};
 
 /// One page.
@@ -14,28 +14,23 @@ pub(super) async fn step(store: &Store, connection: &Connection, at: &Sweeping) 
     let place = connection.metadata.place(&connection.ghl).await.map_err(Failure::Ghl)?;
     let page = connection.customers_page(number).await?;
     let customers: Vec<Customer> = page.data.iter().map(|customer| indexed(customer, place.region)).collect();
+    let told = store.index_customers(location, &customers, now).await?;
     let mut found = Vec::new();
-    for customer in &customers {
-        let Some(known) = store.customer(location, customer.id).await? else { continue };
-        if let Some(contact) = known.held_by.clone().filter(|_| differs(&known, customer)) {
-            found.push(drifted(contact, "edited in Trafft"));
-        }
-    }
-    store.index_customers(location, &customers, now).await?;
     let pages = page.pagination.pages.unwrap_or(i64::MAX);
     let last = page.data.is_empty() || i64::from(number) >= pages;
     if last && let Some(before) = at.since {
         // A deletion while we page hides a customer from one pass (T §2), hardly from two.
         for (customer, contact) in store.unseen_customers(location, before).await? {
             match contact {
-                Some(contact) => found.push(drifted(contact, "not among Trafft's customers any more")),
-                None => store.forget_customer(location, customer).await?,
+                Some(contact) => found.push(Finding::drifted(contact, "not among Trafft's customers any more")),
+                None => store.forget_customer(location, customer, now).await?,
             }
         }
     }
     let pace = connection.policy.pace.of(Sweep::Customers);
     Ok(Step {
         found,
+        told,
         seen: customers.len() as i64,
         calls: 1,
         total: page.pagination.total,
@@ -44,15 +39,4 @@ pub(super) async fn step(store: &Store, connection: &Connection, at: &Sweeping) 
         since: last.then(|| at.started_at.unwrap_or(now)),
         ..Step::default()
     })
-}
-
-fn differs(known: &Customer, shown: &Customer) -> bool {
-    known.first_name != shown.first_name
-        || known.last_name != shown.last_name
-        || known.email != shown.email
-        || known.phone_number != shown.phone_number
-}
-
-fn drifted(contact: crate::model::ContactId, what: &'static str) -> Finding {
-    Finding { contact, facets: Facets::NONE, what: Some(what), drifted: true }
 }

@@ -48,7 +48,7 @@ pub(super) async fn step(store: &Store, connection: &Connection, sweeping: Sweep
     };
     store.advance(location, connection.epoch, &sweeping, &step, connection.clock.now()).await?;
     if step.cursor.is_none() && sweeping.kind != Sweep::Rotation {
-        let told = step.found.iter().filter(|finding| finding.what.is_some()).count() as i64;
+        let told = step.told + step.found.iter().filter(|finding| finding.what.is_some()).count() as i64;
         let (seen, found) = (sweeping.seen + step.seen, sweeping.found + told);
         info!(
             location.id = %location, sweep = sweeping.kind.name(), seen, found, calls = sweeping.calls + step.calls,

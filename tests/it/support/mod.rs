@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "each file uses what it needs")]
 
 pub mod database;
+pub mod history;
 pub mod ticker;
 
 use std::collections::HashMap;
