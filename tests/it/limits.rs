@@ -4,43 +4,12 @@ use std::time::Duration;
 
 use reqwest::Method;
 use sandbox::ghl::Window;
-use sandbox::{Fault, Matcher, Sandbox, Trafft};
+use sandbox::{Fault, Matcher};
 use serde_json::json;
 
 use crate::support::World;
+use crate::support::others::Others;
 use crate::support::ticker::{Ticker, until};
-
-/// Further locations, each with an account of its own.
-struct Others {
-    locations: Vec<String>,
-    traffts: Vec<Trafft>,
-    _sandboxes: Vec<Sandbox>,
-}
-
-/// `count` locations beside the first, told to the service by its file.
-async fn others(world: &mut World, count: usize) -> Others {
-    let (mut file, mut locations, mut sandboxes) = (String::new(), Vec::new(), Vec::new());
-    for number in 0..count {
-        let options = sandbox::Options { clock: world.sandbox.clock.clone(), ..Default::default() };
-        let other = Sandbox::start(options).await.unwrap();
-        let location = format!("location{number:012}");
-        let token = world.sandbox.ghl.add_location(&location, "Studio", "America/New_York", "US");
-        file += &format!(
-            "[[connection]]\nghl_location_id = \"{location}\"\nghl_access_token = \"{token}\"\ntrafft_api_url = \"{}\"\n\
-             trafft_client_id = \"{}\"\ntrafft_client_secret = \"{}\"\n",
-            other.trafft.url(),
-            other.trafft.client_id(),
-            other.trafft.client_secret()
-        );
-        locations.push(location);
-        sandboxes.push(other);
-    }
-    let path = world.path("connections.toml");
-    std::fs::write(&path, file).unwrap();
-    world.set("CONNECTIONS_FILE", &path);
-    let traffts = sandboxes.iter().map(|other| other.trafft.clone()).collect();
-    Others { locations, traffts, _sandboxes: sandboxes }
-}
 
 /// How many in all: a few here, `SCALE=20000` in the long run of docs/reliability.md.
 fn scale(few: usize) -> usize {
@@ -51,7 +20,9 @@ async fn imported_at_once(window: Window) {
     let (locations, contacts) = (20, scale(1000));
     let mut world = World::stopped(&[("SYNC_INLINE_DEADLINE_MS", "0")]).await;
     world.sandbox.ghl.set_window(window);
-    let others = others(&mut world, locations - 1).await;
+    let path = world.path("connections.toml");
+    let others = Others::beside(&world.sandbox, locations - 1, path.as_ref()).await;
+    world.set("CONNECTIONS_FILE", &path);
     world.start().await;
     let home = world.sandbox.ghl.location_id();
     for number in 0..contacts {

@@ -16,6 +16,7 @@ mod events;
 mod health;
 mod identity;
 mod intake;
+mod kill;
 mod limits;
 mod mapping;
 mod outage;

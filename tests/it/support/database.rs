@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use sqlx::Connection;
+
 /// With `TEST_DATABASE_URL` (a PostgreSQL address whose user may create databases) every world lives there.
 pub const SERVER: &str = "TEST_DATABASE_URL";
 
@@ -39,6 +41,13 @@ impl Database {
         psql(&server, &format!("CREATE DATABASE {name}"));
         let (base, _) = server.rsplit_once('/').expect("an address ends with a database's name");
         Self { url: format!("{base}/{name}"), made: Some((server, name)) }
+    }
+
+    /// One statement, beside the service.
+    pub async fn execute(&self, statement: &'static str) {
+        sqlx::any::install_default_drivers();
+        let mut connection = sqlx::AnyConnection::connect(&self.url).await.unwrap();
+        sqlx::query(statement).execute(&mut connection).await.unwrap();
     }
 
     pub fn url(&self) -> &str {

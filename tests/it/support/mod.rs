@@ -5,6 +5,8 @@
 
 pub mod database;
 pub mod history;
+pub mod others;
+pub mod process;
 pub mod ticker;
 
 use std::collections::HashMap;

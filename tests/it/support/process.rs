@@ -1,0 +1,81 @@
+//! The real program, run as a process of its own, to be killed, paused and started again.
+
+use std::collections::HashMap;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use reqwest::Client;
+
+/// A process, started anew as often as wanted, on the same port and with the same settings.
+pub struct Process {
+    settings: HashMap<String, String>,
+    pub url: String,
+    child: Child,
+}
+
+impl Process {
+    /// Started, and not waited for.
+    pub fn start(mut settings: HashMap<String, String>) -> Self {
+        // Free a moment ago; others that look for one get another.
+        let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        settings.insert("BIND_ADDR".to_owned(), address.to_string());
+        let child = spawn(&settings);
+        Self { settings, url: format!("http://{address}"), child }
+    }
+
+    /// Dead on the spot, as by a power cut, and started again.
+    pub fn kill_and_start(&mut self) {
+        self.kill();
+        self.child = spawn(&self.settings);
+    }
+
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// `TERM`, `STOP`, `CONT`.
+    pub fn signal(&self, signal: &str) {
+        let run = Command::new("kill").args([format!("-{signal}"), self.child.id().to_string()]).status();
+        assert!(run.unwrap().success(), "no {signal} for the process");
+    }
+
+    /// Asked to stop, and gone; its exit code.
+    pub fn stop(&mut self) -> Option<i32> {
+        self.signal("TERM");
+        self.child.wait().unwrap().code()
+    }
+
+    /// Waits until it takes webhooks.
+    pub async fn ready(&self, http: &Client) {
+        let mut moment = tokio::time::interval(Duration::from_millis(20));
+        for _ in 0..1500 {
+            moment.tick().await;
+            let answer = http.get(format!("{}/readyz", self.url)).timeout(Duration::from_secs(2)).send().await;
+            if answer.is_ok_and(|answer| answer.status() == 200) {
+                return;
+            }
+        }
+        panic!("the process is not ready after 30 s");
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn spawn(settings: &HashMap<String, String>) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ghl-trafft-sync"));
+    command.arg("serve").env_clear().envs(settings).stdout(Stdio::null());
+    // What it says is of interest only to whoever looks into a failure.
+    match std::env::var_os("LOG_TO") {
+        Some(path) => {
+            let log = std::fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
+            command.env("RUST_LOG", "info").stderr(log)
+        }
+        None => command.env("RUST_LOG", "off").stderr(Stdio::null()),
+    };
+    command.spawn().unwrap()
+}
