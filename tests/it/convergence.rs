@@ -11,8 +11,8 @@ use reqwest::Method;
 use sandbox::{Customer, Event};
 use serde_json::Value;
 
-use crate::support::World;
 use crate::support::history::History;
+use crate::support::{World, number};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -22,10 +22,6 @@ const TOGETHER: u64 = 100;
 
 /// One rotation of every sweep, and two of the pass that believes nothing before its second time.
 const QUIET: Duration = Duration::from_secs(27 * 3600);
-
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
-}
 
 async fn world() -> World {
     let world = World::with(&[
@@ -173,9 +169,9 @@ async fn converge(seeds: Vec<u64>) -> Vec<(u64, String)> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn once_gohighlevel_goes_quiet_every_customer_equals_its_contact() {
-    let seeds: Vec<u64> = match number("SEED") {
-        Some(seed) => vec![seed],
-        None => (0..number("SEEDS").unwrap_or(25)).collect(),
+    let seeds: Vec<u64> = match std::env::var("SEED") {
+        Ok(seed) => vec![seed.parse().expect("SEED is a number")],
+        Err(_) => (0..number("SEEDS", 25)).collect(),
     };
     for together in seeds.chunks(TOGETHER as usize) {
         let failed = converge(together.to_vec()).await;

@@ -6,15 +6,10 @@ use std::time::Duration;
 use serde_json::json;
 use sqlx::{Connection, SqliteConnection};
 
-use crate::support::World;
 use crate::support::ticker::{Ticker, until};
+use crate::support::{World, number};
 
 const MINUTE: Duration = Duration::from_secs(60);
-
-/// Contacts in all: a few here, `SCALE=200000` in the long run of docs/reliability.md. One in twenty changes.
-fn scale() -> usize {
-    std::env::var("SCALE").ok().map_or(2000, |scale| scale.parse().expect("SCALE is a number"))
-}
 
 /// A location whose contacts were all synced long ago: written into the store directly, since a true import of so many would
 /// take the test an hour.
@@ -56,7 +51,8 @@ async fn settled(count: usize) -> (World, Vec<String>) {
 }
 
 async fn away(time: Duration) {
-    let count = scale();
+    // One in twenty changes. `SCALE=200000` in the long run of docs/reliability.md.
+    let count = usize::try_from(number("SCALE", 2000)).unwrap();
     let (mut world, contacts) = settled(count).await;
     let changed: Vec<_> = contacts.iter().step_by(20).collect();
     world.stop().await;

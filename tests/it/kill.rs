@@ -3,6 +3,12 @@
 //!
 //! `KILLS=200` for the long run, `SEED=x` to play one again (as far as processes and a network can be played again).
 
+#![expect(
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "tests talk HTTP themselves, and say what they did"
+)]
+
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -16,7 +22,7 @@ use tokio::task::JoinHandle;
 
 use crate::support::database::Database;
 use crate::support::process::Process;
-use crate::support::{ADMIN, others};
+use crate::support::{ADMIN, number, others};
 
 /// 5 % 500s, 5 % 429s, 3 % answers cut after the work was done.
 const RATES: Rates = Rates { status_500: 0.05, status_429: 0.05, done_then_dropped: 0.03 };
@@ -44,14 +50,10 @@ struct Load {
     tasks: Vec<JoinHandle<()>>,
 }
 
-fn number(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
-}
-
 impl Siege {
     async fn begin(processes: usize, further: usize, database: impl FnOnce(&std::path::Path) -> Database) -> Self {
         let seed = number("SEED", u64::from(std::process::id()));
-        println!("SEED={seed}");
+        eprintln!("SEED={seed}");
         let sandbox = Sandbox::start(sandbox::Options::default()).await.unwrap();
         let folder = tempfile::TempDir::new().unwrap();
         let database = database(folder.path());
@@ -263,7 +265,7 @@ async fn killed_at_random_moments_nothing_acknowledged_is_lost_and_nobody_is_dou
         siege.processes[0].kill_and_start();
     }
     let acknowledged = siege.calm(load).await;
-    println!("{} contacts, {} events acknowledged", contacts.len(), acknowledged.len());
+    eprintln!("{} contacts, {} events acknowledged", contacts.len(), acknowledged.len());
     siege.holds(&contacts, &acknowledged).await;
 }
 
@@ -289,6 +291,6 @@ async fn three_processes_on_one_database_are_killed_and_paused_and_it_converges(
         }
     }
     let acknowledged = siege.calm(load).await;
-    println!("{} contacts, {} events acknowledged", contacts.len(), acknowledged.len());
+    eprintln!("{} contacts, {} events acknowledged", contacts.len(), acknowledged.len());
     siege.holds(&contacts, &acknowledged).await;
 }

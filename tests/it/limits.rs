@@ -7,17 +7,13 @@ use sandbox::ghl::Window;
 use sandbox::{Fault, Matcher};
 use serde_json::json;
 
-use crate::support::World;
 use crate::support::others::Others;
 use crate::support::ticker::{Ticker, until};
-
-/// How many in all: a few here, `SCALE=20000` in the long run of docs/reliability.md.
-fn scale(few: usize) -> usize {
-    std::env::var("SCALE").ok().map_or(few, |scale| scale.parse().expect("SCALE is a number"))
-}
+use crate::support::{World, number};
 
 async fn imported_at_once(window: Window) {
-    let (locations, contacts) = (20, scale(1000));
+    // `SCALE=20000` in the long run of docs/reliability.md.
+    let (locations, contacts) = (20, usize::try_from(number("SCALE", 1000)).unwrap());
     let mut world = World::stopped(&[("SYNC_INLINE_DEADLINE_MS", "0")]).await;
     world.sandbox.ghl.set_window(window);
     let path = world.path("connections.toml");

@@ -43,6 +43,16 @@ impl Database {
         Self { url: format!("{base}/{name}"), made: Some((server, name)) }
     }
 
+    /// Throws everybody out, and lets nobody in, or lets them in again.
+    pub fn refuse(&self, refuse: bool) {
+        let (server, name) = self.made.as_ref().expect("a PostgreSQL");
+        psql(server, &format!("ALTER DATABASE {name} ALLOW_CONNECTIONS {}", !refuse));
+        if refuse {
+            let end = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
+            psql(server, &end);
+        }
+    }
+
     /// One statement, beside the service.
     pub async fn execute(&self, statement: &'static str) {
         sqlx::any::install_default_drivers();

@@ -29,6 +29,11 @@ use tokio_util::sync::CancellationToken;
 pub const ADMIN: &str = "admin-token-for-tests";
 pub const WORKFLOW: &str = "workflow-token-for-tests";
 
+/// A number that the environment may set, for longer runs and for playing one again.
+pub fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
+}
+
 /// A GoHighLevel, a Trafft, and the service between them.
 pub struct World {
     pub sandbox: Sandbox,
@@ -155,6 +160,17 @@ impl World {
 
     pub fn set(&mut self, name: &str, value: &str) {
         self.settings.insert(name.to_owned(), value.to_owned());
+    }
+
+    /// What a process needs to be told to stand in this world.
+    pub fn settings(&self) -> HashMap<String, String> {
+        self.settings.clone()
+    }
+
+    /// Why the service does not start.
+    pub async fn refusal(&self) -> String {
+        let config = load(&Sources { environment: self.settings.clone(), file: None }).unwrap();
+        App::build(config, self.clock.clone(), CancellationToken::new()).await.expect_err("it was built").to_string()
     }
 
     /// A path in the world's own folder, gone with it.

@@ -15,23 +15,37 @@ pub struct Process {
 
 impl Process {
     /// Started, and not waited for.
-    pub fn start(mut settings: HashMap<String, String>) -> Self {
+    pub fn start(settings: HashMap<String, String>) -> Self {
+        Self::wrapped(settings, |_| {})
+    }
+
+    /// Started by another program, which `wrap` names with its arguments.
+    pub fn wrapped(mut settings: HashMap<String, String>, wrap: impl FnOnce(&mut Command)) -> Self {
         // Free a moment ago; others that look for one get another.
         let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         settings.insert("BIND_ADDR".to_owned(), address.to_string());
-        let child = spawn(&settings);
+        let child = spawn(&settings, wrap);
         Self { settings, url: format!("http://{address}"), child }
     }
 
     /// Dead on the spot, as by a power cut, and started again.
     pub fn kill_and_start(&mut self) {
         self.kill();
-        self.child = spawn(&self.settings);
+        self.child = spawn(&self.settings, |_| {});
     }
 
     pub fn kill(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Its exit code, once it has ended by itself.
+    pub fn ended(&mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
     }
 
     /// `TERM`, `STOP`, `CONT`.
@@ -43,7 +57,7 @@ impl Process {
     /// Asked to stop, and gone; its exit code.
     pub fn stop(&mut self) -> Option<i32> {
         self.signal("TERM");
-        self.child.wait().unwrap().code()
+        self.ended()
     }
 
     /// Waits until it takes webhooks.
@@ -66,9 +80,16 @@ impl Drop for Process {
     }
 }
 
-fn spawn(settings: &HashMap<String, String>) -> Child {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ghl-trafft-sync"));
-    command.arg("serve").env_clear().envs(settings).stdout(Stdio::null());
+fn spawn(settings: &HashMap<String, String>, wrap: impl FnOnce(&mut Command)) -> Child {
+    // It runs what it is given, as itself.
+    let mut command = Command::new("/usr/bin/env");
+    wrap(&mut command);
+    command
+        .args([env!("CARGO_BIN_EXE_ghl-trafft-sync"), "serve"])
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .envs(settings);
+    command.stdout(Stdio::null());
     // What it says is of interest only to whoever looks into a failure.
     match std::env::var_os("LOG_TO") {
         Some(path) => {

@@ -1,0 +1,80 @@
+//! Many events at once on new contacts of one household, answers lost, some creates carried out only later: nobody is made twice.
+//!
+//! `SEEDS=n` plays so many, `SEED=x` the one that failed.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use sandbox::{Event, Fault, Matcher, Rates};
+use serde_json::json;
+
+use crate::support::{World, number};
+
+/// A create that lost its answer may run for so long; the promise ends there.
+const SETTLE_MS: i64 = 60_000;
+
+async fn create(seed: u64) {
+    let mut dice = StdRng::seed_from_u64(seed);
+    let mut world = World::with(&[("SYNC_INLINE_DEADLINE_MS", "0")]).await;
+    world.forgiving = true;
+    let ghl = world.sandbox.ghl.clone();
+    ghl.set_allow_duplicates(&ghl.location_id(), true);
+    let household = [
+        json!({ "firstName": "Ada", "lastName": "Example", "email": "home@example.com", "phone": "+12125550142" }),
+        json!({ "firstName": "Blaise", "lastName": "Example", "email": "home@example.com" }),
+        json!({ "firstName": "Chien", "lastName": "Example", "email": "chien@example.com", "phone": "+12125550142" }),
+    ];
+    let contacts: Vec<_> = household.into_iter().map(|contact| ghl.create_contact(contact)).collect();
+    for number in 0..61 {
+        ghl.edit_contact(&contacts[number % 3], json!({ "city": format!("Town {number}") }));
+    }
+    let events = ghl.take_events();
+    assert_eq!(events.len(), 64);
+
+    let faults = world.sandbox.trafft.faults();
+    faults.set_rates(Rates { done_then_dropped: 0.3, ..Rates::default() }, seed);
+    for _ in 0..dice.random_range(0..4) {
+        let after_ms = dice.random_range(0..SETTLE_MS - 1000);
+        faults.push(Matcher::new("POST", "/api/v2/customers"), Fault::DroppedThenDone { after_ms });
+    }
+    let answers = join_all(events.iter().map(|event: &Event| world.deliver_now(event))).await;
+    assert!(answers.iter().all(|answer| answer.code == 200));
+    world.rest(Duration::from_secs(600)).await;
+    faults.clear();
+    world.rest(Duration::from_secs(24 * 3600)).await;
+
+    let mut linked = BTreeSet::new();
+    for contact in &contacts {
+        let shown = world.contact(contact).await;
+        match (shown["status"].as_str(), shown["customer_id"].as_i64()) {
+            (Some("synced" | "unchanged"), Some(customer)) => {
+                assert!(linked.insert(customer), "SEED={seed}: shared: {shown}")
+            }
+            (Some("conflict"), None) => {}
+            _ => panic!("SEED={seed}: neither linked nor a conflict: {shown}"),
+        }
+    }
+    let there: BTreeSet<_> = world.sandbox.trafft.customers().iter().map(|customer| customer.id).collect();
+    assert_eq!(
+        there,
+        linked,
+        "SEED={seed}: a customer that belongs to nobody was made: {:?}",
+        world.sandbox.trafft.customers()
+    );
+    assert!(!linked.is_empty(), "SEED={seed}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sixty_four_events_on_three_contacts_that_share_an_address_make_no_double() {
+    match std::env::var("SEED") {
+        Ok(seed) => create(seed.parse().expect("SEED is a number")).await,
+        Err(_) => {
+            for seed in 0..number("SEEDS", 10) {
+                create(seed).await;
+            }
+        }
+    }
+}
