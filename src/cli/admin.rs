@@ -52,6 +52,13 @@ enum ContactsCommand {
     Unlink { id: ContactId },
     /// Decide a conflict: this contact becomes a customer of its own
     Create { id: ContactId },
+    /// Forget a contact and everything that is kept about it here; neither vendor is told
+    Erase {
+        id: ContactId,
+        /// It cannot be taken back
+        #[arg(long, required = true)]
+        yes: bool,
+    },
     /// Try contacts again that were given up on
     Retry {
         /// Those that were given up on (`failed`): there is nothing else to retry
@@ -137,7 +144,7 @@ impl Contacts {
     }
 
     fn request(&self) -> Request {
-        use ContactsCommand::{Create, Link, List, Retry, Show, Sync, Timeline, Unlink};
+        use ContactsCommand::{Create, Erase, Link, List, Retry, Show, Sync, Timeline, Unlink};
         let request = match &self.command {
             List(page) => page.add_to(Request::get(&["contacts"])),
             Show { id } => Request::get(&["contacts", id.as_str()]),
@@ -148,6 +155,7 @@ impl Contacts {
             }
             Unlink { id } => Request::post(&["contacts", id.as_str(), "unlink"]),
             Create { id } => Request::post(&["contacts", id.as_str(), "create"]),
+            Erase { id, .. } => Request::delete(&["contacts", id.as_str()]),
             Retry { since, .. } => {
                 let since = since.map(|ago| (Clock::system().now() - ago).as_millisecond());
                 Request::post(&["retry"]).query("since", since)
@@ -177,7 +185,10 @@ impl Events {
 
 impl Server {
     async fn call(&self, request: Request, sources: &Sources) -> Result<(), Failure> {
-        print_json(&self.ask(request, sources).await?)
+        match self.ask(request, sources).await? {
+            Value::Null => Ok(()),
+            answer => print_json(&answer),
+        }
     }
 
     /// The answer of the running service.
@@ -240,6 +251,7 @@ mod tests {
                 Request::post(&["contacts", "c1", "sync"]).query("location_id", Some("l1")),
             ),
             ("contacts link c1 7", Request::post(&["contacts", "c1", "link"]).body(json!({ "customer_id": 7 }))),
+            ("contacts erase c1 --yes", Request::delete(&["contacts", "c1"])),
             ("contacts retry --dead", Request::post(&["retry"])),
             ("contacts unlink c1", Request::post(&["contacts", "c1", "unlink"])),
             ("contacts create c1", Request::post(&["contacts", "c1", "create"])),
@@ -263,6 +275,7 @@ mod tests {
             "contacts list --limit 201",
             "contacts list --status gone",
             "events show",
+            "contacts erase c1",
             "contacts retry",
             "contacts retry --dead --since 2",
             "contacts retry --dead --since h",

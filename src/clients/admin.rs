@@ -148,6 +148,9 @@ fn read(base: &Url, status: StatusCode, body: &[u8]) -> Result<Value, Error> {
         detail: String,
     }
     let foreign = || Error::Foreign { url: base.clone(), status: status.as_u16() };
+    if status == StatusCode::NO_CONTENT {
+        return Ok(Value::Null);
+    }
     if status.is_success() {
         return serde_json::from_slice(body).map_err(|_| foreign());
     }

@@ -198,6 +198,20 @@ pub(super) async fn create(
     service.decide(&id, which, Decision::Create, None).await
 }
 
+/// Forgets a contact and everything that is kept about it here; neither HighLevel nor Trafft is told.
+#[utoipa::path(delete, path = "/api/v1/contacts/{id}", tag = "admin", params(("id" = String, Path, description = "The contact in GoHighLevel"), Which),
+    security(("admin_token" = [])),
+    responses((status = 204), (status = 404, body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn erase(
+    State(service): State<Service>,
+    Named(id): Named,
+    Parsed(which): Parsed<Which>,
+) -> Result<StatusCode, Problem> {
+    let (key, _) = service.find_contact(&id, which).await?;
+    service.store.erase(&key).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 /// Of which location the contact is, where ids of several collide.
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
