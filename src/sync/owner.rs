@@ -79,6 +79,9 @@ impl Owner {
                 }
             };
             let in_flight_now = in_flight.len();
+            // With no room for more there is nothing to look for, however often somebody nudges: a thousand events a
+            // second would else be a thousand looks that find what they may not start.
+            let has_room = in_flight_now < WORKERS;
             self.progress.send_modify(|progress| progress.moved(location, in_flight_now));
             let anyway = self.store.is_shared().then(|| clock.now() + LOOK_ANYWAY);
             let sleep = async {
@@ -94,8 +97,8 @@ impl Owner {
                         in_flight.remove(&done);
                     }
                 }
-                Ok(()) = nudges.changed() => {}
-                () = sleep => {}
+                Ok(()) = nudges.changed(), if has_room => {}
+                () = sleep, if has_room => {}
             }
         }
         while work.join_next().await.is_some() {}
