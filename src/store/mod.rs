@@ -2,6 +2,7 @@
 //!
 //! No function here keeps a transaction open across anything but SQL. `now` is always an argument.
 
+mod accept;
 mod activities;
 mod contacts;
 mod customers;
@@ -14,6 +15,7 @@ mod overview;
 mod owners;
 mod prune;
 mod replays;
+mod rows;
 mod settle;
 mod signals;
 mod sweeps;

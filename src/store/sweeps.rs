@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use super::contacts::{Mark, id, mark, time};
-use super::inbox::CONNECTED;
+use super::accept::CONNECTED;
+use super::contacts::{Mark, id, mark_all, time};
 use super::owners::fence;
 use super::{Error, Result, Store, Tx};
 use crate::model::{ContactId, CustomerId, Facets, Lane, LocationId, Sweep};
@@ -156,7 +156,7 @@ pub(super) async fn record(
     now: Timestamp,
 ) -> Result<i64> {
     let (location, contact) = (location.as_str(), finding.contact.as_str());
-    mark(tx, &Mark { location, contact, facets: finding.facets, deleted: false, lane, now }).await?;
+    mark_all(tx, &[Mark { location, contact, facets: finding.facets, deleted: false, lane, now }]).await?;
     if finding.drifted {
         sqlx::query(DRIFT).bind(location).bind(contact).execute(&mut **tx).await?;
     }

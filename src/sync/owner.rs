@@ -95,6 +95,9 @@ impl Owner {
                 Taken { next: Some(clock.now() + PAUSE), held_back: true }
             });
             let state = At { in_flight: in_flight.len(), held_back: taken.held_back, next: taken.next };
+            // With no room for more there is nothing to look for, however often somebody nudges: a thousand events a
+            // second would else be a thousand looks that find what they may not start.
+            let has_room = state.in_flight < WORKERS;
             self.progress.send_modify(|progress| progress.moved(location, state));
             let anyway = self.store.is_shared().then(|| clock.now() + LOOK_ANYWAY);
             let sleep = async {
@@ -110,8 +113,8 @@ impl Owner {
                         in_flight.remove(&done);
                     }
                 }
-                Ok(()) = nudges.changed() => {}
-                () = sleep => {}
+                Ok(()) = nudges.changed(), if has_room => {}
+                () = sleep, if has_room => {}
             }
         }
         while work.join_next().await.is_some() {}
