@@ -23,7 +23,7 @@ mod wire;
 pub use clock::Clock;
 pub use faults::{Fault, Faults, Matcher, Rates};
 pub use ghl::{Event, Ghl};
-pub use journal::{Class, Entry, Journal};
+pub use journal::{Class, Entry, Journal, KEPT};
 pub use trafft::{Customer, Trafft};
 
 /// Where to listen, and by which clock to live.
