@@ -17,6 +17,7 @@ mod faults;
 mod front;
 pub mod ghl;
 mod journal;
+mod ordered;
 pub mod trafft;
 mod wire;
 

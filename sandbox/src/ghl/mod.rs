@@ -8,6 +8,7 @@ mod activity;
 mod activity_answers;
 mod admission;
 mod answers;
+mod book;
 pub mod catalogue;
 pub mod checks;
 mod contact;
@@ -15,13 +16,17 @@ mod contact_answers;
 mod control;
 mod events;
 mod faces;
+mod found;
+mod index;
 mod limits;
+mod many;
 mod metadata;
 mod person;
 mod query;
 mod search;
 mod sign;
 mod state;
+mod walk;
 mod webhooks;
 
 pub use events::Event;
@@ -167,7 +172,7 @@ impl Ghl {
 
     /// How long search trails behind writes; 2000 ms at first (G §12.7).
     pub fn set_index_lag_ms(&self, lag: i64) {
-        self.0.state().index_lag = lag;
+        self.0.state().index.set_lag(lag);
     }
 
     /// The key under which a task search puts a task's id: `_id` at first, or `id` (G §7.3: either may be).
