@@ -28,6 +28,7 @@ mod sign;
 mod state;
 mod walk;
 mod webhooks;
+mod windows;
 
 pub use events::Event;
 pub use limits::Window;
@@ -189,6 +190,17 @@ impl Ghl {
     pub fn set_limits(&self, burst: u32, daily: u32) {
         let mut state = self.0.state();
         (state.limits.burst, state.limits.daily) = (burst, daily);
+    }
+
+    /// The most calls that came with this token in any ten seconds so far, counted as `window` counts them. Those that
+    /// were refused for being too many are among them, and it does not matter which limit or window is in force.
+    pub fn most_in_a_window(&self, token: &str, window: Window) -> u32 {
+        self.0.state().limits.most(token, window)
+    }
+
+    /// How many calls were answered 429 because an allowance was used up; no fault is among them.
+    pub fn over_limit(&self) -> usize {
+        self.0.state().limits.over
     }
 
     /// Failures to come.
