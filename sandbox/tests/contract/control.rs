@@ -124,3 +124,22 @@ async fn loopback_only_and_gone_when_dropped() {
     drop(sandbox);
     until("closed", || std::net::TcpStream::connect(&address).is_err()).await;
 }
+
+#[tokio::test]
+async fn chances_over_http() {
+    let world = World::new().await;
+    let url = world.trafft.url();
+    let token = world.token().await;
+    let rates = json!({ "rates": { "cut_short": 1.0 }, "seed": 1, "method": "GET", "path": "/api/v2/customers" });
+    assert_eq!(control(&world, &url, "POST", "faults", Some(rates)).await.status, 200);
+    let cut = world.trafft_call(&token, "GET", "/customers", None).send().await.unwrap();
+    assert!(cut.bytes().await.is_err());
+    assert_eq!(read(world.trafft_call(&token, "GET", "/appointments", None)).await.status, 200);
+    let rates = json!({ "rates": { "dropped_then_done": 1.0, "dropped_then_done_max_ms": 10 } });
+    assert_eq!(control(&world, &url, "POST", "faults", Some(rates)).await.status, 200);
+    let body = json!({ "first_name": "a", "last_name": "b" });
+    assert!(world.trafft_call(&token, "POST", "/customers", Some(body)).send().await.is_err());
+    world.clock.advance_ms(10);
+    until("done after all", || world.trafft.customers().len() == 1).await;
+    assert_eq!(control(&world, &url, "GET", "journal", None).await.body["calls"], 4);
+}
