@@ -25,7 +25,14 @@ use crate::support::process::Process;
 use crate::support::{ADMIN, number, others};
 
 /// 5 % 500s, 5 % 429s, 3 % answers cut after the work was done.
-const RATES: Rates = Rates { status_500: 0.05, status_429: 0.05, done_then_dropped: 0.03 };
+const RATES: Rates = Rates {
+    status_500: 0.05,
+    status_429: 0.05,
+    cut_short: 0.03,
+    done_then_dropped: 0.0,
+    dropped_then_done: 0.0,
+    dropped_then_done_max_ms: 0,
+};
 
 const LEASE: u64 = 3;
 

@@ -9,25 +9,23 @@ use tokio::time::MissedTickBehavior;
 
 use super::World;
 
-/// Moves the clocks a step whenever nothing has been asked of the vendors for two milliseconds: then nearly everyone who could
-/// go on without time passing has done so. The smaller the step, the less the machine's own slowness counts as waiting.
+/// Moves the clocks a step whenever nothing has been asked of the vendors for a moment: then nearly everyone who could go on
+/// without time passing has done so. The smaller the step, the less the machine's own slowness counts as waiting.
 pub struct Ticker(Arc<AtomicBool>, tokio::task::JoinHandle<()>);
 
 impl Ticker {
-    pub fn start(world: &World, traffts: &[Trafft], step: Duration) -> Self {
+    pub fn start(world: &World, traffts: &[Trafft], step: Duration, quiet: Duration) -> Self {
         let running = Arc::new(AtomicBool::new(true));
         let (ghl, service, sandbox) = (world.sandbox.ghl.clone(), world.clock.clone(), world.sandbox.clock.clone());
         let mut traffts = traffts.to_vec();
         traffts.push(world.sandbox.trafft.clone());
         let calls = move |ghl: &Ghl| {
-            let of_traffts: usize =
-                traffts.iter().map(|trafft| trafft.journal().reads() + trafft.journal().writes()).sum();
-            ghl.journal().reads() + of_traffts
+            ghl.journal().calls() + traffts.iter().map(|trafft| trafft.journal().calls()).sum::<usize>()
         };
         let task = tokio::spawn({
             let running = running.clone();
             async move {
-                let mut moment = tokio::time::interval(Duration::from_millis(2));
+                let mut moment = tokio::time::interval(quiet);
                 moment.set_missed_tick_behavior(MissedTickBehavior::Delay);
                 let mut before = calls(&ghl);
                 while running.load(Ordering::Relaxed) {
