@@ -136,7 +136,7 @@ impl Store {
         Ok(edited)
     }
 
-    /// What we have just written is what the index should say.
+    /// What we have just written, or read for the contact that holds it, is what the index should say.
     pub async fn index_written(&self, location: &LocationId, customer: &Customer, now: Timestamp) -> Result<()> {
         let mut tx = self.db.begin().await?;
         put(&mut tx, location, customer, now).await?;

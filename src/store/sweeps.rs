@@ -130,8 +130,10 @@ const IMPORT: &str =
         appointments_wanted, contact_read, lane, due_at, status, marked_at, fields, updated_at, met_at)
     VALUES ($1, $2, 1, 1, 0, 0, 0, 1, 3, $3, 'queued', $3, $4, $5, $3)
     ON CONFLICT (location_id, contact_id) DO NOTHING";
-const STANDING: &str = "SELECT updated_at, CASE WHEN contact_wanted > contact_read THEN 1 ELSE 0 END FROM contacts
-    WHERE location_id = $1 AND contact_id = $2";
+// What was given up on is not read anyway.
+const STANDING: &str =
+    "SELECT updated_at, CASE WHEN contact_wanted > contact_read AND status = 'queued' THEN 1 ELSE 0 END
+    FROM contacts WHERE location_id = $1 AND contact_id = $2";
 const LONGEST_UNREAD: &str = "SELECT contact_id, CASE WHEN rotated_at IS NULL THEN 1 ELSE 0 END FROM contacts
     WHERE location_id = $1 AND gone_at IS NULL AND customer_id IS NOT NULL
         AND (rotated_at IS NULL OR rotated_at <= $2) AND status <> 'queued'
@@ -177,7 +179,17 @@ pub(super) async fn record(
     Ok(1)
 }
 
+const REVIVE_ALL: &str = "UPDATE contacts SET due_at = $2, lane = 2
+    WHERE location_id = $1 AND status = 'conflict' AND decision IS NULL";
+
 impl Store {
+    /// Doubts can end without anybody telling: after a whole look at Trafft they are looked at again.
+    pub async fn revive_conflicts(&self, location: &LocationId, now: Timestamp) -> Result<()> {
+        let mut tx = self.db.begin().await?;
+        sqlx::query(REVIVE_ALL).bind(location.as_str()).bind(now.as_millisecond()).execute(&mut *tx).await?;
+        Ok(tx.commit().await?)
+    }
+
     /// Sees to it that every sweep that has a pace comes round, and that none without one does. `at_once`: it does not wait
     /// for its turn.
     pub async fn plan(

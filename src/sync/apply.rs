@@ -311,7 +311,10 @@ impl Run<'_> {
     async fn current(&mut self, customer: CustomerId) -> Result<Customer, Failure> {
         self.trafft_calls += 1;
         let region = self.place().await?.region;
-        Ok(directory::indexed(&self.connection.trafft.customer(customer).await.map_err(Failure::Trafft)?, region))
+        let shown = self.connection.trafft.customer(customer).await.map_err(Failure::Trafft)?;
+        let current = directory::indexed(&shown, region);
+        self.store.index_written(&self.connection.location, &current, self.connection.clock.now()).await?;
+        Ok(current)
     }
 
     /// Staff deleted the customer in Trafft.

@@ -27,6 +27,9 @@ pub(super) async fn step(store: &Store, connection: &Connection, at: &Sweeping) 
             }
         }
     }
+    if last {
+        store.revive_conflicts(location, now).await?;
+    }
     let pace = connection.policy.pace.of(Sweep::Customers);
     Ok(Step {
         found,
