@@ -63,6 +63,7 @@ async fn contacts_imported_at_once_over_twenty_locations_run_into_no_fixed_windo
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "beside other tests the machine's slowness counts as waiting; .ci/run runs it alone"]
 async fn a_webhook_does_not_wait_for_a_backfill() {
     let mut world = World::with(&[("SYNC_INLINE_DEADLINE_MS", "0"), ("SWEEP_ROTATION_DAYS", "7")]).await;
     world.forgiving = true;
