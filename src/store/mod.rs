@@ -8,6 +8,7 @@ mod customers;
 mod db;
 mod decisions;
 mod inbox;
+mod index;
 mod notices;
 mod overview;
 mod owners;
@@ -21,7 +22,7 @@ use std::path::PathBuf;
 
 pub use activities::{Activity, Mirrored, MirroredObject};
 pub use contacts::{Contact, ContactKey, CreateIntent, Decision};
-pub use customers::{Customer, Write};
+pub use customers::{Customer, Linked, Write};
 pub use decisions::Decided;
 pub use inbox::{Accept, Accepted, Inbox, Source, Subject};
 pub use notices::Notice;

@@ -20,7 +20,7 @@ const SETTLE: &str = "UPDATE contacts SET
         fingerprint = CASE WHEN customer_id = $21 THEN $17 END,
         fields = COALESCE($18, fields), missing_since = $19, gone_at = $20,
         updated_at = COALESCE($3, updated_at), rotated_at = CASE WHEN $22 = 1 THEN $15 ELSE rotated_at END,
-        drifted = CASE WHEN $13 = 'queued' THEN drifted ELSE 0 END
+        drifted = CASE WHEN sequence = $8 AND $13 IN ('synced', 'unchanged') THEN 0 ELSE drifted END
     WHERE location_id = $1 AND contact_id = $2";
 const SETTLE_EVENTS: &str = "UPDATE events SET status = $4, reason = $5, customer_id = $6, ghl_calls = $7,
         trafft_calls = $8, settled_at = $9

@@ -7,6 +7,7 @@ use sqlx::FromRow;
 use uuid::Uuid;
 
 use super::contacts::{Mark, id, mark, time};
+use super::index::DRIFT;
 use super::owners::fence;
 use super::{Error, Result, Store, Tx};
 use crate::model::{ContactId, CustomerId, Facets, Lane, LocationId, Sweep};
@@ -158,7 +159,6 @@ const STOP: &str = "UPDATE sweeps SET due_at = NULL, cursor = NULL, reason = 'st
     WHERE location_id = $1 AND kind = $2";
 const FOUND: &str =
     "INSERT INTO findings (id, location_id, kind, contact_id, what, at) VALUES ($1, $2, $3, $4, $5, $6)";
-const DRIFT: &str = "UPDATE contacts SET drifted = 1 WHERE location_id = $1 AND contact_id = $2";
 const ROTATED: &str = "UPDATE contacts SET rotated_at = $3 WHERE location_id = $1 AND contact_id = $2";
 const MET: &str = "UPDATE contacts SET met_at = $3 WHERE location_id = $1 AND contact_id = $2";
 // A contact that is known is as it is: events and sweeps see to it.
@@ -167,8 +167,8 @@ const IMPORT: &str =
         appointments_wanted, contact_read, lane, due_at, status, marked_at, fields, updated_at, met_at)
     VALUES ($1, $2, 1, 1, 0, 0, 0, 1, 3, $3, 'queued', $3, $4, $5, $3)
     ON CONFLICT (location_id, contact_id) DO NOTHING";
-const STANDING: &str = "SELECT updated_at, CASE WHEN contact_wanted > contact_read THEN 1 ELSE 0 END FROM contacts
-    WHERE location_id = $1 AND contact_id = $2";
+const STANDING: &str = "SELECT updated_at, CASE WHEN contact_wanted > contact_read AND status = 'queued' THEN 1 ELSE 0 END
+    FROM contacts WHERE location_id = $1 AND contact_id = $2";
 const LONGEST_UNREAD: &str = "SELECT contact_id, CASE WHEN rotated_at IS NULL THEN 1 ELSE 0 END FROM contacts
     WHERE location_id = $1 AND gone_at IS NULL AND customer_id IS NOT NULL
         AND (rotated_at IS NULL OR rotated_at <= $2) AND status <> 'queued'

@@ -14,14 +14,8 @@ pub(super) async fn step(store: &Store, connection: &Connection, at: &Sweeping) 
     let place = connection.metadata.place(&connection.ghl).await.map_err(Failure::Ghl)?;
     let page = connection.customers_page(number).await?;
     let customers: Vec<Customer> = page.data.iter().map(|customer| indexed(customer, place.region)).collect();
-    let mut found = Vec::new();
-    for customer in &customers {
-        let Some(known) = store.customer(location, customer.id).await? else { continue };
-        if let Some(contact) = known.held_by.clone().filter(|_| differs(&known, customer)) {
-            found.push(drifted(contact, "edited in Trafft"));
-        }
-    }
-    store.index_customers(location, &customers, now).await?;
+    let edited = store.customers_shown(location, &customers, now).await?;
+    let mut found: Vec<Finding> = edited.into_iter().map(|contact| drifted(contact, "edited in Trafft")).collect();
     let pages = page.pagination.pages.unwrap_or(i64::MAX);
     let last = page.data.is_empty() || i64::from(number) >= pages;
     if last && let Some(before) = at.since {
@@ -29,9 +23,12 @@ pub(super) async fn step(store: &Store, connection: &Connection, at: &Sweeping) 
         for (customer, contact) in store.unseen_customers(location, before).await? {
             match contact {
                 Some(contact) => found.push(drifted(contact, "not among Trafft's customers any more")),
-                None => store.forget_customer(location, customer).await?,
+                None => store.forget_customer(location, customer, now).await?,
             }
         }
+    }
+    if last {
+        store.revive_conflicts(location, now).await?;
     }
     let pace = connection.policy.pace.of(Sweep::Customers);
     Ok(Step {
@@ -44,13 +41,6 @@ pub(super) async fn step(store: &Store, connection: &Connection, at: &Sweeping) 
         since: last.then(|| at.started_at.unwrap_or(now)),
         ..Step::default()
     })
-}
-
-fn differs(known: &Customer, shown: &Customer) -> bool {
-    known.first_name != shown.first_name
-        || known.last_name != shown.last_name
-        || known.email != shown.email
-        || known.phone_number != shown.phone_number
 }
 
 fn drifted(contact: crate::model::ContactId, what: &'static str) -> Finding {
