@@ -7,7 +7,7 @@ use crate::front::{Answer, Call, Desk};
 
 /// What both understand, for the text at `GET /`.
 pub(crate) const SHARED: &str = "\
-POST   /_control/faults        {\"method\",\"path\",\"count\",\"fault\":{\"kind\",...}}  or  {\"rates\":{...},\"seed\"}
+POST   /_control/faults        {\"method\",\"path\",\"count\",\"fault\":{\"kind\",...}}  or  {\"rates\":{...},\"seed\"}, confined by \"method\",\"path\"
 DELETE /_control/faults        forget failures
 GET    /_control/journal       calls that came
 DELETE /_control/journal       forget them
@@ -15,6 +15,7 @@ GET    /_control/complaints    what a correct client would not have done
 DELETE /_control/complaints    forgive
 kinds of fault: status {status}, status_with_body {status, body}, too_many_requests {retry_after}, slow {ms}, cut_short,
   html_200, html_502, done_then_dropped, dropped_then_done {ms}, done_then_status {status}, refuse
+rates, each from 0 to 1: status_500, status_429, done_then_dropped, cut_short, dropped_then_done with dropped_then_done_max_ms
 ";
 
 pub(crate) fn bad(text: &str) -> Answer {
@@ -37,9 +38,12 @@ pub(crate) fn answer(desk: &Desk, call: &Call) -> Option<Answer> {
             desk.faults.clear();
             Answer::empty(204)
         }
-        ("GET", ["journal"]) => {
-            Answer::json(200, &json!({ "entries": journal.entries(), "max_in_flight": journal.max_in_flight() }))
-        }
+        ("GET", ["journal"]) => Answer::json(
+            200,
+            &json!({
+                "entries": journal.entries(), "calls": journal.calls(), "max_in_flight": journal.max_in_flight(),
+            }),
+        ),
         ("DELETE", ["journal"]) => {
             journal.clear();
             Answer::empty(204)
@@ -54,18 +58,26 @@ pub(crate) fn answer(desk: &Desk, call: &Call) -> Option<Answer> {
 }
 
 fn script(desk: &Desk, body: &Value) -> Option<()> {
+    let path = body["path"].as_str().unwrap_or_default();
+    let matcher = body["method"].as_str().map_or_else(|| Matcher::path(path), |method| Matcher::new(method, path));
     if let Some(rates) = body.get("rates") {
         let rate = |key: &str| rates[key].as_f64().unwrap_or(0.0);
         let rates = Rates {
             status_500: rate("status_500"),
             status_429: rate("status_429"),
             done_then_dropped: rate("done_then_dropped"),
+            cut_short: rate("cut_short"),
+            dropped_then_done: rate("dropped_then_done"),
+            dropped_then_done_max_ms: u32::try_from(rates["dropped_then_done_max_ms"].as_u64().unwrap_or(0)).ok()?,
         };
-        desk.faults.set_rates(rates, body["seed"].as_u64().unwrap_or(0));
+        let seed = body["seed"].as_u64().unwrap_or(0);
+        if body["path"].is_string() || body["method"].is_string() {
+            desk.faults.set_rates_for(matcher, rates, seed);
+        } else {
+            desk.faults.set_rates(rates, seed);
+        }
         return Some(());
     }
-    let path = body["path"].as_str().unwrap_or_default();
-    let matcher = body["method"].as_str().map_or_else(|| Matcher::path(path), |method| Matcher::new(method, path));
     let count = body["count"].as_u64().and_then(|count| usize::try_from(count).ok()).unwrap_or(1);
     desk.faults.push(matcher.times(count), fault(&body["fault"])?);
     Some(())

@@ -71,6 +71,10 @@ impl Matcher {
     fn fits(&self, method: &str, path: &str) -> bool {
         self.count > 0 && path.starts_with(&self.path) && self.method.as_deref().is_none_or(|wanted| wanted == method)
     }
+
+    fn same_calls(&self, other: &Self) -> bool {
+        self.method == other.method && self.path == other.path
+    }
 }
 
 /// How often an answer goes wrong by chance; each from 0 to 1.
@@ -82,13 +86,58 @@ pub struct Rates {
     pub status_429: f64,
     /// Carried out, connection dropped.
     pub done_then_dropped: f64,
+    /// Carried out; the head and half of the body arrive.
+    pub cut_short: f64,
+    /// Connection dropped at once, carried out later.
+    pub dropped_then_done: f64,
+    /// How much later at most, in ms on the sandbox clock; any delay from 0 on is as likely.
+    pub dropped_then_done_max_ms: u32,
+}
+
+impl Rates {
+    /// What the dice have for the next call.
+    fn throw(&self, dice: &mut Dice) -> Option<Fault> {
+        if *self == Self::default() {
+            return None;
+        }
+        let mut thrown = dice.roll();
+        let mut falls = |rate: f64| {
+            thrown -= rate;
+            thrown < 0.0
+        };
+        if falls(self.status_500) {
+            Some(Fault::Status(500))
+        } else if falls(self.status_429) {
+            Some(Fault::TooManyRequests { retry_after: None })
+        } else if falls(self.done_then_dropped) {
+            Some(Fault::DoneThenDropped)
+        } else if falls(self.cut_short) {
+            Some(Fault::CutShort)
+        } else if falls(self.dropped_then_done) {
+            let span = f64::from(self.dropped_then_done_max_ms) + 1.0;
+            #[expect(clippy::cast_possible_truncation, reason = "rounding down is meant, and a u32 fits")]
+            let after_ms = (dice.roll() * span) as i64;
+            Some(Fault::DroppedThenDone { after_ms })
+        } else {
+            None
+        }
+    }
+}
+
+/// Rates, and the dice they are thrown with.
+#[derive(Default)]
+struct Chance {
+    rates: Rates,
+    dice: Dice,
 }
 
 #[derive(Default)]
 struct Script {
     steps: Vec<(Matcher, Fault)>,
-    rates: Rates,
-    dice: Dice,
+    /// For certain calls only.
+    confined: Vec<(Matcher, Chance)>,
+    /// For all others.
+    chance: Chance,
 }
 
 /// The failures that wait for an emulator's next calls.
@@ -107,9 +156,19 @@ impl Faults {
 
     /// From now on calls without a scripted fault fail by chance; the same seed gives the same row of chances.
     pub fn set_rates(&self, rates: Rates, seed: u64) {
+        self.script().chance = Chance { rates, dice: Dice(seed) };
+    }
+
+    /// The same for calls that fit the matcher, however many, such as `POST` under `/api/v2/customers`. They have their
+    /// own dice, and the rates of [`Faults::set_rates`] are not for them. Of two matchers that fit, the first one set
+    /// decides; setting one again replaces its rates.
+    pub fn set_rates_for(&self, matcher: Matcher, rates: Rates, seed: u64) {
+        let chance = Chance { rates, dice: Dice(seed) };
         let mut script = self.script();
-        script.rates = rates;
-        script.dice = Dice(seed);
+        match script.confined.iter_mut().find(|(known, _)| known.same_calls(&matcher)) {
+            Some((_, known)) => *known = chance,
+            None => script.confined.push((matcher.times(1), chance)),
+        }
     }
 
     /// How many scripted failures nobody has met yet.
@@ -130,19 +189,10 @@ impl Faults {
             script.steps.retain(|(matcher, _)| matcher.count > 0);
             return Some(fault);
         }
-        let rates = script.rates;
-        if rates == Rates::default() {
-            return None;
-        }
-        let thrown = script.dice.roll();
-        let first = rates.status_500;
-        let second = first + rates.status_429;
-        match thrown {
-            t if t < first => Some(Fault::Status(500)),
-            t if t < second => Some(Fault::TooManyRequests { retry_after: None }),
-            t if t < second + rates.done_then_dropped => Some(Fault::DoneThenDropped),
-            _ => None,
-        }
+        let Script { confined, chance, .. } = &mut *script;
+        let confined = confined.iter_mut().find(|(matcher, _)| matcher.fits(method, path));
+        let chance = confined.map_or(chance, |(_, chance)| chance);
+        chance.rates.throw(&mut chance.dice)
     }
 }
 

@@ -88,6 +88,12 @@ impl Answer {
         Self::text(status, "application/json; charset=utf-8", body.to_string())
     }
 
+    /// JSON of whatever can be written as such; for answers too large to be a [`Value`] first.
+    pub(crate) fn of(status: u16, body: &impl serde::Serialize) -> Self {
+        let text = serde_json::to_string(body);
+        Self::text(status, "application/json; charset=utf-8", text.unwrap_or_default())
+    }
+
     pub(crate) fn text(status: u16, kind: &str, body: impl Into<String>) -> Self {
         Self { status, headers: vec![("content-type".to_owned(), kind.to_owned())], body: body.into().into_bytes() }
     }

@@ -17,13 +17,14 @@ mod faults;
 mod front;
 pub mod ghl;
 mod journal;
+mod ordered;
 pub mod trafft;
 mod wire;
 
 pub use clock::Clock;
 pub use faults::{Fault, Faults, Matcher, Rates};
 pub use ghl::{Event, Ghl};
-pub use journal::{Class, Entry, Journal};
+pub use journal::{Class, Entry, Journal, KEPT};
 pub use trafft::{Customer, Trafft};
 
 /// Where to listen, and by which clock to live.
@@ -44,7 +45,7 @@ impl Default for Options {
     }
 }
 
-/// Both services, served until this is dropped.
+/// Both services, and whatever Trafft accounts were added, served until this is dropped.
 pub struct Sandbox {
     /// The GoHighLevel.
     pub ghl: Ghl,
@@ -52,11 +53,11 @@ pub struct Sandbox {
     pub trafft: Trafft,
     /// Their time.
     pub clock: Clock,
-    _serving: Serving,
+    serving: Serving,
 }
 
 struct Serving {
-    _servers: [front::Serving; 2],
+    servers: Vec<front::Serving>,
     deliveries: AbortHandle,
 }
 
@@ -77,13 +78,24 @@ impl Sandbox {
         let ghl = Ghl::new(ghl_url, options.clock.clone())?;
         let trafft = Trafft::new(trafft_url, options.clock.clone());
         let serving = Serving {
-            _servers: [
+            servers: vec![
                 front::serve(ghl_listener, Arc::clone(&ghl.0) as Arc<dyn front::Vendor>),
                 front::serve(trafft_listener, Arc::clone(&trafft.0) as Arc<dyn front::Vendor>),
             ],
             deliveries: ghl.deliveries_run(),
         };
-        Ok(Self { ghl, trafft, clock: options.clock, _serving: serving })
+        Ok(Self { ghl, trafft, clock: options.clock, serving })
+    }
+
+    /// One more Trafft account, on a port of its own, living by the same clock.
+    ///
+    /// # Errors
+    /// When there is no port to be had.
+    pub async fn add_trafft(&mut self) -> std::io::Result<Trafft> {
+        let (listener, url) = front::bind(Options::default().trafft).await?;
+        let trafft = Trafft::new(url, self.clock.clone());
+        self.serving.servers.push(front::serve(listener, Arc::clone(&trafft.0) as Arc<dyn front::Vendor>));
+        Ok(trafft)
     }
 
     /// The environment that points a service at these two.

@@ -188,7 +188,7 @@ impl State {
         fields: &Map<String, Value>,
     ) -> Option<String> {
         let zone = self.zone_of(&self.contacts.get(contact)?.location);
-        let owner = self.contacts.get_mut(contact)?;
+        let owner = self.contacts.get(contact)?;
         let defaults = match sort {
             Sort::Task => json!({ "completed": false }),
             Sort::Note => json!({ "pinned": false }),
@@ -205,7 +205,7 @@ impl State {
         };
         activity.apply(fields, &zone);
         let (id, event) = (activity.id.clone(), event(sort, &activity, owner, &zone));
-        sort.of_mut(owner).push(activity);
+        self.contacts.edit(contact, |owner| sort.of_mut(owner).push(activity));
         self.emit(now, &format!("{}Create", sort.name()), Some(contact), event);
         Some(id)
     }
@@ -252,16 +252,15 @@ impl State {
     }
 
     pub(crate) fn delete_activity(&mut self, now: i64, sort: Sort, contact: &str, id: &str) -> bool {
-        let Some(owner) = self.contacts.get_mut(contact) else {
+        let taken = self.contacts.edit(contact, |owner| {
+            let at = sort.of(owner).iter().position(|activity| activity.id == id)?;
+            Some(sort.of_mut(owner).remove(at))
+        });
+        let (Some(Some(activity)), Some(owner)) = (taken, self.contacts.get(contact)) else {
             return false;
         };
-        let Some(at) = sort.of(owner).iter().position(|activity| activity.id == id) else {
-            return false;
-        };
-        let activity = sort.of_mut(owner).remove(at);
-        let owner = owner.clone();
-        let zone = self.zone_of(&owner.location);
-        self.emit(now, &format!("{}Delete", sort.name()), Some(contact), event(sort, &activity, &owner, &zone));
+        let event = event(sort, &activity, owner, &self.zone_of(&owner.location));
+        self.emit(now, &format!("{}Delete", sort.name()), Some(contact), event);
         true
     }
 
@@ -274,9 +273,10 @@ impl State {
         change: impl FnOnce(&mut Activity, &TimeZone) -> bool,
     ) -> Option<(Option<Activity>, Contact, TimeZone)> {
         let zone = self.zone_of(&self.contacts.get(contact)?.location);
-        let owner = self.contacts.get_mut(contact)?;
-        let activity = sort.of_mut(owner).iter_mut().find(|activity| activity.id == id)?;
-        let changed = change(activity, &zone).then(|| activity.clone());
-        Some((changed, owner.clone(), zone))
+        self.contacts.edit(contact, |owner| {
+            let activity = sort.of_mut(owner).iter_mut().find(|activity| activity.id == id)?;
+            let changed = change(activity, &zone).then(|| activity.clone());
+            Some((changed, owner.clone(), zone))
+        })?
     }
 }

@@ -75,19 +75,6 @@ impl Contact {
             .collect()
     }
 
-    pub(crate) fn has_email(&self, email: &str) -> bool {
-        !email.is_empty() && self.text("email").eq_ignore_ascii_case(email)
-    }
-
-    /// Whether it is one of the further e-mails, the trap of G #337.
-    pub(crate) fn has_secondary_email(&self, email: &str) -> bool {
-        let further = self.fields.get("additionalEmails").and_then(Value::as_array);
-        further
-            .into_iter()
-            .flatten()
-            .any(|item| item["email"].as_str().is_some_and(|text| text.eq_ignore_ascii_case(email)))
-    }
-
     /// Takes over the keys that are there; null and the empty string clear. Says which keys really changed.
     pub(crate) fn apply(&mut self, changes: &Map<String, Value>, location: &Location) -> BTreeSet<String> {
         let before = self.fields.clone();

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::Shared;
 use super::admission::Admitted;
+use super::book::Mark;
 use super::catalogue::Verb;
 use super::contact::{Contact, e164};
 use super::state::{MatchOrder, State};
@@ -20,18 +21,13 @@ fn twin(
 ) -> Option<(String, &'static str)> {
     let place = state.locations.get(location)?;
     let phone = e164(phone, &place.country);
-    let mut candidates: Vec<&Contact> =
-        state.contacts.values().filter(|contact| contact.location == location && contact.id != but).collect();
-    candidates.sort_by_key(|contact| contact.added);
+    let owner = |mark: Mark, text: &str| state.contacts.owner(location, mark, text, but).map(str::to_owned);
     let by_email = || {
-        let primary = candidates.iter().find(|contact| contact.has_email(email));
-        let further = || candidates.iter().find(|contact| secondary && contact.has_secondary_email(email));
-        primary.or_else(further).map(|contact| (contact.id.clone(), "email"))
+        // A further e-mail matches too, the trap of G #337.
+        let further = || owner(Mark::Further, email).filter(|_| secondary);
+        owner(Mark::Email, email).or_else(further).map(|id| (id, "email"))
     };
-    let by_phone = || {
-        let found = candidates.iter().find(|contact| !phone.is_empty() && contact.text("phone") == phone);
-        found.map(|contact| (contact.id.clone(), "phone"))
-    };
+    let by_phone = || owner(Mark::Phone, &phone).map(|id| (id, "phone"));
     match place.order {
         MatchOrder::PhoneFirst if !place.allow_duplicates => by_phone().or_else(by_email),
         _ => by_email().or_else(by_phone),
@@ -218,18 +214,18 @@ impl Shared {
     pub(super) fn change_followers(&self, call: &Admitted<'_>) -> Answer {
         self.for_contact(call, || {
             let given = strings(&call.body, "followers");
-            let mut state = self.state();
-            let Some(contact) = state.contacts.get_mut(call.at(0)) else {
-                return self.ok(call, &json!({}));
-            };
-            if call.operation.verb == Verb::AddFollowers {
-                let added: Vec<String> = given.into_iter().filter(|user| !contact.followers.contains(user)).collect();
-                contact.followers.extend(added.clone());
-                return self.ok(call, &json!({ "followers": contact.followers, "followersAdded": added }));
-            }
-            let removed: Vec<String> = given.into_iter().filter(|user| contact.followers.contains(user)).collect();
-            contact.followers.retain(|user| !removed.contains(user));
-            self.ok(call, &json!({ "followers": contact.followers, "followersRemoved": removed }))
+            let add = call.operation.verb == Verb::AddFollowers;
+            let changed = self.state().contacts.edit(call.at(0), |contact| {
+                let have = contact.followers.clone();
+                let (known, new): (Vec<_>, Vec<_>) = given.into_iter().partition(|user| have.contains(user));
+                if add {
+                    contact.followers.extend(new.clone());
+                    return json!({ "followers": contact.followers, "followersAdded": new });
+                }
+                contact.followers.retain(|user| !known.contains(user));
+                json!({ "followers": contact.followers, "followersRemoved": known })
+            });
+            self.ok(call, &changed.unwrap_or_else(|| json!({})))
         })
     }
 }

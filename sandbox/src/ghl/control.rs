@@ -102,14 +102,14 @@ fn contacts(shared: &Shared, call: &Call, rest: &[&str], body: Value) -> Option<
             let id = shared.change(|state, now| state.create_contact(now, &location, &fields))?;
             Some(Answer::json(201, &shared.read(&id)))
         }
-        ("GET", [id]) => Some(Answer::json(200, &shared.state().contacts.get(*id)?.as_read())),
+        ("GET", [id]) => Some(Answer::json(200, &shared.state().contacts.get(id)?.as_read())),
         ("PATCH", [id]) => shared
             .change(|state, now| state.edit_contact(now, id, &fields))
             .then(|| Answer::json(200, &shared.read(id))),
         ("DELETE", [id]) => done(shared.change(|state, now| state.delete_contact(now, id))),
         ("GET", [id, "workflow-document"]) => {
             let state = shared.state();
-            let contact = state.contacts.get(*id)?;
+            let contact = state.contacts.get(id)?;
             Some(Answer::json(200, &contact.as_workflow_document(state.locations.get(&contact.location)?)))
         }
         ("GET", [id, kind]) => Some(Answer::json(200, &json!(shared.state().show_all(sort(kind)?, id)?))),

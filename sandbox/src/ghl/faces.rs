@@ -1,4 +1,4 @@
-//! The faces of a contact: read, just created, found, listed, as an event, as a workflow tells it (G §6, §8.5, §9).
+//! The faces of a contact: read, just created, listed, as an event, as a workflow tells it (G §6, §8.5, §9).
 
 use serde_json::{Map, Value, json};
 
@@ -135,53 +135,6 @@ impl Contact {
             out.insert("birthMonth".to_owned(), json!(part(5..7) - 1));
             out.insert("birthDay".to_owned(), json!(part(8..10)));
             out.insert("dateOfBirth".to_owned(), stamp);
-        }
-        Value::Object(out)
-    }
-
-    /// A search result: `address` for `address1`, absent values as null (G §6.6). `searchAfter` is added by the search.
-    pub(crate) fn as_found(&self) -> Value {
-        let mut out = Map::new();
-        for key in [
-            "firstName",
-            "lastName",
-            "email",
-            "phone",
-            "city",
-            "state",
-            "country",
-            "postalCode",
-            "website",
-            "timezone",
-            "source",
-            "type",
-            "assignedTo",
-            "businessId",
-            "dateOfBirth",
-        ] {
-            out.insert(key.to_owned(), self.fields.get(key).cloned().unwrap_or(Value::Null));
-        }
-        for key in ["additionalEmails", "customFields"] {
-            out.insert(key.to_owned(), self.fields.get(key).cloned().unwrap_or_else(|| json!([])));
-        }
-        for (key, value) in [
-            ("id", json!(self.id)),
-            ("locationId", json!(self.location)),
-            ("firstNameLowerCase", json!(self.text("firstName").to_lowercase())),
-            ("lastNameLowerCase", json!(self.text("lastName").to_lowercase())),
-            ("validEmail", Value::Null),
-            ("phoneLabel", Value::Null),
-            ("additionalPhones", json!([])),
-            ("address", self.fields.get("address1").cloned().unwrap_or(Value::Null)),
-            ("tags", json!(self.tags())),
-            ("dnd", self.fields.get("dnd").cloned().unwrap_or(json!(false))),
-            ("dndSettings", self.fields.get("dndSettings").cloned().unwrap_or_else(|| json!({}))),
-            ("followers", json!(self.followers)),
-            ("businessName", Value::Null),
-            ("dateAdded", json!(clock::iso(self.added))),
-            ("dateUpdated", json!(clock::iso(self.updated))),
-        ] {
-            out.insert(key.to_owned(), value);
         }
         Value::Object(out)
     }

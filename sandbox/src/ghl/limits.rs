@@ -2,9 +2,10 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use super::windows::Met;
 use crate::front::Answer;
 
-const INTERVAL_MS: i64 = 10_000;
+pub(super) const INTERVAL_MS: i64 = 10_000;
 const DAY_MS: i64 = 86_400_000;
 
 /// How the ten seconds are counted. Nobody has published which; a client that survives `Sliding` survives both.
@@ -22,6 +23,7 @@ struct Usage {
     recent: VecDeque<i64>,
     day: i64,
     today: u32,
+    met: Met,
 }
 
 /// The allowances, and what is used up.
@@ -30,11 +32,13 @@ pub(crate) struct Limits {
     pub(crate) burst: u32,
     pub(crate) daily: u32,
     usage: HashMap<String, Usage>,
+    /// Calls that were refused here.
+    pub(crate) over: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { window: Window::default(), burst: 100, daily: 200_000, usage: HashMap::new() }
+        Self { window: Window::default(), burst: 100, daily: 200_000, usage: HashMap::new(), over: 0 }
     }
 }
 
@@ -71,14 +75,21 @@ impl Limits {
     /// Counts a call; false when the allowance is used up, in which case it is not counted.
     pub(crate) fn spend(&mut self, key: &str, now: i64) -> bool {
         let left = self.left(key, now);
-        if left.remaining == 0 || left.daily_remaining == 0 {
-            return false;
-        }
+        let allowed = left.remaining > 0 && left.daily_remaining > 0;
         if let Some(usage) = self.usage.get_mut(key) {
-            usage.recent.push_back(now);
-            usage.today += 1;
+            usage.met.count(now);
+            if allowed {
+                usage.recent.push_back(now);
+                usage.today += 1;
+            }
         }
-        true
+        self.over += usize::from(!allowed);
+        allowed
+    }
+
+    /// The most calls of this key in any ten seconds so far, refused ones included.
+    pub(crate) fn most(&self, key: &str, window: Window) -> u32 {
+        self.usage.get(key).map_or(0, |usage| usage.met.most(window))
     }
 }
 

@@ -70,24 +70,22 @@ impl Shared {
         };
         let query = call.body.get("query").and_then(Value::as_str).unwrap_or_default().to_lowercase();
         let state = self.state();
-        let mut tasks: Vec<_> = state
+        let page: Vec<Value> = state
             .contacts
-            .values()
-            .filter(|contact| contact.location == call.location && listed("contactId", &contact.id))
-            .filter(|contact| {
+            .tasked(&call.location)
+            .filter(|(_, contact)| listed("contactId", &contact.id))
+            .filter(|(_, contact)| {
                 call.body.get("businessId").is_none_or(|wanted| contact.fields.get("businessId") == Some(wanted))
             })
-            .flat_map(|contact| contact.tasks.iter().map(move |task| (contact, task)))
+            .flat_map(|(at, contact)| {
+                contact.tasks.iter().filter(move |task| task.added == at).map(move |task| (contact, task))
+            })
             .filter(|(_, task)| {
                 let text = |key: &str| task.fields.get(key).and_then(Value::as_str).unwrap_or_default();
                 call.body.get("completed").is_none_or(|wanted| task.fields.get("completed") == Some(wanted))
                     && listed("assignedTo", text("assignedTo"))
                     && (text("title").to_lowercase().contains(&query) || text("body").to_lowercase().contains(&query))
             })
-            .collect();
-        tasks.sort_by_key(|(_, task)| std::cmp::Reverse(task.added));
-        let page: Vec<Value> = tasks
-            .into_iter()
             .skip(skip)
             .take(limit)
             .filter_map(|(contact, task)| {

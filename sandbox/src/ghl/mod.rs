@@ -8,6 +8,7 @@ mod activity;
 mod activity_answers;
 mod admission;
 mod answers;
+mod book;
 pub mod catalogue;
 pub mod checks;
 mod contact;
@@ -15,14 +16,19 @@ mod contact_answers;
 mod control;
 mod events;
 mod faces;
+mod found;
+mod index;
 mod limits;
+mod many;
 mod metadata;
 mod person;
 mod query;
 mod search;
 mod sign;
 mod state;
+mod walk;
 mod webhooks;
+mod windows;
 
 pub use events::Event;
 pub use limits::Window;
@@ -167,7 +173,7 @@ impl Ghl {
 
     /// How long search trails behind writes; 2000 ms at first (G §12.7).
     pub fn set_index_lag_ms(&self, lag: i64) {
-        self.0.state().index_lag = lag;
+        self.0.state().index.set_lag(lag);
     }
 
     /// The key under which a task search puts a task's id: `_id` at first, or `id` (G §7.3: either may be).
@@ -184,6 +190,17 @@ impl Ghl {
     pub fn set_limits(&self, burst: u32, daily: u32) {
         let mut state = self.0.state();
         (state.limits.burst, state.limits.daily) = (burst, daily);
+    }
+
+    /// The most calls that came with this token in any ten seconds so far, counted as `window` counts them. Those that
+    /// were refused for being too many are among them, and it does not matter which limit or window is in force.
+    pub fn most_in_a_window(&self, token: &str, window: Window) -> u32 {
+        self.0.state().limits.most(token, window)
+    }
+
+    /// How many calls were answered 429 because an allowance was used up; no fault is among them.
+    pub fn over_limit(&self) -> usize {
+        self.0.state().limits.over
     }
 
     /// Failures to come.

@@ -15,7 +15,7 @@ pub(super) fn object(value: Value) -> Map<String, Value> {
 
 /// A person cannot click on what is not on the screen: a test that tries is wrong and should hear it.
 #[track_caller]
-fn there(found: bool, what: &str, id: &str) {
+pub(super) fn there(found: bool, what: &str, id: &str) {
     assert!(found, "the sandbox has no {what} {id}");
 }
 
@@ -59,7 +59,7 @@ impl Ghl {
 
     /// Ids of all contacts, of all locations.
     pub fn contact_ids(&self) -> Vec<String> {
-        self.0.state().contacts.keys().cloned().collect()
+        self.0.state().contacts.values().map(|contact| contact.id.clone()).collect()
     }
 
     #[track_caller]

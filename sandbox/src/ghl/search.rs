@@ -2,28 +2,17 @@
 
 use std::cmp::Ordering;
 
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::Shared;
 use super::admission::{Admitted, refusal};
 use super::contact::{Contact, is_empty};
-use super::query::{DATES, Refusal, Test, moment, plan};
+use super::found::{Found, value_of};
+use super::index::Index;
+use super::query::{DATES, Plan, Refusal, Test, moment, plan};
+use super::walk::walk;
 use crate::front::Answer;
-
-fn value_of(contact: &Contact, found: &Map<String, Value>, field: &str) -> Value {
-    if let Some(id) = field.strip_prefix("customFields.") {
-        let fields = contact.fields.get("customFields").and_then(Value::as_array);
-        return fields
-            .into_iter()
-            .flatten()
-            .find(|item| item["id"] == id)
-            .map_or(Value::Null, |item| item["value"].clone());
-    }
-    if let Some(channel) = field.strip_prefix("dndSettings.").and_then(|rest| rest.strip_suffix(".status")) {
-        return contact.fields.get("dndSettings").map_or(Value::Null, |settings| settings[channel]["status"].clone());
-    }
-    found.get(field).or_else(|| contact.fields.get(field)).cloned().unwrap_or(Value::Null)
-}
 
 fn same(a: &Value, b: &Value) -> bool {
     match (a.as_str(), b.as_str()) {
@@ -56,10 +45,10 @@ fn date_of(contact: &Contact, field: &str) -> i64 {
 }
 
 impl Test {
-    fn passes(&self, contact: &Contact, found: &Map<String, Value>) -> bool {
+    fn passes(&self, contact: &Contact) -> bool {
         match self {
-            Self::All(tests) => tests.iter().all(|test| test.passes(contact, found)),
-            Self::Any(tests) => tests.iter().any(|test| test.passes(contact, found)),
+            Self::All(tests) => tests.iter().all(|test| test.passes(contact)),
+            Self::Any(tests) => tests.iter().any(|test| test.passes(contact)),
             Self::One { field, operator, value } if operator == "range" => {
                 let at = date_of(contact, field);
                 value.as_object().into_iter().flatten().all(|(bound, limit)| {
@@ -73,7 +62,7 @@ impl Test {
                 })
             }
             Self::One { field, operator, value } => {
-                let have = value_of(contact, found, field);
+                let have = value_of(contact, field);
                 match operator.as_str() {
                     "eq" => holds(&have, value),
                     "not_eq" => !holds(&have, value),
@@ -88,11 +77,11 @@ impl Test {
 }
 
 /// A sort key: milliseconds for dates, else text.
-fn rank(contact: &Contact, found: &Map<String, Value>, field: &str) -> Value {
+fn rank(contact: &Contact, field: &str) -> Value {
     if DATES.contains(&field) {
         return json!(date_of(contact, field));
     }
-    match value_of(contact, found, field) {
+    match value_of(contact, field) {
         Value::String(text) => json!(text.to_lowercase()),
         other => other,
     }
@@ -105,6 +94,47 @@ fn compare(a: &Value, b: &Value) -> Ordering {
     }
 }
 
+/// What is on the page, and how many there are on all pages.
+pub(super) type Page<'a> = (Vec<Found<'a>>, usize);
+
+/// The long way: looks at every contact of the location.
+fn sift<'a>(index: &'a Index, location: &str, plan: &Plan) -> Page<'a> {
+    let asked = |contact: &Contact| {
+        let words = [contact.full_name(), contact.text("email").to_owned(), contact.text("phone").to_owned()];
+        plan.query.is_empty() || words.iter().any(|word| word.to_lowercase().contains(&plan.query))
+    };
+    let mut rows: Vec<(Vec<Value>, &Contact)> = index
+        .of(location)
+        .filter(|contact| asked(contact) && plan.tests.passes(contact))
+        .map(|contact| (plan.sort.iter().map(|(field, _)| rank(contact, field)).collect(), contact))
+        .collect();
+    let down = plan.sort[0].1;
+    let turn = |order: Ordering, down: bool| if down { order.reverse() } else { order };
+    rows.sort_by(|a, b| {
+        let by_keys = plan
+            .sort
+            .iter()
+            .enumerate()
+            .map(|(at, (_, down))| turn(compare(&a.0[at], &b.0[at]), *down))
+            .find(|order| order.is_ne());
+        by_keys.unwrap_or_else(|| turn(a.1.id.cmp(&b.1.id), down))
+    });
+    let total = rows.len();
+    if let Some((key, id)) = &plan.after {
+        rows.retain(|row| turn(compare(&row.0[0], key).then_with(|| row.1.id.cmp(id)), down).is_gt());
+    }
+    let page = rows.into_iter().skip((plan.page - 1) * plan.limit).take(plan.limit);
+    (page.map(|(mut keys, contact)| Found { contact, key: keys.swap_remove(0) }).collect(), total)
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Body<'a> {
+    contacts: Vec<Found<'a>>,
+    total: usize,
+    trace_id: String,
+}
+
 impl Shared {
     pub(super) fn search_contacts(&self, call: &Admitted<'_>) -> Answer {
         let plan = match plan(&call.body) {
@@ -115,47 +145,11 @@ impl Shared {
             }
             Err(Refusal::Value(text)) => return self.unprocessable(call, &text),
         };
-        let now = self.now();
-        let state = self.state();
-        let mut rows: Vec<(Vec<Value>, &Contact, Map<String, Value>)> = state
-            .indexed(now, &call.location)
-            .into_iter()
-            .filter_map(|contact| {
-                let Value::Object(found) = contact.as_found() else {
-                    return None;
-                };
-                let words = [contact.full_name(), contact.text("email").to_owned(), contact.text("phone").to_owned()];
-                let wanted = words.iter().any(|word| word.to_lowercase().contains(&plan.query))
-                    && plan.tests.passes(contact, &found);
-                let keys = plan.sort.iter().map(|(field, _)| rank(contact, &found, field)).collect();
-                wanted.then_some((keys, contact, found))
-            })
-            .collect();
-        let down = plan.sort[0].1;
-        let turn = |order: Ordering, down: bool| if down { order.reverse() } else { order };
-        rows.sort_by(|a, b| {
-            let by_keys = plan
-                .sort
-                .iter()
-                .enumerate()
-                .map(|(at, (_, down))| turn(compare(&a.0[at], &b.0[at]), *down))
-                .find(|order| order.is_ne());
-            by_keys.unwrap_or_else(|| turn(a.1.id.cmp(&b.1.id), down))
-        });
-        let total = rows.len();
-        if let Some((key, id)) = &plan.after {
-            rows.retain(|row| turn(compare(&row.0[0], key).then_with(|| row.1.id.cmp(id)), down).is_gt());
-        }
-        let contacts: Vec<Value> = rows
-            .into_iter()
-            .skip((plan.page - 1) * plan.limit)
-            .take(plan.limit)
-            .map(|(keys, contact, mut found)| {
-                found.insert("searchAfter".to_owned(), json!([keys[0], contact.id]));
-                Value::Object(found)
-            })
-            .collect();
-        drop(state);
-        self.ok(call, &json!({ "contacts": contacts, "total": total, "traceId": uuid::Uuid::new_v4().to_string() }))
+        let mut state = self.state();
+        state.index.publish(self.now());
+        let index = &state.index;
+        let (contacts, total) =
+            walk(index, &call.location, &plan).unwrap_or_else(|| sift(index, &call.location, &plan));
+        Answer::of(call.operation.ok, &Body { contacts, total, trace_id: uuid::Uuid::new_v4().to_string() })
     }
 }

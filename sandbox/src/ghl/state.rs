@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use super::book::Book;
 use super::contact::{Activity, Contact, is_empty};
 use super::events::Event;
+use super::index::Index;
 use super::limits::Limits;
 use super::webhooks::{Delivered, WebhookSwitches};
 use crate::clock;
@@ -108,23 +110,18 @@ pub(crate) struct Grant {
     pub(crate) scopes: Vec<String>,
 }
 
-/// A contact as the index saw it; `None` once it was deleted.
-pub(crate) struct Sighting {
-    pub(crate) at: i64,
-    pub(crate) contact: Option<Contact>,
-}
-
 pub(crate) struct State {
     pub(crate) locations: BTreeMap<String, Location>,
     pub(crate) tokens: HashMap<String, Grant>,
-    pub(crate) contacts: BTreeMap<String, Contact>,
-    pub(crate) index: BTreeMap<String, Vec<Sighting>>,
-    pub(crate) index_lag: i64,
+    pub(crate) contacts: Book,
+    pub(crate) index: Index,
     pub(crate) not_found: NotFound,
     pub(crate) task_id_key: &'static str,
     pub(crate) limits: Limits,
     pub(crate) queue: VecDeque<Event>,
     pub(crate) emitted: u32,
+    /// Contacts made, and edits made, by the many.
+    pub(crate) made: u32,
     pub(crate) switches: WebhookSwitches,
     pub(crate) webhook_url: Option<String>,
     pub(crate) deliveries: Vec<Delivered>,
@@ -137,14 +134,14 @@ impl State {
         let mut state = Self {
             locations: BTreeMap::new(),
             tokens: HashMap::new(),
-            contacts: BTreeMap::new(),
-            index: BTreeMap::new(),
-            index_lag: 2000,
+            contacts: Book::default(),
+            index: Index::new(2000),
             not_found: NotFound::default(),
             task_id_key: "_id",
             limits: Limits::default(),
             queue: VecDeque::new(),
             emitted: 0,
+            made: 0,
             switches: WebhookSwitches::default(),
             webhook_url: None,
             deliveries: Vec::new(),
@@ -169,27 +166,37 @@ impl State {
         let location = self.locations.get(location)?;
         let mut contact = Contact::new(new_id(), location, now);
         contact.apply(fields, location);
-        let id = contact.id.clone();
-        let event = contact.as_event();
-        self.contacts.insert(id.clone(), contact);
-        self.sight(now, &id);
+        let (id, event) = (contact.id.clone(), contact.as_event());
+        self.put(now, contact);
         self.emit(now, "ContactCreate", Some(&id), event);
         Some(id)
     }
 
+    /// A new contact of which nobody is told.
+    pub(crate) fn put(&mut self, now: i64, contact: Contact) {
+        let id = contact.id.clone();
+        self.contacts.insert(contact);
+        self.sight(now, &id);
+    }
+
     /// Changes a contact; false when there is none. An edit that changes nothing leaves no trace.
     pub(crate) fn edit_contact(&mut self, now: i64, id: &str, changes: &Map<String, Value>) -> bool {
-        let Some(contact) = self.contacts.get_mut(id) else {
+        let Some(location) = self.contacts.get(id).and_then(|contact| self.locations.get(&contact.location)) else {
             return false;
         };
-        let Some(location) = self.locations.get(&contact.location) else {
+        let changed = self.contacts.edit(id, |contact| {
+            let changed = contact.apply(changes, location);
+            if !changed.is_empty() {
+                contact.updated = now;
+            }
+            changed
+        });
+        let (Some(changed), Some(contact)) = (changed, self.contacts.get(id)) else {
             return false;
         };
-        let changed = contact.apply(changes, location);
         if changed.is_empty() {
             return true;
         }
-        contact.updated = now;
         let event = contact.as_event();
         let dnd = contact.fields.get("dndSettings").cloned();
         self.sight(now, id);
@@ -218,50 +225,29 @@ impl State {
 
     /// One id vanishes; what it had goes to the other, where that had nothing (G §13).
     pub(crate) fn merge_contacts(&mut self, now: i64, keep: &str, gone: &str) -> bool {
-        if keep == gone || !self.contacts.contains_key(keep) {
+        if keep == gone || self.contacts.get(keep).is_none() {
             return false;
         }
         let Some(mut lost) = self.contacts.remove(gone) else {
             return false;
         };
-        let Some(kept) = self.contacts.get_mut(keep) else {
-            return false;
-        };
-        kept.tasks.append(&mut lost.tasks);
-        kept.notes.append(&mut lost.notes);
-        kept.appointments.append(&mut lost.appointments);
-        let inherited: Map<String, Value> = lost
-            .fields
-            .iter()
-            .filter(|(key, _)| !kept.fields.contains_key(*key))
-            .map(|(key, value)| (key.clone(), value.clone()))
-            .collect();
+        let inherited = self.contacts.edit(keep, |kept| {
+            kept.tasks.append(&mut lost.tasks);
+            kept.notes.append(&mut lost.notes);
+            kept.appointments.append(&mut lost.appointments);
+            let missing = lost.fields.iter().filter(|(key, _)| !kept.fields.contains_key(*key));
+            missing.map(|(key, value)| (key.clone(), value.clone())).collect::<Map<String, Value>>()
+        });
         self.sight(now, gone);
         if !self.switches.silent_merge {
             self.emit(now, "ContactDelete", Some(gone), lost.as_event());
         }
-        self.edit_contact(now, keep, &inherited)
+        self.edit_contact(now, keep, &inherited.unwrap_or_default())
     }
 
     /// Remembers how the contact looks now, for a search that lags behind.
     fn sight(&mut self, now: i64, id: &str) {
-        let sightings = self.index.entry(id.to_owned()).or_default();
-        sightings.push(Sighting { at: now, contact: self.contacts.get(id).cloned() });
-        let visible = now - self.index_lag.max(60_000);
-        while sightings.len() > 1 && sightings[1].at <= visible {
-            sightings.remove(0);
-        }
-    }
-
-    /// The contacts of a location as the index shows them at this moment (G §6.6: results lag).
-    pub(crate) fn indexed(&self, now: i64, location: &str) -> Vec<&Contact> {
-        let visible = now - self.index_lag;
-        let latest = |sightings: &'_ Vec<Sighting>| sightings.iter().rposition(|sighting| sighting.at <= visible);
-        self.index
-            .values()
-            .filter_map(|sightings| sightings[latest(sightings)?].contact.as_ref())
-            .filter(|contact| contact.location == location)
-            .collect()
+        self.index.sight(now, id, self.contacts.shared(id));
     }
 
     /// Queues an event: flat, stamped, nothing empty (G §8.4).

@@ -13,7 +13,7 @@ fn shown(appointment: &Appointment, state: &State) -> Value {
         .iter()
         .map(|booking| {
             // The embedded customer has no phone (T §6).
-            let customer = booking.customer.and_then(|id| state.customers.get(&id)).map(|customer| {
+            let customer = booking.customer.and_then(|id| state.customers.get(id)).map(|customer| {
                 json!({ "id": customer.id, "first_name": customer.first_name, "last_name": customer.last_name, "email": customer.email })
             });
             json!({ "id": booking.id, "status": appointment.status, "additional_persons": 0, "customer": customer })
@@ -67,12 +67,9 @@ impl Shared {
         };
         let state = self.state();
         let wanted = call.query("status");
-        let listed = state
-            .appointments
-            .values()
-            .rev()
-            .filter(|appointment| wanted.is_none_or(|status| appointment.status == status));
-        Self::paged(&page, listed.collect(), |appointment| shown(appointment, &state))
+        let listed =
+            || state.appointments.values().rev().filter(|one| wanted.is_none_or(|status| one.status == status));
+        Self::paged(&page, listed().count(), page.of(listed()).map(|one| shown(one, &state)))
     }
 
     pub(super) fn cancel_appointment(&self, id: &str) -> Answer {
@@ -104,7 +101,7 @@ impl Shared {
         let Some(ms) = clock::parse(&start, &jiff::tz::TimeZone::UTC) else {
             return self.refuse(call, 422, "date and time are required");
         };
-        if !self.state().customers.contains_key(&customer) {
+        if self.state().customers.get(customer).is_none() {
             return refusal(422, "The selected customer is invalid.");
         }
         let utc = jiff::tz::TimeZone::UTC;

@@ -39,15 +39,15 @@ fn customers(shared: &Shared, call: &Call, fields: Map<String, Value>) -> Option
     let segments = call.segments();
     let mut state = shared.state();
     match (call.method.as_str(), segments.get(1..).unwrap_or_default()) {
-        ("GET", ["customers"]) => Some(Answer::json(200, &json!(state.customers.values().rev().collect::<Vec<_>>()))),
+        ("GET", ["customers"]) => Some(Answer::json(200, &json!(state.customers.newest().collect::<Vec<_>>()))),
         ("POST", ["customers"]) => {
             let id = state.create(&fields);
-            Some(Answer::json(201, &json!(state.customers.get(&id))))
+            Some(Answer::json(201, &json!(state.customers.get(id))))
         }
-        ("GET", ["customers", id]) => Some(Answer::json(200, &json!(state.customers.get(&id.parse().ok()?)?))),
+        ("GET", ["customers", id]) => Some(Answer::json(200, &json!(state.customers.get(id.parse().ok()?)?))),
         ("PATCH", ["customers", id]) => {
             let id = id.parse().ok()?;
-            state.edit(id, &fields).then(|| Answer::json(200, &json!(state.customers.get(&id))))
+            state.edit(id, &fields).then(|| Answer::json(200, &json!(state.customers.get(id))))
         }
         ("DELETE", ["customers", id]) => state.delete(id.parse().ok()?).then(|| Answer::empty(204)),
         ("POST", ["seed"]) => {

@@ -12,8 +12,15 @@ const WRITABLE: [&str; 5] = ["first_name", "last_name", "email", "phone", "descr
 const FOUR: [&str; 4] = ["first_name", "last_name", "email", "phone"];
 
 pub(super) struct Page {
-    pub(super) number: usize,
-    pub(super) limit: usize,
+    number: usize,
+    limit: usize,
+}
+
+impl Page {
+    /// Of all rows those on this page: there may be tens of thousands, and the others are passed over unread.
+    pub(super) fn of<T>(&self, rows: impl Iterator<Item = T>) -> impl Iterator<Item = T> {
+        rows.skip((self.number - 1).saturating_mul(self.limit)).take(self.limit)
+    }
 }
 
 impl Shared {
@@ -31,11 +38,9 @@ impl Shared {
         Ok(Page { number: read("page", 1)?, limit: read("limit", most)?.min(most) })
     }
 
-    /// Shows one page of the rows, and only that: there may be tens of thousands.
-    pub(super) fn paged<T>(page: &Page, rows: Vec<T>, shown: impl Fn(T) -> Value) -> Answer {
-        let total = rows.len();
-        let data: Vec<Value> =
-            rows.into_iter().skip((page.number - 1) * page.limit).take(page.limit).map(shown).collect();
+    /// The rows of one page, as [`Page::of`] picked them, of so many in all.
+    pub(super) fn paged(page: &Page, total: usize, rows: impl Iterator<Item = Value>) -> Answer {
+        let data: Vec<Value> = rows.collect();
         let pagination =
             json!({ "total": total, "page": page.number, "limit": page.limit, "pages": total.div_ceil(page.limit) });
         Answer::json(200, &json!({ "data": data, "pagination": pagination }))
@@ -48,14 +53,15 @@ impl Shared {
             Err(refused) => return refused,
         };
         let mut state = self.state();
-        let answer = Self::paged(&page, state.customers.values().rev().collect(), super::Customer::shown);
+        let customers = &state.customers;
+        let answer = Self::paged(&page, customers.len(), page.of(customers.newest()).map(super::Customer::shown));
         state.meanwhile();
         answer
     }
 
     /// Not wrapped (T §2).
     pub(super) fn get_customer(&self, id: &str) -> Answer {
-        let shown = id.parse().ok().and_then(|id: i64| self.state().customers.get(&id).map(super::Customer::shown));
+        let shown = id.parse().ok().and_then(|id: i64| self.state().customers.get(id).map(super::Customer::shown));
         shown.map_or_else(|| refusal(404, "Customer not found"), |shown| Answer::json(200, &shown))
     }
 
@@ -94,7 +100,7 @@ impl Shared {
             // A matter of the account, not a mistake: no complaint.
             return refusal(422, "The email field is required.");
         }
-        match (state.duplicates, state.by_email(text("email"), 0)) {
+        match (state.duplicates, state.customers.by_email(text("email"), 0)) {
             (Duplicates::Refuse, Some(_)) => refusal(422, "The email has already been taken."),
             (Duplicates::ReturnExisting, Some(id)) => Answer::json(200, &json!({ "id": id })),
             _ => Answer::json(201, &json!({ "id": state.create(&fields) })),
@@ -114,14 +120,15 @@ impl Shared {
         let id: i64 = id.parse().unwrap_or(0);
         let email = fields["email"].as_str().unwrap_or_default();
         let mut state = self.state();
-        let Some(customer) = state.customers.get(&id) else {
+        let Some(customer) = state.customers.get(id) else {
             return refusal(404, "Customer not found");
         };
         // Clearing an e-mail is not known to work (T §10); leaving it empty is no change.
         if email.is_empty() && customer.email.is_some() {
             return self.refuse(call, 422, "The email field is required.");
         }
-        if state.duplicates != Duplicates::Allow && !customer.has_email(email) && state.by_email(email, id).is_some() {
+        let taken = !customer.has_email(email) && state.customers.by_email(email, id).is_some();
+        if state.duplicates != Duplicates::Allow && taken {
             return refusal(422, "The email has already been taken.");
         }
         state.edit(id, &fields);

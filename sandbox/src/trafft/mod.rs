@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 mod appointments;
 mod control;
 mod customers;
+mod register;
 mod routes;
 mod state;
 
@@ -73,12 +74,12 @@ impl Trafft {
 
     /// All customers, newest first.
     pub fn customers(&self) -> Vec<Customer> {
-        self.0.state().customers.values().rev().cloned().collect()
+        self.0.state().customers.newest().cloned().collect()
     }
 
     /// One customer.
     pub fn customer(&self, id: i64) -> Option<Customer> {
-        self.0.state().customers.get(&id).cloned()
+        self.0.state().customers.get(id).cloned()
     }
 
     /// Staff add a customer in the dashboard, by the keys of [`Customer`].

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::register::Customers;
+
 /// What happens when an e-mail is taken already; nobody knows which is true (T §10).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Duplicates {
@@ -120,7 +122,7 @@ pub(crate) enum Meanwhile {
 }
 
 pub(crate) struct State {
-    pub(crate) customers: BTreeMap<i64, Customer>,
+    pub(crate) customers: Customers,
     pub(crate) appointments: BTreeMap<i64, Appointment>,
     pub(crate) next_id: i64,
     /// Token and when it ends.
@@ -136,7 +138,7 @@ pub(crate) struct State {
 impl Default for State {
     fn default() -> Self {
         Self {
-            customers: BTreeMap::new(),
+            customers: Customers::default(),
             appointments: BTreeMap::new(),
             next_id: 1,
             tokens: HashMap::new(),
@@ -161,16 +163,16 @@ impl State {
         let id = self.id();
         let mut customer = Customer { id, ..Customer::default() };
         customer.apply(fields);
-        self.customers.insert(id, customer);
+        self.customers.insert(customer);
         id
     }
 
     pub(crate) fn edit(&mut self, id: i64, changes: &Map<String, Value>) -> bool {
-        self.customers.get_mut(&id).map(|customer| customer.apply(changes)).is_some()
+        self.customers.edit(id, changes)
     }
 
     pub(crate) fn delete(&mut self, id: i64) -> bool {
-        self.customers.remove(&id).is_some()
+        self.customers.remove(id)
     }
 
     /// So many customers, no two alike in name, e-mail or phone.
@@ -191,7 +193,7 @@ impl State {
                 phone_number: Some(format!("+1212{:07}", 2_000_000 + id)),
                 ..Customer::default()
             };
-            self.customers.insert(id, customer);
+            self.customers.insert(customer);
         }
     }
 
@@ -205,12 +207,5 @@ impl State {
             }
             None => {}
         }
-    }
-
-    pub(crate) fn by_email(&self, email: &str, but: i64) -> Option<i64> {
-        self.customers
-            .values()
-            .find(|customer| customer.id != but && customer.has_email(email))
-            .map(|customer| customer.id)
     }
 }

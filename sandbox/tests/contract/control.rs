@@ -3,7 +3,7 @@
 use sandbox::{Clock, Options, Sandbox};
 use serde_json::{Value, json};
 
-use crate::world::{Reply, World, read, until};
+use crate::world::{Reply, START, World, read, until};
 
 async fn control(world: &World, url: &str, method: &str, path: &str, body: Option<Value>) -> Reply {
     let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
@@ -122,5 +122,52 @@ async fn loopback_only_and_gone_when_dropped() {
     let address = sandbox.ghl.url().trim_start_matches("http://").to_owned();
     assert!(std::net::TcpStream::connect(&address).is_ok());
     drop(sandbox);
+    until("closed", || std::net::TcpStream::connect(&address).is_err()).await;
+}
+
+#[tokio::test]
+async fn chances_over_http() {
+    let world = World::new().await;
+    let url = world.trafft.url();
+    let token = world.token().await;
+    let rates = json!({ "rates": { "cut_short": 1.0 }, "seed": 1, "method": "GET", "path": "/api/v2/customers" });
+    assert_eq!(control(&world, &url, "POST", "faults", Some(rates)).await.status, 200);
+    let cut = world.trafft_call(&token, "GET", "/customers", None).send().await.unwrap();
+    assert!(cut.bytes().await.is_err());
+    assert_eq!(read(world.trafft_call(&token, "GET", "/appointments", None)).await.status, 200);
+    let rates = json!({ "rates": { "dropped_then_done": 1.0, "dropped_then_done_max_ms": 10 } });
+    assert_eq!(control(&world, &url, "POST", "faults", Some(rates)).await.status, 200);
+    let body = json!({ "first_name": "a", "last_name": "b" });
+    assert!(world.trafft_call(&token, "POST", "/customers", Some(body)).send().await.is_err());
+    world.clock.advance_ms(10);
+    until("done after all", || world.trafft.customers().len() == 1).await;
+    assert_eq!(control(&world, &url, "GET", "journal", None).await.body["calls"], 4);
+}
+
+#[tokio::test]
+async fn another_trafft() {
+    let clock = Clock::manual(START);
+    let mut sandbox = Sandbox::start(Options { clock: clock.clone(), ..Options::default() }).await.unwrap();
+    let world = World::new().await;
+    let second = sandbox.add_trafft().await.unwrap();
+    let third = sandbox.add_trafft().await.unwrap();
+    assert_ne!(second.url(), third.url());
+    assert_ne!(second.client_id(), sandbox.trafft.client_id());
+    let sign_in = || async {
+        let (id, secret) = (second.client_id(), second.client_secret());
+        let form = [("grant_type", "client_credentials"), ("client_id", &id), ("client_secret", &secret)];
+        let reply = read(world.http.post(format!("{}/api/v2/token", second.url())).form(&form)).await;
+        reply.body["access_token"].as_str().unwrap().to_owned()
+    };
+    let token = sign_in().await;
+    let list = || read(world.http.get(format!("{}/api/v2/customers", second.url())).bearer_auth(&token));
+    second.seed(2);
+    assert_eq!(list().await.body["pagination"]["total"], 2);
+    assert!(sandbox.trafft.customers().is_empty() && third.customers().is_empty());
+    assert_eq!((second.journal().calls(), third.journal().calls()), (2, 0));
+    clock.advance_ms(3_600_000);
+    assert_eq!(list().await.status, 401, "it lives by the clock of the others");
+    drop(sandbox);
+    let address = second.url().trim_start_matches("http://").to_owned();
     until("closed", || std::net::TcpStream::connect(&address).is_err()).await;
 }

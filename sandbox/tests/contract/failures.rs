@@ -129,7 +129,10 @@ async fn chances_repeat_with_their_seed() {
     let path = format!("/locations/{}", world.ghl.location_id());
     let mut runs = Vec::new();
     for _ in 0..2 {
-        world.ghl.faults().set_rates(Rates { status_500: 0.3, status_429: 0.2, done_then_dropped: 0.1 }, 42);
+        world
+            .ghl
+            .faults()
+            .set_rates(Rates { status_500: 0.3, status_429: 0.2, done_then_dropped: 0.1, ..Rates::default() }, 42);
         world.clock.advance_ms(10_000);
         let mut run = Vec::new();
         for _ in 0..80 {
@@ -141,5 +144,56 @@ async fn chances_repeat_with_their_seed() {
     for status in [0, 200, 429, 500] {
         assert!(runs[0].contains(&status), "{status} in {:?}", runs[0]);
     }
+    world.no_complaints();
+}
+
+#[tokio::test]
+async fn every_kind_of_chance() {
+    let world = World::new().await;
+    let token = world.token().await;
+    let rates = Rates {
+        status_500: 0.15,
+        status_429: 0.15,
+        done_then_dropped: 0.15,
+        cut_short: 0.15,
+        dropped_then_done: 0.15,
+        dropped_then_done_max_ms: 4000,
+    };
+    let faults = world.trafft.faults();
+    faults.set_rates_for(Matcher::new("POST", "/api/v2/customers"), rates, 7);
+    let (mut met, mut done_at_once) = (std::collections::BTreeMap::new(), 0);
+    for number in 0..120 {
+        let before = world.trafft.customers().len();
+        let body = json!({ "first_name": "a", "last_name": number.to_string() });
+        let kind = match world.trafft_call(&token, "POST", "/customers", Some(body)).send().await {
+            Ok(reply) if reply.status() == 201 => reply.bytes().await.map_or("cut short", |_| "well"),
+            Ok(reply) if reply.status() == 429 => "429",
+            Ok(reply) => {
+                if reply.status() == 500 {
+                    "500"
+                } else {
+                    "odd"
+                }
+            }
+            Err(_) if world.trafft.customers().len() > before => "done, then dropped",
+            Err(_) => "dropped, then done",
+        };
+        done_at_once += usize::from(world.trafft.customers().len() > before);
+        *met.entry(kind).or_insert(0) += 1;
+        assert_eq!(world.trafft_call(&token, "GET", "/customers", None).send().await.unwrap().status(), 200);
+    }
+    assert_eq!(met.len(), 6, "{met:?}");
+    assert!(!met.contains_key("odd"));
+    assert_eq!(done_at_once, met["well"] + met["cut short"] + met["done, then dropped"]);
+    let later = met["dropped, then done"];
+    world.clock.advance_ms(2000);
+    until("some are done", || world.trafft.customers().len() > done_at_once).await;
+    world.clock.advance_ms(2000);
+    until("all are done", || world.trafft.customers().len() == done_at_once + later).await;
+    faults.set_rates_for(Matcher::new("POST", "/api/v2/customers"), Rates::default(), 0);
+    faults.set_rates(Rates { status_500: 1.0, ..Rates::default() }, 0);
+    let body = json!({ "first_name": "a", "last_name": "b" });
+    assert_eq!(world.trafft_call(&token, "POST", "/customers", Some(body)).send().await.unwrap().status(), 201);
+    assert_eq!(world.trafft_call(&token, "GET", "/customers", None).send().await.unwrap().status(), 500);
     world.no_complaints();
 }

@@ -1,6 +1,7 @@
 //! Who gets in, and how often (G §2, §4, §5, §12.1, §12.2, §12.4, §12.8).
 
 use sandbox::ghl::Window;
+use sandbox::{Fault, Matcher};
 use serde_json::json;
 
 use crate::world::{World, read};
@@ -159,4 +160,27 @@ async fn windows_and_days() {
     assert_eq!(world.get(&path).await.status, 429, "the day's three are spent");
     world.clock.advance_ms(14 * 3_600_000);
     assert_eq!(world.get(&path).await.status, 200);
+}
+
+#[tokio::test]
+async fn the_most_calls_in_ten_seconds() {
+    let world = World::new().await;
+    let (path, token) = (format!("/locations/{}", world.ghl.location_id()), world.ghl.token());
+    let most =
+        || (world.ghl.most_in_a_window(&token, Window::Fixed), world.ghl.most_in_a_window(&token, Window::Sliding));
+    assert_eq!(most(), (0, 0));
+    world.ghl.set_limits(4, 1000);
+    // The clock starts on full ten seconds: 1 call at 0 s, 3 at 9.999 s, 3 at 10 s.
+    for (wait, calls) in [(0, 1), (9_999, 3), (1, 3)] {
+        world.clock.advance_ms(wait);
+        for _ in 0..calls {
+            world.get(&path).await;
+        }
+    }
+    assert_eq!(most(), (4, 6), "the first call is ten seconds old");
+    assert_eq!(world.ghl.over_limit(), 2, "of six in the sliding window two were too many");
+    world.ghl.faults().push(Matcher::any(), Fault::TooManyRequests { retry_after: None });
+    world.clock.advance_ms(10_000);
+    assert_eq!(world.get(&path).await.status, 429);
+    assert_eq!((world.ghl.over_limit(), most()), (2, (4, 6)));
 }

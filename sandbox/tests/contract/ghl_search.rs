@@ -149,3 +149,23 @@ async fn the_index_lags() {
     world.clock.advance_ms(2000);
     assert_eq!(ids(&world.search(json!({})).await), [""; 0]);
 }
+
+#[tokio::test]
+async fn the_lag_may_change() {
+    let world = World::new().await;
+    world.ghl.set_index_lag_ms(0);
+    let id = world.ghl.create_contact(json!({ "firstName": "Ada", "email": "ada@example.com" }));
+    world.clock.advance_ms(1000);
+    world.ghl.edit_contact(&id, json!({ "firstName": "Augusta" }));
+    let first = || async { world.search(json!({})).await.body["contacts"][0]["firstName"].clone() };
+    assert_eq!(first().await, "Augusta");
+    world.ghl.set_index_lag_ms(1000);
+    assert_eq!(first().await, "Ada", "what was shown already is hidden again");
+    world.ghl.set_index_lag_ms(1001);
+    assert_eq!(first().await, json!(null));
+    world.clock.advance_ms(1);
+    assert_eq!(first().await, "Ada");
+    world.clock.advance_ms(1000);
+    assert_eq!(first().await, "Augusta");
+    world.no_complaints();
+}

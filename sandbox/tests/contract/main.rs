@@ -8,6 +8,7 @@ mod ghl_contacts;
 mod ghl_gates;
 mod ghl_search;
 mod openapi;
+mod scale;
 mod trafft;
 mod webhooks;
 mod world;

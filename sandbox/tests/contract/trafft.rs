@@ -189,3 +189,23 @@ async fn staff_work_between_two_pages() {
     let customer = world.trafft.customer(1).unwrap();
     assert_eq!((customer.first_name.as_str(), customer.phone_country_code.as_deref()), ("Edited", Some("gb")));
 }
+
+#[tokio::test]
+async fn emails_and_pages_among_many() {
+    let world = World::new().await;
+    world.trafft.seed(20_000);
+    let last = world.trafft("GET", "/customers?page=400", None).await.body;
+    assert_eq!((&last["data"][49]["id"], &last["pagination"]["pages"]), (&json!(1), &json!(400)));
+    world.trafft.set_duplicates(Duplicates::ReturnExisting);
+    let taken = |email: &'static str| {
+        let world = &world;
+        async move { world.trafft("POST", "/customers", Some(person(email))).await.body["id"].as_i64().unwrap() }
+    };
+    assert_eq!(taken("Customer777@example.com").await, 777);
+    world.trafft.staff_edit(777, json!({ "email": "moved@example.com" }));
+    assert_eq!(taken("MOVED@example.com").await, 777);
+    assert_eq!(taken("customer777@example.com").await, 20_001);
+    world.trafft.staff_delete(777);
+    assert_eq!(taken("moved@example.com").await, 20_002);
+    world.no_complaints();
+}
