@@ -139,12 +139,7 @@ pub enum Linked {
 }
 
 /// Was the customer made by us for another contact, whose link is about to go?
-pub(super) async fn made_for_another(
-    tx: &mut Tx,
-    location: &str,
-    customer: CustomerId,
-    contact: &str,
-) -> Result<bool> {
+pub(super) async fn made_for_another(tx: &mut Tx, location: &str, customer: CustomerId, contact: &str) -> Result<bool> {
     let query = sqlx::query_scalar(MADE_FOR).bind(location).bind(customer.0).bind(contact);
     Ok(query.fetch_optional(&mut **tx).await? == Some(1_i64))
 }
@@ -182,8 +177,7 @@ impl Store {
     /// Creates of other contacts, sent after `since`, whose end nobody has seen.
     pub async fn intents_of_others(&self, key: &ContactKey, since: Timestamp) -> Result<Vec<CreateIntent>> {
         let query = sqlx::query_as(INTENTS).bind(key.location.as_str()).bind(key.contact.as_str());
-        let rows: Vec<(String, String, i64, i64)> =
-            query.bind(since.as_millisecond()).fetch_all(&self.db.read).await?;
+        let rows: Vec<(String, String, i64, i64)> = query.bind(since.as_millisecond()).fetch_all(&self.db.read).await?;
         let intent = |(id, customer, newest, at)| Ok(CreateIntent { id, customer, newest, at: time(at)? });
         rows.into_iter().map(intent).collect()
     }

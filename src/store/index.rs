@@ -47,7 +47,8 @@ impl Store {
             };
             let (name, id) = (location.as_str(), contact.as_str());
             let facets = Facets::NONE;
-            mark(&mut tx, &Mark { location: name, contact: id, facets, deleted: false, lane: Lane::Sweep, now }).await?;
+            mark(&mut tx, &Mark { location: name, contact: id, facets, deleted: false, lane: Lane::Sweep, now })
+                .await?;
             sqlx::query(DRIFT).bind(name).bind(id).execute(&mut *tx).await?;
             edited.push(contact);
         }

@@ -167,7 +167,8 @@ const IMPORT: &str =
         appointments_wanted, contact_read, lane, due_at, status, marked_at, fields, updated_at, met_at)
     VALUES ($1, $2, 1, 1, 0, 0, 0, 1, 3, $3, 'queued', $3, $4, $5, $3)
     ON CONFLICT (location_id, contact_id) DO NOTHING";
-const STANDING: &str = "SELECT updated_at, CASE WHEN contact_wanted > contact_read AND status = 'queued' THEN 1 ELSE 0 END
+const STANDING: &str =
+    "SELECT updated_at, CASE WHEN contact_wanted > contact_read AND status = 'queued' THEN 1 ELSE 0 END
     FROM contacts WHERE location_id = $1 AND contact_id = $2";
 const LONGEST_UNREAD: &str = "SELECT contact_id, CASE WHEN rotated_at IS NULL THEN 1 ELSE 0 END FROM contacts
     WHERE location_id = $1 AND gone_at IS NULL AND customer_id IS NOT NULL

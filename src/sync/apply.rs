@@ -92,8 +92,7 @@ impl Run<'_> {
         }
         if self.contact.decision != Some(Decision::Create) {
             if let Some(until) = self.others_intent(&projection).await? {
-                let reason =
-                    "a create for another contact with this e-mail or phone had no answer yet; looked for when it has settled";
+                let reason = "a create for another contact with this e-mail or phone had no answer yet; looked for when it has settled";
                 return Ok(Verdict::Snooze { until, reason: reason.to_owned() });
             }
             match find(self.store, self.connection, &projection, place).await? {

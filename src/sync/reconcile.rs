@@ -263,7 +263,8 @@ impl Run<'_> {
     /// Trafft was told when the contact was found to be gone. Since then its customer is staff's, or another contact's.
     fn gone_already(&mut self) -> Verdict {
         self.read = Facets::ALL;
-        done(Status::Unchanged, "the contact was deleted in GoHighLevel")
+        let status = if self.contact.customer.is_some() { Status::Unchanged } else { Status::Skipped };
+        done(status, "the contact was deleted in GoHighLevel")
     }
 
     /// What becomes of the customer of a contact that is gone.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use sandbox::{Fault, Matcher};
+use sandbox::{Matcher, Rates};
 use serde_json::{Value, json};
 
 use crate::dice::Dice;
@@ -25,7 +25,8 @@ async fn world(seed: u64) -> Vec<Failure> {
     let mut world = World::in_memory(&[("SYNC_INLINE_DEADLINE_MS", "0")]).await;
     world.forgiving = true;
     world.sandbox.ghl.set_limits(100_000, u32::MAX);
-    let mut told = vec![faults(&world, &mut dice)];
+    lose_answers(&world, seed);
+    let mut told = Vec::new();
     let contacts: Vec<String> = people(&mut dice)
         .into_iter()
         .map(|person| {
@@ -37,9 +38,16 @@ async fn world(seed: u64) -> Vec<Failure> {
     while events.len() < EVENTS {
         let (what, contact) = (dice.roll(3), dice.index(CONTACTS));
         match what {
-            0 => drop(world.sandbox.ghl.add_note(&contacts[contact], json!({ "body": format!("note {}", events.len()) }))),
-            1 => drop(world.sandbox.ghl.add_task(&contacts[contact], json!({ "title": format!("task {}", events.len()) }))),
-            _ => world.sandbox.ghl.edit_contact(&contacts[contact], json!({ "companyName": format!("{}", events.len()) })),
+            0 => drop(
+                world.sandbox.ghl.add_note(&contacts[contact], json!({ "body": format!("note {}", events.len()) })),
+            ),
+            1 => drop(
+                world.sandbox.ghl.add_task(&contacts[contact], json!({ "title": format!("task {}", events.len()) })),
+            ),
+            _ => world
+                .sandbox
+                .ghl
+                .edit_contact(&contacts[contact], json!({ "companyName": format!("{}", events.len()) })),
         }
         events.extend(world.sandbox.ghl.take_events());
     }
@@ -83,22 +91,16 @@ fn people(dice: &mut Dice) -> Vec<Value> {
         .collect()
 }
 
-/// Of ten creates, three lose their answers; of those, some are carried out only later, and some never.
-fn faults(world: &World, dice: &mut Dice) -> String {
-    let mut told = Vec::new();
-    for _ in 0..10 {
-        let fault = match dice.roll(10) {
-            0 => Fault::DoneThenDropped,
-            1 => Fault::DroppedThenDone { after_ms: i64::try_from(dice.roll(58_000)).unwrap() },
-            2 if dice.chance(50) => Fault::CutShort,
-            2 => Fault::Refuse,
-            // An answer as it should be, a little late.
-            _ => Fault::Slow { ms: 0 },
-        };
-        told.push(format!("{fault:?}"));
-        world.sandbox.trafft.faults().push(Matcher::new("POST", "/api/v2/customers"), fault);
-    }
-    format!("creates: {}", told.join(", "))
+/// Of ten creates, three lose their answers; half of those are carried out only later.
+fn lose_answers(world: &World, seed: u64) {
+    let rates = Rates {
+        done_then_dropped: 0.1,
+        cut_short: 0.05,
+        dropped_then_done: 0.15,
+        dropped_then_done_max_ms: 58_000,
+        ..Rates::default()
+    };
+    world.sandbox.trafft.faults().set_rates_for(Matcher::new("POST", "/api/v2/customers"), rates, seed);
 }
 
 async fn judge(world: &World, contacts: &[String]) -> Vec<String> {

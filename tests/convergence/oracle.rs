@@ -62,12 +62,8 @@ pub async fn converged(world: &World, groups: &[Group]) -> Vec<Failure> {
 
 fn failure(group: &Group, wrong: &[String], customers: &[Customer]) -> Failure {
     let customers: Vec<_> = customers.iter().map(|one| format!("  {one:?}")).collect();
-    let told = format!(
-        "{}\nhistory:\n{}\ncustomers:\n{}",
-        wrong.join("\n"),
-        group.trace.join("\n"),
-        customers.join("\n")
-    );
+    let told =
+        format!("{}\nhistory:\n{}\ncustomers:\n{}", wrong.join("\n"), group.trace.join("\n"), customers.join("\n"));
     Failure { seed: group.seed, told }
 }
 
@@ -116,11 +112,11 @@ fn described(world: &World, standing: &Standing<'_>, customer: &Customer) -> Res
     let told = customer.description.clone().unwrap_or_default();
     let person = standing.person;
     let lines = |mark: &str| -> BTreeSet<String> {
-        let words = told.lines().filter(|line| line.contains(mark)).map(|line| line.split(['(', ' ']).collect::<Vec<_>>());
+        let words =
+            told.lines().filter(|line| line.contains(mark)).map(|line| line.split(['(', ' ']).collect::<Vec<_>>());
         words.flatten().filter(|word| word.contains(mark)).map(str::to_owned).collect()
     };
-    let open: BTreeSet<String> =
-        person.tasks.iter().filter(|task| !task.done).map(|task| task.word.clone()).collect();
+    let open: BTreeSet<String> = person.tasks.iter().filter(|task| !task.done).map(|task| task.word.clone()).collect();
     let shown: BTreeSet<String> =
         told.lines().filter_map(|line| line.strip_prefix("- [ ] ")?.split(' ').next().map(str::to_owned)).collect();
     if open != shown {
@@ -184,7 +180,9 @@ fn nobody_twice(group: &Group, standings: &[Standing<'_>], customers: &[Customer
     for id in standings.iter().filter_map(Standing::customer) {
         *holders.entry(id).or_default() += 1;
     }
-    wrong.extend(holders.iter().filter(|(_, count)| **count > 1).map(|(id, _)| format!("customer {id} has two contacts")));
+    wrong.extend(
+        holders.iter().filter(|(_, count)| **count > 1).map(|(id, _)| format!("customer {id} has two contacts")),
+    );
     for customer in customers {
         match group.staff.iter().find(|(id, _)| *id == customer.id) {
             Some((_, typed)) if customer.description.as_ref() != Some(typed) => {
@@ -223,9 +221,9 @@ fn written(world: &World, groups: &[Group], before: &[Customer], when: &str) -> 
         let (was, is) = (group.customers(before), group.customers(&after));
         let ids: BTreeSet<String> = was.iter().chain(&is).map(|one| one.id.to_string()).collect();
         let of_group = |entry: &&sandbox::Entry| match entry.path.rsplit('/').next() {
-            Some("customers") => entry.body.as_ref().is_some_and(|body| {
-                group.knows(body["email"].as_str(), body["phone"].as_str())
-            }),
+            Some("customers") => {
+                entry.body.as_ref().is_some_and(|body| group.knows(body["email"].as_str(), body["phone"].as_str()))
+            }
             Some(id) => ids.contains(id),
             None => false,
         };

@@ -45,7 +45,9 @@ where
                         let alone = if count == 1 || !run(&world, &[seed]).is_empty() {
                             format!("SEED={seed} cargo test --test convergence {name}")
                         } else {
-                            format!("only among others: FROM={first} SEEDS={count} cargo test --test convergence {name}")
+                            format!(
+                                "only among others: FROM={first} SEEDS={count} cargo test --test convergence {name}"
+                            )
                         };
                         eprintln!("seed {seed}: {told}\nagain: {alone}\n");
                         failures.lock().unwrap().push(seed);

@@ -119,11 +119,7 @@ impl World {
         Self::build_in(TempDir::new().unwrap(), settings, database).await
     }
 
-    async fn build_in(
-        folder: TempDir,
-        settings: &[(&str, &str)],
-        database: impl FnOnce(&Path) -> Database,
-    ) -> Self {
+    async fn build_in(folder: TempDir, settings: &[(&str, &str)], database: impl FnOnce(&Path) -> Database) -> Self {
         let start: Timestamp = "2026-09-01T10:00:00Z".parse().unwrap();
         let options = sandbox::Options { clock: sandbox::Clock::manual(start.as_millisecond()), ..Default::default() };
         let sandbox = Sandbox::start(options).await.unwrap();
