@@ -115,6 +115,8 @@ const LINK: &str = "UPDATE contacts SET customer_id = $3, created_by_us = $4, fi
     WHERE location_id = $1 AND contact_id = $2 AND COALESCE(intent_id, '') = $5";
 const MADE_FOR: &str =
     "SELECT created_by_us FROM contacts WHERE location_id = $1 AND customer_id = $2 AND contact_id <> $3";
+const UNCLEAR: &str =
+    "UPDATE contacts SET intent_at = $4 WHERE location_id = $1 AND contact_id = $2 AND intent_id = $3";
 const INTENTS: &str = "SELECT intent_id, intent_customer, intent_newest, intent_at FROM contacts
     WHERE location_id = $1 AND contact_id <> $2 AND intent_id IS NOT NULL AND intent_at > $3";
 const UNLINK: &str = "UPDATE contacts SET customer_id = NULL, created_by_us = 0, fingerprint = NULL, decision = $4
@@ -168,6 +170,19 @@ impl Store {
             .bind(&intent.id)
             .bind(&intent.customer)
             .bind(intent.newest)
+            .bind(intent.at.as_millisecond())
+            .execute(&mut *tx)
+            .await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// The POST ended without an answer: from here on it may be running without us.
+    pub async fn unclear(&self, key: &ContactKey, intent: &CreateIntent) -> Result<()> {
+        let mut tx = self.db.begin().await?;
+        sqlx::query(UNCLEAR)
+            .bind(key.location.as_str())
+            .bind(key.contact.as_str())
+            .bind(&intent.id)
             .bind(intent.at.as_millisecond())
             .execute(&mut *tx)
             .await?;

@@ -247,6 +247,9 @@ impl Run<'_> {
                 Ok(done(Status::Synced, &projection.explain("")))
             }
             Err(error) if error.may_have_been_carried_out() => {
+                // The call may have taken long before it broke: the settle time begins now.
+                let intent = CreateIntent { at: self.connection.clock.now(), ..intent };
+                self.store.unclear(&self.contact.key, &intent).await?;
                 let until = intent.at + self.connection.policy.settle_time;
                 Ok(match self.fail(error) {
                     Verdict::Retry { at, reason } => Verdict::Retry { at: at.max(until), reason },

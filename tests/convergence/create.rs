@@ -17,7 +17,7 @@ const SETTLE: Duration = Duration::from_secs(60);
 
 #[test]
 fn nobody_is_created_twice() {
-    seeds::play("nobody_is_created_twice", 200, 1, |seeds| async move { world(seeds[0]).await });
+    seeds::play("nobody_is_created_twice", 150, 1, |seeds| async move { world(seeds[0]).await });
 }
 
 async fn world(seed: u64) -> Vec<Failure> {
