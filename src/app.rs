@@ -299,20 +299,28 @@ impl Handle {
     pub async fn idle(&mut self) -> Result<Option<Timestamp>, store::Error> {
         loop {
             let progress = self.progress.borrow_and_update().clone();
-            // A contact that was marked but not yet taken shows in the store, not in the progress.
-            let now = self.clock.now();
-            let works = self.locations.iter().all(|location| progress.works(location));
-            if works && progress.rests() && self.store.due_now(now).await? == 0 {
-                let mut next = Vec::new();
-                for location in &self.locations {
-                    next.extend(self.store.next_due(location, now).await?);
-                }
-                return Ok(next.into_iter().min());
+            if let Some(next) = self.rests(&progress).await? {
+                return Ok(next);
             }
             if self.progress.changed().await.is_err() {
                 return Ok(None);
             }
         }
+    }
+
+    /// When something will be due, if every location is at rest.
+    async fn rests(&self, progress: &Progress) -> Result<Option<Option<Timestamp>>, store::Error> {
+        let (now, mut next) = (self.clock.now(), Vec::new());
+        for location in &self.locations {
+            let Some(at) = progress.of(location) else { return Ok(None) };
+            // A contact that was marked but not yet taken shows in the store, not in the progress.
+            let waits = at.held_back && at.next.is_some_and(|next| next > now);
+            if at.in_flight > 0 || !waits && self.store.due_now(location, now).await? > 0 {
+                return Ok(None);
+            }
+            next.extend(if waits { at.next } else { self.store.next_due(location, now).await? });
+        }
+        Ok(Some(next.into_iter().min()))
     }
 
     /// The store, to look into.

@@ -1,17 +1,20 @@
 //! `contacts` and `events`: a front to the admin API of the running service, which alone holds the store.
 
+use std::time::Duration;
+
 use clap::{Args, Subcommand};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::output::{Failure, plain, print_json};
 use crate::clients::admin::{Admin, Error, Request};
 use crate::clients::{CallCounts, Http, Timeouts};
+use crate::clock::Clock;
 use crate::config::{self, Sources};
 use crate::model::{ContactId, CustomerId, LocationId, ObjectId, Status};
 
 /// Where the service is.
 #[derive(Debug, Args)]
-struct Server {
+pub(super) struct Server {
     /// URL of the service; by default this machine and the port of `BIND_ADDR`
     #[arg(long, global = true, env = "SERVICE_URL", value_name = "URL")]
     url: Option<String>,
@@ -49,6 +52,22 @@ enum ContactsCommand {
     Unlink { id: ContactId },
     /// Decide a conflict: this contact becomes a customer of its own
     Create { id: ContactId },
+    /// Forget a contact and everything that is kept about it here; neither vendor is told
+    Erase {
+        id: ContactId,
+        /// It cannot be taken back
+        #[arg(long, required = true)]
+        yes: bool,
+    },
+    /// Try contacts again that were given up on
+    Retry {
+        /// Those that were given up on (`failed`): there is nothing else to retry
+        #[arg(long, required = true)]
+        dead: bool,
+        /// Only those given up so long ago at most, such as `2h` or `3d`
+        #[arg(long, value_name = "TIME", value_parser = ago)]
+        since: Option<Duration>,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -104,13 +123,28 @@ fn customer(text: &str) -> Result<CustomerId, &'static str> {
     text.parse().ok().filter(|&id| id > 0).map(CustomerId).ok_or("write the customer's number")
 }
 
+/// A time span as people write it: `90s`, `30m`, `2h`, `3d`.
+pub(super) fn ago(text: &str) -> Result<Duration, &'static str> {
+    const HOW: &str = "write a number and s, m, h or d, such as `2h`";
+    let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or(HOW)?;
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        _ => return Err(HOW),
+    };
+    let number: u64 = number.parse().ok().filter(|number| *number <= 36_500).ok_or(HOW)?;
+    Ok(Duration::from_secs(number * seconds))
+}
+
 impl Contacts {
     pub(super) async fn run(self, sources: &Sources) -> Result<(), Failure> {
         self.server.call(self.request(), sources).await
     }
 
     fn request(&self) -> Request {
-        use ContactsCommand::{Create, Link, List, Show, Sync, Timeline, Unlink};
+        use ContactsCommand::{Create, Erase, Link, List, Retry, Show, Sync, Timeline, Unlink};
         let request = match &self.command {
             List(page) => page.add_to(Request::get(&["contacts"])),
             Show { id } => Request::get(&["contacts", id.as_str()]),
@@ -121,6 +155,11 @@ impl Contacts {
             }
             Unlink { id } => Request::post(&["contacts", id.as_str(), "unlink"]),
             Create { id } => Request::post(&["contacts", id.as_str(), "create"]),
+            Erase { id, .. } => Request::delete(&["contacts", id.as_str()]),
+            Retry { since, .. } => {
+                let since = since.map(|ago| (Clock::system().now() - ago).as_millisecond());
+                Request::post(&["retry"]).query("since", since)
+            }
         };
         request.query("location_id", self.location.as_ref())
     }
@@ -146,6 +185,14 @@ impl Events {
 
 impl Server {
     async fn call(&self, request: Request, sources: &Sources) -> Result<(), Failure> {
+        match self.ask(request, sources).await? {
+            Value::Null => Ok(()),
+            answer => print_json(&answer),
+        }
+    }
+
+    /// The answer of the running service.
+    pub(super) async fn ask(&self, request: Request, sources: &Sources) -> Result<Value, Failure> {
         let config::Admin { bind, token } = config::Admin::load(sources)?;
         // Empty counts as not set, as with every setting.
         let given = self.url.as_deref().map(str::trim).filter(|url| !url.is_empty());
@@ -154,8 +201,7 @@ impl Server {
             Failure::new(format!("`{url}` is no URL: {error}")).hint("write a whole one, beginning with `https://`")
         })?;
         let http = Http::new(Timeouts::default(), CallCounts::default())?;
-        let answer = Admin::new(http, base, token).call(request).await.map_err(|error| failure(&error))?;
-        print_json(&answer)
+        Admin::new(http, base, token).call(request).await.map_err(|error| failure(&error))
     }
 }
 
@@ -205,6 +251,8 @@ mod tests {
                 Request::post(&["contacts", "c1", "sync"]).query("location_id", Some("l1")),
             ),
             ("contacts link c1 7", Request::post(&["contacts", "c1", "link"]).body(json!({ "customer_id": 7 }))),
+            ("contacts erase c1 --yes", Request::delete(&["contacts", "c1"])),
+            ("contacts retry --dead", Request::post(&["retry"])),
             ("contacts unlink c1", Request::post(&["contacts", "c1", "unlink"])),
             ("contacts create c1", Request::post(&["contacts", "c1", "create"])),
             (
@@ -227,6 +275,11 @@ mod tests {
             "contacts list --limit 201",
             "contacts list --status gone",
             "events show",
+            "contacts erase c1",
+            "contacts retry",
+            "contacts retry --dead --since 2",
+            "contacts retry --dead --since h",
+            "contacts retry --dead --since 2ä",
         ] {
             assert!(request(line).is_err(), "{line}");
         }

@@ -8,6 +8,7 @@ mod output;
 #[cfg(feature = "demo")]
 mod sandbox;
 mod serve;
+mod sweeps;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -43,6 +44,10 @@ enum Command {
     Contacts(admin::Contacts),
     /// See events and send them round again, through the running service
     Events(admin::Events),
+    /// Take all contacts of a location over, or count what that would do, through the running service
+    Backfill(sweeps::Backfill),
+    /// See what is looked for without any event, and what was found, through the running service
+    Sweeps(sweeps::Sweeps),
     /// Try GoHighLevel's API with the service's settings
     #[command(subcommand)]
     Ghl(ghl::Ghl),
@@ -70,6 +75,8 @@ pub fn main(cli: Cli) -> ExitCode {
             Command::Openapi => output::print(crate::http::openapi_yaml()),
             Command::Contacts(contacts) => contacts.run(&sources).await,
             Command::Events(events) => events.run(&sources).await,
+            Command::Backfill(backfill) => backfill.run(&sources).await,
+            Command::Sweeps(sweeps) => sweeps.run(&sources).await,
             Command::Ghl(command) => command.run(&sources).await,
         }
     });

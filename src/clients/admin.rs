@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use reqwest::{StatusCode, Url};
+use reqwest::{Method, StatusCode, Url};
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde_json::Value;
@@ -45,7 +45,7 @@ pub enum Error {
 /// One call: its path below `/api/v1`, and what goes with it.
 #[derive(Debug, PartialEq)]
 pub struct Request {
-    post: bool,
+    method: Method,
     path: Vec<String>,
     query: Vec<(&'static str, String)>,
     body: Option<Value>,
@@ -55,12 +55,17 @@ impl Request {
     /// Looks.
     pub fn get(path: &[&str]) -> Self {
         let path = path.iter().map(|&part| part.to_owned()).collect();
-        Self { post: false, path, query: Vec::new(), body: None }
+        Self { method: Method::GET, path, query: Vec::new(), body: None }
     }
 
     /// Acts.
     pub fn post(path: &[&str]) -> Self {
-        Self { post: true, ..Self::get(path) }
+        Self { method: Method::POST, ..Self::get(path) }
+    }
+
+    /// Takes away.
+    pub fn delete(path: &[&str]) -> Self {
+        Self { method: Method::DELETE, ..Self::get(path) }
     }
 
     /// Adds to the query what is there.
@@ -122,8 +127,7 @@ impl Admin {
         // The token is as good as the service: it goes where credentials may go, and nowhere else.
         may_be_called(&self.base).map_err(not_sent)?;
         let url = request.url(&self.base).ok_or_else(|| Error::NoConnection(self.base.clone()))?;
-        let method = if request.post { reqwest::Method::POST } else { reqwest::Method::GET };
-        let mut sent = self.http.request(method, url).bearer_auth(self.token.expose_secret());
+        let mut sent = self.http.request(request.method, url).bearer_auth(self.token.expose_secret());
         if let Some(body) = &request.body {
             sent = sent.json(body);
         }
@@ -144,6 +148,9 @@ fn read(base: &Url, status: StatusCode, body: &[u8]) -> Result<Value, Error> {
         detail: String,
     }
     let foreign = || Error::Foreign { url: base.clone(), status: status.as_u16() };
+    if status == StatusCode::NO_CONTENT {
+        return Ok(Value::Null);
+    }
     if status.is_success() {
         return serde_json::from_slice(body).map_err(|_| foreign());
     }

@@ -33,13 +33,16 @@ pub(super) struct Filter {
 impl Filter {
     fn split(self) -> Result<(EventFilter, Cursor), Problem> {
         let status = self.status.as_deref().map(str::parse::<Status>).transpose().map_err(Problem::bad_request)?;
-        let limit = self.limit.unwrap_or(50);
-        if !(1..=200).contains(&limit) {
-            return Err(Problem::bad_request("`limit` must be from 1 to 200"));
-        }
+        let limit = limit(self.limit)?;
         let filter = EventFilter { location: self.location_id, contact: self.contact_id, status, kind: self.r#type };
         Ok((filter, Cursor { after: self.cursor, limit }))
     }
+}
+
+/// Rows at most.
+pub(super) fn limit(asked: Option<i64>) -> Result<i64, Problem> {
+    let limit = asked.unwrap_or(50);
+    if (1..=200).contains(&limit) { Ok(limit) } else { Err(Problem::bad_request("`limit` must be from 1 to 200")) }
 }
 
 /// A page of events, the newest first.
@@ -67,7 +70,7 @@ pub(super) struct ContactWithWrites {
 }
 
 /// A page is the last when it is not full.
-fn next<T>(rows: &[T], limit: i64, id: impl Fn(&T) -> &String) -> Option<String> {
+pub(super) fn next<T>(rows: &[T], limit: i64, id: impl Fn(&T) -> &String) -> Option<String> {
     rows.last().filter(|_| rows.len() as i64 == limit).map(|last| id(last).clone())
 }
 
@@ -193,6 +196,20 @@ pub(super) async fn create(
     Parsed(which): Parsed<Which>,
 ) -> Result<(StatusCode, Json<ContactView>), Problem> {
     service.decide(&id, which, Decision::Create, None).await
+}
+
+/// Forgets a contact and everything that is kept about it here; neither HighLevel nor Trafft is told.
+#[utoipa::path(delete, path = "/api/v1/contacts/{id}", tag = "admin", params(("id" = String, Path, description = "The contact in GoHighLevel"), Which),
+    security(("admin_token" = [])),
+    responses((status = 204), (status = 404, body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn erase(
+    State(service): State<Service>,
+    Named(id): Named,
+    Parsed(which): Parsed<Which>,
+) -> Result<StatusCode, Problem> {
+    let (key, _) = service.find_contact(&id, which).await?;
+    service.store.erase(&key).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Of which location the contact is, where ids of several collide.

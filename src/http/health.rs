@@ -41,6 +41,6 @@ pub(super) async fn readyz(State(service): State<Service>) -> Result<Json<Health
 /// What has been counted, for Prometheus.
 #[utoipa::path(get, path = "/metrics", tag = "health", responses((status = 200, body = String, content_type = "text/plain")))]
 pub(super) async fn metrics(State(service): State<Service>) -> Result<Response, Problem> {
-    let text = service.metrics.render(service.store.load().await?);
+    let text = service.metrics.render(service.store.load().await?, service.store.sweep_load().await?);
     Ok(([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response())
 }

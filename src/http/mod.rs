@@ -5,6 +5,7 @@ mod auth;
 mod error;
 mod health;
 mod metrics;
+mod sweeps;
 mod timeline;
 mod webhook;
 
@@ -141,11 +142,15 @@ fn routes(guard: impl FnOnce(OpenApiRouter<Service>) -> OpenApiRouter<Service>) 
         .routes(routes!(api::event))
         .routes(routes!(api::replay))
         .routes(routes!(api::contacts))
-        .routes(routes!(api::contact))
+        .routes(routes!(api::contact, api::erase))
         .routes(routes!(api::sync))
         .routes(routes!(api::link))
         .routes(routes!(api::unlink))
         .routes(routes!(api::create))
-        .routes(routes!(timeline::timeline));
+        .routes(routes!(timeline::timeline))
+        .routes(routes!(sweeps::sweeps))
+        .routes(routes!(sweeps::begin, sweeps::end))
+        .routes(routes!(sweeps::findings))
+        .routes(routes!(sweeps::retry));
     OpenApiRouter::with_openapi(Document::openapi()).merge(webhooks).merge(health).merge(guard(admin))
 }

@@ -4,14 +4,16 @@ use axum::Json;
 use axum::body::{Body, to_bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, Request, header};
+use http_body_util::LengthLimitError;
 use serde::Serialize;
+use std::error::Error as _;
 use std::time::Duration;
 use tracing::warn;
 
 use super::{Problem, Service};
 use crate::intake::{self, Admitted};
-use crate::model::Status;
-use crate::store::EventView;
+use crate::model::{ContactId, Status};
+use crate::store::{Accepted, EventView};
 
 /// How far an event came.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -129,9 +131,7 @@ async fn read(service: &Service, headers: &HeaderMap, body: Body) -> Result<Vec<
     match service.clock.timeout(BODY_TIMEOUT, to_bytes(body, service.max_body)).await {
         Some(Ok(bytes)) => Ok(bytes.into()),
         // The cap is the only limit on it; anything else is a connection that broke, and nobody hears this answer.
-        Some(Err(error))
-            if std::error::Error::source(&error).is_some_and(|cause| cause.to_string().contains("length limit")) =>
-        {
+        Some(Err(error)) if error.source().is_some_and(|cause| cause.is::<LengthLimitError>()) => {
             Err(Problem::too_large(service.max_body))
         }
         Some(Err(_)) | None => Err(Problem::try_again("the body did not arrive whole; send it again")),
@@ -141,15 +141,18 @@ async fn read(service: &Service, headers: &HeaderMap, body: Body) -> Result<Vec<
 impl Service {
     /// Waits, up to the deadline, until the event was settled; tells how far it came.
     pub(super) async fn follow(&self, admitted: Admitted) -> Answer {
-        let Admitted { accepted, mut notice, .. } = admitted;
-        if matches!(accepted.status, Status::Queued | Status::Unresolved) && !self.deadline.is_zero() {
+        let Admitted { accepted, mut notice, contact, is_new, .. } = admitted;
+        let may_be_settled = matches!(accepted.status, Status::Queued | Status::Unresolved);
+        if may_be_settled && !self.deadline.is_zero() {
             // Either way the row says how far it came.
             let _ = self.clock.timeout(self.deadline, notice.settled()).await;
+        } else if is_new {
+            return Answer::bare(accepted, contact);
         }
         match self.store.event(&accepted.event).await {
             Ok(Some(event)) => Answer::of(event, accepted.status),
             // The event is stored; not being able to read it back just now changes nothing about that.
-            Ok(None) | Err(_) => Answer::bare(accepted.event, accepted.status, accepted.reason),
+            Ok(None) | Err(_) => Answer::bare(accepted, contact),
         }
     }
 }
@@ -172,8 +175,11 @@ impl Answer {
         }
     }
 
-    fn bare(event_id: String, status: Status, reason: Option<String>) -> Self {
-        let (contact_id, trafft_customer_id, ghl_calls, trafft_calls) = (None, None, None, None);
+    /// What is known without asking the database.
+    fn bare(accepted: Accepted, contact: Option<ContactId>) -> Self {
+        let Accepted { event: event_id, status, reason } = accepted;
+        let contact_id = contact.map(|contact| contact.to_string());
+        let (trafft_customer_id, ghl_calls, trafft_calls) = (None, None, None);
         Self { status, event_id, contact_id, trafft_customer_id, ghl_calls, trafft_calls, reason }
     }
 }

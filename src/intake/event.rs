@@ -9,25 +9,34 @@ use crate::clients::ghl::wire::{Envelope, WorkflowDocument};
 use crate::model::{ContactId, Facet, Facets, LocationId, ObjectId};
 use crate::store::{Accept, ContactKey, Source, Subject};
 
-/// The events that we act on, and our own two names.
-pub const KINDS: [&str; 16] = [
-    "ContactCreate",
-    "ContactUpdate",
-    "ContactDelete",
-    "ContactDndUpdate",
-    "ContactTagUpdate",
-    "TaskCreate",
-    "TaskComplete",
-    "TaskDelete",
-    "NoteCreate",
-    "NoteUpdate",
-    "NoteDelete",
-    "AppointmentCreate",
-    "AppointmentUpdate",
-    "AppointmentDelete",
-    WORKFLOW,
-    SYNC,
+/// What an event is about.
+#[derive(Clone, Copy)]
+enum About {
+    Contact,
+    /// A contact that is gone.
+    Gone,
+    /// Something that belongs to a contact.
+    Owned(Facet),
+}
+
+/// The events that we act on (G §8.5).
+const KINDS: [(&str, About); 14] = [
+    ("ContactCreate", About::Contact),
+    ("ContactUpdate", About::Contact),
+    ("ContactDelete", About::Gone),
+    ("ContactDndUpdate", About::Contact),
+    ("ContactTagUpdate", About::Contact),
+    ("TaskCreate", About::Owned(Facet::Tasks)),
+    ("TaskComplete", About::Owned(Facet::Tasks)),
+    ("TaskDelete", About::Owned(Facet::Tasks)),
+    ("NoteCreate", About::Owned(Facet::Notes)),
+    ("NoteUpdate", About::Owned(Facet::Notes)),
+    ("NoteDelete", About::Owned(Facet::Notes)),
+    ("AppointmentCreate", About::Owned(Facet::Appointments)),
+    ("AppointmentUpdate", About::Owned(Facet::Appointments)),
+    ("AppointmentDelete", About::Owned(Facet::Appointments)),
 ];
+/// Our own two names.
 const WORKFLOW: &str = "Workflow";
 const SYNC: &str = "Sync";
 
@@ -44,7 +53,8 @@ pub enum Unreadable {
 
 /// For counting: one of [`KINDS`], or `other`.
 pub(super) fn label(kind: &str) -> &'static str {
-    KINDS.into_iter().find(|known| *known == kind).unwrap_or("other")
+    let names = KINDS.iter().map(|(name, _)| *name).chain([WORKFLOW, SYNC]);
+    names.into_iter().find(|known| *known == kind).unwrap_or("other")
 }
 
 /// Understands a marketplace event (G §8.4, §8.5).
@@ -137,13 +147,13 @@ fn subject(kind: &str, event: &Envelope) -> Subject {
             (None, object) => object.map(|id| Subject::Object { facet, id }),
         }
     };
-    let subject = match kind {
-        "ContactCreate" | "ContactUpdate" | "ContactDndUpdate" | "ContactTagUpdate" => contact(false),
-        "ContactDelete" => contact(true),
-        "TaskCreate" | "TaskComplete" | "TaskDelete" => owned(Facet::Tasks),
-        "NoteCreate" | "NoteUpdate" | "NoteDelete" => owned(Facet::Notes),
-        "AppointmentCreate" | "AppointmentUpdate" | "AppointmentDelete" => owned(Facet::Appointments),
-        other => return Subject::Nothing(format!("`{}` is not acted on", printable(other))),
+    let Some((_, about)) = KINDS.iter().find(|(name, _)| *name == kind) else {
+        return Subject::Nothing(format!("`{}` is not acted on", printable(kind)));
+    };
+    let subject = match about {
+        About::Contact => contact(false),
+        About::Gone => contact(true),
+        About::Owned(facet) => owned(*facet),
     };
     subject.unwrap_or_else(|| Subject::Nothing("it has no usable id".to_owned()))
 }

@@ -9,11 +9,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::clock::Clock;
-use crate::model::LocationId;
+use crate::model::{ContactId, LocationId, Status};
 use crate::store::{self, Accepted, Inbox, Notice, Store};
 use crate::sync::Nudge;
 
-pub use event::{KINDS, Unreadable};
+pub use event::Unreadable;
 pub use signature::{HIGHLEVEL, Refusal, VerifiedWebhook, WebhookKeys, WorkflowSecrets};
 
 /// How this installation takes webhooks in.
@@ -60,10 +60,14 @@ pub enum Error {
 pub struct Admitted {
     /// What became of it at the door.
     pub accepted: Accepted,
-    /// GHL's name for it; one of [`KINDS`], or `other`.
+    /// GHL's name for it, if we act on it; else `other`.
     pub kind: &'static str,
     /// Resolves when it was settled.
     pub notice: Notice,
+    /// The contact that it names.
+    pub contact: Option<ContactId>,
+    /// Stored just now: while nobody has worked on it, its row says nothing that is not here.
+    pub is_new: bool,
 }
 
 impl Intake {
@@ -127,7 +131,7 @@ impl Intake {
         let replayed = self.store.replay(event, self.clock.now()).await?;
         Ok(replayed.map(|(location, accepted)| {
             self.nudge.now(&location);
-            Admitted { accepted, kind: "other", notice }
+            Admitted { accepted, kind: "other", notice, contact: None, is_new: false }
         }))
     }
 
@@ -135,9 +139,11 @@ impl Intake {
         // Before the commit: a settle that comes right behind it finds the notice there.
         let notice = self.store.notice(&event.id);
         let (kind, location) = (event::label(&event.kind), event.location.clone());
+        let contact = event.contact().cloned();
         let accepted = self.inbox.accept(event).await?;
         self.nudge.now(&location);
-        Ok(Admitted { accepted, kind, notice })
+        let is_new = accepted.status != Status::Duplicate;
+        Ok(Admitted { accepted, kind, notice, contact, is_new })
     }
 }
 

@@ -1,12 +1,14 @@
 //! One row a contact: what is dirty, when it is due, what it is linked to, and how its last settle ended.
 
 use std::fmt;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sqlx::FromRow;
 
+use super::rows::Texts;
 use super::{Error, Result, Store, Tx};
 use crate::model::{ContactId, CustomerId, Facet, Facets, Lane, LocationId};
 
@@ -173,6 +175,7 @@ pub(super) fn time(milliseconds: i64) -> Result<Timestamp> {
     Timestamp::from_millisecond(milliseconds).map_err(|error| Error::Corrupt(error.to_string()))
 }
 
+#[derive(Clone, Copy)]
 pub(super) struct Mark<'a> {
     pub(super) location: &'a str,
     pub(super) contact: &'a str,
@@ -182,47 +185,63 @@ pub(super) struct Mark<'a> {
     pub(super) now: Timestamp,
 }
 
-// First sight wants every facet. A later mark brings the due time forward, never back, but not into the breather
-// after a settle, and makes what waits more urgent, never less; what was given up on gets its attempts again.
-const MARK: &str = "INSERT INTO contacts (location_id, contact_id, sequence,
-        contact_wanted, tasks_wanted, notes_wanted, appointments_wanted, lane, due_at, status, marked_at, missing_since)
-    VALUES ($1, $2, 1, 1, 1, 1, 1, $10, $3, 'queued', $3, $4)
-    ON CONFLICT (location_id, contact_id) DO UPDATE SET
-        sequence = contacts.sequence + 1,
-        contact_wanted = CASE WHEN $5 = 1 THEN contacts.sequence + 1 ELSE contacts.contact_wanted END,
-        tasks_wanted = CASE WHEN $6 = 1 THEN contacts.sequence + 1 ELSE contacts.tasks_wanted END,
-        notes_wanted = CASE WHEN $7 = 1 THEN contacts.sequence + 1 ELSE contacts.notes_wanted END,
-        appointments_wanted = CASE WHEN $8 = 1 THEN contacts.sequence + 1 ELSE contacts.appointments_wanted END,
-        lane = CASE WHEN contacts.status = 'queued' AND contacts.lane < $10 THEN contacts.lane ELSE $10 END,
-        due_at = CASE
-            WHEN contacts.settled_at + $9 > $3 THEN contacts.settled_at + $9
-            WHEN contacts.due_at < $3 THEN contacts.due_at
-            ELSE $3 END,
-        attempt = CASE WHEN contacts.status = 'queued' THEN contacts.attempt ELSE 0 END,
-        status = 'queued',
-        marked_at = $3,
-        missing_since = COALESCE($4, contacts.missing_since)
-    RETURNING sequence";
+// First sight wants every facet: one that the mark does not name gets the mark 0, and -1 as what was read. A later mark
+// brings the due time forward, never back, but not into the breather after a settle, and makes what waits more urgent,
+// never less; what was given up on gets its attempts again.
+static MARK: LazyLock<Texts> = LazyLock::new(|| {
+    Texts::new(
+        "INSERT INTO contacts (location_id, contact_id, sequence, contact_wanted, tasks_wanted, notes_wanted,
+            appointments_wanted, contact_read, tasks_read, notes_read, appointments_read, lane, due_at, status,
+            marked_at, missing_since)
+        VALUES",
+        "($1, $2, 1, $3, $4, $5, $6, $3 - 1, $4 - 1, $5 - 1, $6 - 1, $7, $8, 'queued', $8, $9)",
+        &MARK_AGAIN.replace("COALESCE_MS", &COALESCE.as_millis().to_string()),
+    )
+});
+const MARK_AGAIN: &str = "ON CONFLICT (location_id, contact_id) DO UPDATE SET
+    sequence = contacts.sequence + 1,
+    contact_wanted = CASE WHEN excluded.contact_wanted = 1 THEN contacts.sequence + 1 ELSE contacts.contact_wanted END,
+    tasks_wanted = CASE WHEN excluded.tasks_wanted = 1 THEN contacts.sequence + 1 ELSE contacts.tasks_wanted END,
+    notes_wanted = CASE WHEN excluded.notes_wanted = 1 THEN contacts.sequence + 1 ELSE contacts.notes_wanted END,
+    appointments_wanted = CASE WHEN excluded.appointments_wanted = 1 THEN contacts.sequence + 1
+        ELSE contacts.appointments_wanted END,
+    lane = CASE WHEN contacts.status = 'queued' AND contacts.lane < excluded.lane THEN contacts.lane
+        ELSE excluded.lane END,
+    due_at = CASE
+        WHEN contacts.settled_at + COALESCE_MS > excluded.due_at THEN contacts.settled_at + COALESCE_MS
+        WHEN contacts.due_at < excluded.due_at THEN contacts.due_at
+        ELSE excluded.due_at END,
+    attempt = CASE WHEN contacts.status = 'queued' THEN contacts.attempt ELSE 0 END,
+    status = 'queued',
+    marked_at = excluded.marked_at,
+    missing_since = COALESCE(excluded.missing_since, contacts.missing_since)";
+const SEQUENCE: &str = "SELECT sequence FROM contacts WHERE location_id = $1 AND contact_id = $2";
+
+/// Marks contacts dirty, each of them once, in the order in which every process locks them: by location and id.
+pub(super) async fn mark_all(tx: &mut Tx, marks: &[Mark<'_>]) -> Result<()> {
+    for (text, marks) in MARK.pieces(marks) {
+        let query = marks.iter().fold(sqlx::query(text), |query, mark| {
+            let wanted = |facet| i64::from(mark.facets.has(facet));
+            query
+                .bind(mark.location)
+                .bind(mark.contact)
+                .bind(wanted(Facet::Contact))
+                .bind(wanted(Facet::Tasks))
+                .bind(wanted(Facet::Notes))
+                .bind(wanted(Facet::Appointments))
+                .bind(mark.lane as i64)
+                .bind(mark.now.as_millisecond())
+                .bind(mark.deleted.then_some(mark.now.as_millisecond()))
+        });
+        query.execute(&mut **tx).await?;
+    }
+    Ok(())
+}
 
 /// Marks a contact dirty; returns the number of the mark.
 pub(super) async fn mark(tx: &mut Tx, mark: &Mark<'_>) -> Result<i64> {
-    let now = mark.now.as_millisecond();
-    let query = sqlx::query_scalar(MARK)
-        .bind(mark.location)
-        .bind(mark.contact)
-        .bind(now)
-        .bind(mark.deleted.then_some(now))
-        .bind(i64::from(mark.facets.has(Facet::Contact)))
-        .bind(i64::from(mark.facets.has(Facet::Tasks)))
-        .bind(i64::from(mark.facets.has(Facet::Notes)))
-        .bind(i64::from(mark.facets.has(Facet::Appointments)))
-        .bind(milliseconds(COALESCE))
-        .bind(mark.lane as i64);
-    Ok(query.fetch_one(&mut **tx).await?)
-}
-
-fn milliseconds(time: Duration) -> i64 {
-    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
+    mark_all(tx, std::slice::from_ref(mark)).await?;
+    Ok(sqlx::query_scalar(SEQUENCE).bind(mark.location).bind(mark.contact).fetch_one(&mut **tx).await?)
 }
 
 pub(super) const LOAD: &str = "SELECT * FROM contacts WHERE location_id = $1 AND contact_id = $2";
@@ -236,7 +255,7 @@ const DUE: &str = "SELECT contact_id, lane FROM (
             WHERE location_id = $1 AND lane = 2 AND due_at <= $2 ORDER BY due_at LIMIT $3) AS sweeps
         UNION ALL SELECT * FROM (SELECT contact_id, lane, due_at FROM contacts
             WHERE location_id = $1 AND lane = 3 AND due_at <= $2 ORDER BY due_at LIMIT $3) AS backfill) AS due
-    ORDER BY lane, due_at LIMIT $3";
+    WHERE lane <= $4 ORDER BY lane, due_at LIMIT $3";
 const NEXT_DUE: &str = "SELECT MIN(due_at) FROM (
         SELECT MIN(due_at) AS due_at FROM contacts WHERE location_id = $1 AND due_at > $2
         UNION ALL SELECT MIN(due_at) FROM events WHERE location_id = $1 AND due_at > $2
@@ -252,10 +271,17 @@ impl Store {
         query.fetch_optional(&self.db.read).await?.map(Contact::try_from).transpose()
     }
 
-    /// Contacts of a location whose time has come, the most urgent first.
-    pub async fn due(&self, location: &LocationId, now: Timestamp, limit: usize) -> Result<Vec<(ContactId, Lane)>> {
+    /// Contacts of a location whose time has come, the most urgent first; none less urgent than `least`.
+    pub async fn due(
+        &self,
+        location: &LocationId,
+        least: Lane,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(ContactId, Lane)>> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let query = sqlx::query_as(DUE).bind(location.as_str()).bind(now.as_millisecond()).bind(limit);
+        let query = sqlx::query_as(DUE);
+        let query = query.bind(location.as_str()).bind(now.as_millisecond()).bind(limit).bind(least as i64);
         let rows: Vec<(String, i64)> = query.fetch_all(&self.db.read).await?;
         rows.into_iter().map(|(contact, lane)| Ok((id(contact)?, Lane::from_number(lane)))).collect()
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use sqlx::any::{AnyPoolOptions, install_default_drivers};
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{Any, AnyConnection, AnyPool, Executor, Transaction};
+use sqlx::{Any, AnyConnection, AnyPool, Connection, Executor, Transaction};
 
 use super::{Error, Result};
 
@@ -37,8 +37,12 @@ struct Sqlite {
 /// than stored late.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// An acknowledged event must survive a power cut, not only a crash: hence `FULL`.
-const SQLITE: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON";
+/// An acknowledged event must survive a power cut, not only a crash: hence `FULL`. Ids are random, so every event
+/// touches pages all over the indexes: 32 MiB of them stay in memory (the default is 2), and the log grows to 32 MiB
+/// (the default is 4) before they are copied into the file, each page then once for many commits. Nobody but us writes
+/// this file; whoever locks it all the same is waited for no longer than a webhook can wait.
+const SQLITE: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
+    PRAGMA cache_size = -32768; PRAGMA wal_autocheckpoint = 8192; PRAGMA busy_timeout = 2000";
 
 /// A process that was paused in the middle of a transaction must not keep its locks from those that take over.
 const POSTGRES: &str = "SET idle_in_transaction_session_timeout = '10s'; SET statement_timeout = '30s'";
@@ -71,12 +75,9 @@ impl Db {
         let lock = lock(&path)?;
         let bare = url.split('?').next().unwrap_or(url);
         // One connection: SQLite has one writer, and queueing for it here is fair and never answers "busy".
-        let damaged = |error| damaged(&path, error);
-        let write = pool(1, SQLITE).connect(&format!("{bare}?mode=rwc")).await.map_err(damaged)?;
-        let check: String = sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(&write).await.map_err(damaged)?;
-        if check != "ok" {
-            return Err(Error::Damaged { path, what: check });
-        }
+        let url = format!("{bare}?mode=rwc");
+        check(&url, &path).await?;
+        let write = pool(1, SQLITE).connect(&url).await?;
         sqlx::migrate!().run(&write).await?;
         let read = pool(4, "").connect(&format!("{bare}?mode=ro")).await?;
         let inode = std::fs::metadata(&path).map_err(|source| Error::File { path: path.clone(), source })?.ino();
@@ -133,6 +134,12 @@ pub(super) fn plain(text: &str) -> String {
 
 fn pool(connections: u32, prepare: &'static str) -> AnyPoolOptions {
     let options = AnyPoolOptions::new().max_connections(connections).acquire_timeout(PATIENCE);
+    // After an I/O error SQLite has ended the transaction itself, and sqlx still counts it as open: such a connection would never
+    // begin another one.
+    let options = options.before_acquire(|connection, _| {
+        let clean = !connection.is_in_transaction();
+        Box::pin(async move { Ok(clean) })
+    });
     options.after_connect(move |connection: &mut AnyConnection, _| {
         Box::pin(async move {
             for statement in prepare.split(';').filter(|statement| !statement.is_empty()) {
@@ -141,6 +148,17 @@ fn pool(connections: u32, prepare: &'static str) -> AnyPoolOptions {
             Ok(())
         })
     })
+}
+
+/// Reads the whole file once: what is damaged is better told now than when a page is needed. By a connection of its own, since
+/// a pool tries for long what will never succeed.
+async fn check(url: &str, path: &Path) -> Result<()> {
+    let damaged = |error| damaged(path, error);
+    let mut connection = AnyConnection::connect(url).await.map_err(damaged)?;
+    let query = sqlx::query_scalar("PRAGMA quick_check(1)");
+    let what: String = query.fetch_one(&mut connection).await.map_err(damaged)?;
+    connection.close().await?;
+    if what == "ok" { Ok(()) } else { Err(Error::Damaged { path: path.to_owned(), what }) }
 }
 
 /// What SQLite says of a file that is not a database any more.

@@ -1,14 +1,10 @@
 //! Taking events in: stored, deduplicated, their contacts marked dirty, all in one commit that many requests share.
 
-use std::collections::BTreeSet;
-
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
-use super::contacts::{Mark, mark};
-use super::db::plain;
-use super::{Error, Result, Signal, Store, Tx};
-use crate::model::{ContactId, Facet, Facets, Lane, LocationId, ObjectId, Status};
+use super::{Error, Result, Store};
+use crate::model::{ContactId, Facet, Facets, LocationId, ObjectId, Status};
 
 /// Where an event came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,7 +77,8 @@ pub struct Accept {
 }
 
 impl Accept {
-    fn contact(&self) -> Option<&ContactId> {
+    /// The contact that it names.
+    pub fn contact(&self) -> Option<&ContactId> {
         match &self.subject {
             Subject::Contact { id, .. } => Some(id),
             _ => None,
@@ -152,100 +149,5 @@ impl Store {
             // An error means that the request is gone; the event is stored all the same.
             let _ = answer.send(result);
         }
-    }
-
-    async fn accept_all(&self, events: &[Accept]) -> Result<Vec<Accepted>> {
-        let mut tx = self.db.begin().await?;
-        let mut accepted = vec![None; events.len()];
-        // Always in the same order: two processes that mark the same contacts must not wait for each other in a circle.
-        let mut order: Vec<usize> = (0..events.len()).collect();
-        order.sort_by_key(|at| (&events[*at].location, events[*at].contact()));
-        for at in order {
-            accepted[at] = Some(accept(&mut tx, &events[at]).await?);
-        }
-        for location in events.iter().map(|event| &event.location).collect::<BTreeSet<_>>() {
-            self.signal(&mut tx, &Signal::Due(location.to_string())).await?;
-        }
-        tx.commit().await?;
-        // What went into a file that nobody will open again was not stored.
-        self.db.is_there()?;
-        Ok(accepted.into_iter().flatten().collect())
-    }
-}
-
-pub(super) const CONNECTED: &str = "SELECT COUNT(*) FROM connections WHERE location_id = $1";
-const STANDING: &str = "SELECT (SELECT COUNT(*) FROM connections WHERE location_id = $1),
-    (SELECT id FROM events WHERE location_id = $1 AND delivery_key = $2)";
-const INSERT: &str =
-    "INSERT INTO events (id, location_id, delivery_key, source, type, contact_id, object_id, facets, sequence,
-        sent_at, received_at, body, status, reason, due_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
-    ON CONFLICT (location_id, delivery_key) DO NOTHING";
-
-async fn accept(tx: &mut Tx, event: &Accept) -> Result<Accepted> {
-    let (connected, first) = standing(tx, event).await?;
-    if let Some(first) = first {
-        return Ok(Accepted { event: first, status: Status::Duplicate, reason: None });
-    }
-    let (status, reason) = status(event, connected);
-    let acted_on = matches!(status, Status::Queued | Status::Stale | Status::Unresolved);
-    let (contact, object, facets, deleted) = match &event.subject {
-        Subject::Contact { id, facets, deleted } => (Some(id.as_str()), None, *facets, *deleted),
-        Subject::Object { facet, id } => (None, Some(id.as_str()), Facets::from(*facet), false),
-        Subject::Nothing(_) => (None, None, Facets::NONE, false),
-    };
-    let (location, now) = (event.location.as_str(), event.received_at);
-    let sequence = match contact.filter(|_| acted_on) {
-        Some(contact) => Some(mark(tx, &Mark { location, contact, facets, deleted, lane: Lane::Live, now }).await?),
-        None => None,
-    };
-    let inserted = sqlx::query(INSERT)
-        .bind(&event.id)
-        .bind(location)
-        .bind(event.delivery_key.as_deref().map(plain))
-        .bind(event.source.name())
-        .bind(plain(&event.kind))
-        .bind(contact)
-        .bind(object)
-        .bind(facets.bits())
-        .bind(sequence)
-        .bind(event.sent_at.map(|at| at.as_millisecond()))
-        .bind(now.as_millisecond())
-        .bind(&event.body)
-        .bind(status.name())
-        .bind(reason.as_deref().map(plain))
-        .bind((acted_on && object.is_some()).then(|| now.as_millisecond()))
-        .execute(&mut **tx)
-        .await?;
-    if inserted.rows_affected() == 0 {
-        // Another process took the same delivery in at this very moment; the mark costs one read too many.
-        let (_, first) = standing(tx, event).await?;
-        let first = first.ok_or_else(|| Error::Corrupt("an event that is there and is not".to_owned()))?;
-        return Ok(Accepted { event: first, status: Status::Duplicate, reason: None });
-    }
-    Ok(Accepted { event: event.id.clone(), status, reason })
-}
-
-/// Is the location connected, and which event was the first with this delivery key?
-async fn standing(tx: &mut Tx, event: &Accept) -> Result<(bool, Option<String>)> {
-    let query = sqlx::query_as(STANDING).bind(event.location.as_str()).bind(event.delivery_key.as_deref().map(plain));
-    let (connected, first): (i64, Option<String>) = query.fetch_one(&mut **tx).await?;
-    Ok((connected == 1, first))
-}
-
-/// The status that a new event starts with.
-fn status(event: &Accept, connected: bool) -> (Status, Option<String>) {
-    let location = &event.location;
-    match &event.subject {
-        Subject::Nothing(reason) => (Status::Ignored, Some(reason.clone())),
-        _ if !connected => {
-            (Status::Parked, Some(format!("location `{location}` is not connected: check `GHL_LOCATION_ID`")))
-        }
-        _ if event.stale => (
-            Status::Stale,
-            Some("older than `FRESHNESS_SECONDS`, or from the future; its contact is read again".to_owned()),
-        ),
-        Subject::Object { .. } => (Status::Unresolved, Some("the event does not name its contact".to_owned())),
-        _ => (Status::Queued, None),
     }
 }

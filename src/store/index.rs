@@ -2,11 +2,12 @@
 
 use jiff::Timestamp;
 
-use super::contacts::{Mark, REVIVE_CONFLICTS, mark};
+use super::contacts::REVIVE_CONFLICTS;
 use super::customers::{BY_ID, Row};
 use super::db::plain;
+use super::sweeps::{Finding, record};
 use super::{Customer, Result, Store, Tx};
-use crate::model::{ContactId, CustomerId, EmailKey, Facets, Lane, LocationId, Phone};
+use crate::model::{CustomerId, EmailKey, Lane, LocationId, Phone, Sweep};
 
 const PUT: &str = "INSERT INTO customers (location_id, customer_id, first_name, last_name, email, phone_number,
         email_key, phone_key, seen_at)
@@ -15,45 +16,29 @@ const PUT: &str = "INSERT INTO customers (location_id, customer_id, first_name, 
         email = excluded.email, phone_number = excluded.phone_number, email_key = excluded.email_key,
         phone_key = excluded.phone_key, seen_at = excluded.seen_at";
 const FORGET: &str = "DELETE FROM customers WHERE location_id = $1 AND customer_id = $2";
-pub(super) const DRIFT: &str = "UPDATE contacts SET drifted = 1 WHERE location_id = $1 AND contact_id = $2";
-// What a person has taken apart is no question any more.
-const REVIVE_ALL: &str = "UPDATE contacts SET due_at = $2, lane = 3
-    WHERE location_id = $1 AND status = 'conflict' AND due_at IS NULL AND (decision IS NULL OR decision <> 'unlinked')";
 
 impl Store {
-    /// Takes in customers that we wrote ourselves, or read to compare them.
-    pub async fn index_customers(&self, location: &LocationId, customers: &[Customer], now: Timestamp) -> Result<()> {
-        let mut tx = self.db.begin().await?;
-        for customer in customers {
-            put(&mut tx, location, customer, now).await?;
-        }
-        Ok(tx.commit().await?)
-    }
-
-    /// Takes in a page of customers as Trafft shows it. One that is not as we left it was edited by staff: its contact is
-    /// marked in the same transaction, whoever it was that read the page, because the next look will find no difference.
-    /// Returns those contacts.
-    pub async fn customers_shown(
-        &self,
-        location: &LocationId,
-        customers: &[Customer],
-        now: Timestamp,
-    ) -> Result<Vec<ContactId>> {
-        let (mut tx, mut edited) = (self.db.begin().await?, Vec::new());
+    /// Takes a page of Trafft's into the index. A linked customer that looks different from what the index said was edited there:
+    /// its contact is looked at again, and that is told among the findings. In one transaction, whoever it was that read the
+    /// page, because the next look will find no difference. Returns how many.
+    pub async fn index_customers(&self, location: &LocationId, customers: &[Customer], now: Timestamp) -> Result<i64> {
+        let (mut tx, mut edited) = (self.db.begin().await?, 0);
         for customer in customers {
             let known = put(&mut tx, location, customer, now).await?;
-            let Some(contact) = known.filter(|known| differ(known, customer)).and_then(|known| known.held_by) else {
-                continue;
-            };
-            let (name, id) = (location.as_str(), contact.as_str());
-            let facets = Facets::NONE;
-            mark(&mut tx, &Mark { location: name, contact: id, facets, deleted: false, lane: Lane::Sweep, now })
-                .await?;
-            sqlx::query(DRIFT).bind(name).bind(id).execute(&mut *tx).await?;
-            edited.push(contact);
+            if let Some(contact) = known.filter(|known| differ(known, customer)).and_then(|known| known.held_by) {
+                let finding = Finding::drifted(contact, "edited in Trafft");
+                edited += record(&mut tx, location, Sweep::Customers, &finding, Lane::Sweep, now).await?;
+            }
         }
         tx.commit().await?;
         Ok(edited)
+    }
+
+    /// What we have just written, or read for the contact that holds it, is what the index should say.
+    pub async fn index_written(&self, location: &LocationId, customer: &Customer, now: Timestamp) -> Result<()> {
+        let mut tx = self.db.begin().await?;
+        put(&mut tx, location, customer, now).await?;
+        Ok(tx.commit().await?)
     }
 
     /// The customer is not in Trafft any more.
@@ -61,13 +46,6 @@ impl Store {
         let mut tx = self.db.begin().await?;
         sqlx::query(FORGET).bind(location.as_str()).bind(customer.0).execute(&mut *tx).await?;
         revive(&mut tx, location, customer, now).await?;
-        Ok(tx.commit().await?)
-    }
-
-    /// Every conflict is looked at again: what it was about may be over without anybody having told.
-    pub async fn revive_conflicts(&self, location: &LocationId, now: Timestamp) -> Result<()> {
-        let mut tx = self.db.begin().await?;
-        sqlx::query(REVIVE_ALL).bind(location.as_str()).bind(now.as_millisecond()).execute(&mut *tx).await?;
         Ok(tx.commit().await?)
     }
 }

@@ -2,11 +2,13 @@
 //!
 //! No function here keeps a transaction open across anything but SQL. `now` is always an argument.
 
+mod accept;
 mod activities;
 mod contacts;
 mod customers;
 mod db;
 mod decisions;
+mod findings;
 mod inbox;
 mod index;
 mod notices;
@@ -14,6 +16,7 @@ mod overview;
 mod owners;
 mod prune;
 mod replays;
+mod rows;
 mod settle;
 mod signals;
 mod sweeps;
@@ -24,6 +27,7 @@ pub use activities::{Activity, Mirrored, MirroredObject};
 pub use contacts::{Contact, ContactKey, CreateIntent, Decision};
 pub use customers::{Customer, Linked, Write};
 pub use decisions::Decided;
+pub use findings::{FindingView, SweepLoad, SweepView};
 pub use inbox::{Accept, Accepted, Inbox, Source, Subject};
 pub use notices::Notice;
 pub use overview::{ContactView, Cursor, EventFilter, EventView, Load, WriteView};
@@ -31,7 +35,7 @@ pub use owners::{Beat, Connection};
 pub use replays::Unresolved;
 pub use settle::Settle;
 pub use signals::{Signal, Signals};
-pub use sweeps::{Finding, FindingView, Import, Step, SweepView, Sweeping};
+pub use sweeps::{Finding, Import, Step, Sweeping};
 
 use db::{Db, Tx};
 use notices::Notices;

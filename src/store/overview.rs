@@ -6,7 +6,7 @@ use sqlx::FromRow;
 
 use super::db::plain;
 use super::{ContactKey, Result, Store};
-use crate::model::Status;
+use crate::model::{LocationId, Status};
 
 /// Where a page begins: the last id of the page before, and how many rows to give.
 #[derive(Debug, Clone)]
@@ -149,13 +149,15 @@ const CONTACTS: &str = "SELECT * FROM contacts
 const WRITES: &str = "SELECT * FROM writes WHERE location_id = $1 AND contact_id = $2 ORDER BY id DESC LIMIT 100";
 const LOAD: &str = "SELECT COUNT(*) FROM contacts WHERE status = $1";
 
-const DUE_NOW: &str = "SELECT (SELECT COUNT(*) FROM contacts WHERE due_at <= $1)
-    + (SELECT COUNT(*) FROM events WHERE due_at <= $1) + (SELECT COUNT(*) FROM sweeps WHERE due_at <= $1)";
+const DUE_NOW: &str = "SELECT (SELECT COUNT(*) FROM contacts WHERE location_id = $1 AND due_at <= $2)
+    + (SELECT COUNT(*) FROM events WHERE location_id = $1 AND due_at <= $2)
+    + (SELECT COUNT(*) FROM sweeps WHERE location_id = $1 AND due_at <= $2)";
 
 impl Store {
-    /// How many contacts, unresolved events and sweeps are due, whoever's.
-    pub async fn due_now(&self, now: Timestamp) -> Result<i64> {
-        Ok(sqlx::query_scalar(DUE_NOW).bind(now.as_millisecond()).fetch_one(&self.db.read).await?)
+    /// How many contacts, unresolved events and sweeps of the location are due.
+    pub async fn due_now(&self, location: &LocationId, now: Timestamp) -> Result<i64> {
+        let query = sqlx::query_scalar(DUE_NOW).bind(location.as_str()).bind(now.as_millisecond());
+        Ok(query.fetch_one(&self.db.read).await?)
     }
 
     /// Events, the newest first.

@@ -33,24 +33,20 @@ impl Store {
         Ok(pruned)
     }
 
-    /// Forgets a contact: its events, activities, writes and findings, what the index says of its customer, and the contact
-    /// itself. `false`: there is no such contact.
-    pub async fn erase(&self, key: &ContactKey) -> Result<bool> {
+    /// Forgets a contact: its events, activities, writes and findings, and the contact itself. What Trafft shows of its customer
+    /// stays in the index as long as Trafft shows it: without it the person would be made twice on coming back.
+    pub async fn erase(&self, key: &ContactKey) -> Result<()> {
         let (location, contact) = (key.location.as_str(), key.contact.as_str());
         let mut tx = self.db.begin().await?;
         for statement in [
-            "DELETE FROM customers WHERE location_id = $1 AND customer_id =
-                (SELECT customer_id FROM contacts WHERE location_id = $1 AND contact_id = $2)",
             "DELETE FROM events WHERE location_id = $1 AND contact_id = $2",
             "DELETE FROM activities WHERE location_id = $1 AND contact_id = $2",
             "DELETE FROM writes WHERE location_id = $1 AND contact_id = $2",
             "DELETE FROM findings WHERE location_id = $1 AND contact_id = $2",
+            "DELETE FROM contacts WHERE location_id = $1 AND contact_id = $2",
         ] {
             sqlx::query(statement).bind(location).bind(contact).execute(&mut *tx).await?;
         }
-        let query = sqlx::query("DELETE FROM contacts WHERE location_id = $1 AND contact_id = $2");
-        let erased = query.bind(location).bind(contact).execute(&mut *tx).await?.rows_affected();
-        tx.commit().await?;
-        Ok(erased == 1)
+        Ok(tx.commit().await?)
     }
 }

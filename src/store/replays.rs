@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 use sqlx::FromRow;
 
+use super::accept::CONNECTED;
 use super::contacts::{Mark, id, mark};
 use super::db::plain;
-use super::inbox::CONNECTED;
 use super::{Accepted, Error, Result, Signal, Store};
 use crate::model::{ContactId, Facet, Facets, Lane, LocationId, ObjectId, Status};
 

@@ -2,12 +2,11 @@
 //! was, whatever happens.
 
 use jiff::Timestamp;
-use serde::Serialize;
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use super::contacts::{Mark, id, mark, time};
-use super::index::DRIFT;
+use super::accept::CONNECTED;
+use super::contacts::{Mark, id, mark_all, time};
 use super::owners::fence;
 use super::{Error, Result, Store, Tx};
 use crate::model::{ContactId, CustomerId, Facets, Lane, LocationId, Sweep};
@@ -44,6 +43,13 @@ pub struct Finding {
     pub drifted: bool,
 }
 
+impl Finding {
+    /// Trafft was seen to differ from what we wrote.
+    pub fn drifted(contact: ContactId, what: &'static str) -> Self {
+        Self { contact, facets: Facets::NONE, what: Some(what), drifted: true }
+    }
+}
+
 /// A contact that a backfill read.
 #[derive(Debug)]
 pub struct Import {
@@ -60,7 +66,9 @@ pub struct Import {
 pub struct Step {
     /// What is to be looked at.
     pub found: Vec<Finding>,
-    /// How urgent that is.
+    /// What was found, told and marked already.
+    pub told: i64,
+    /// How urgent it is.
     pub lane: Option<Lane>,
     /// Contacts to take over.
     pub imports: Vec<Import>,
@@ -80,52 +88,6 @@ pub struct Step {
     pub since: Option<Timestamp>,
     /// What is to be said about it.
     pub reason: Option<String>,
-}
-
-/// A sweep, as it is shown.
-#[derive(Debug, Clone, FromRow, Serialize, utoipa::ToSchema)]
-#[schema(as = Sweep)]
-pub struct SweepView {
-    /// The GHL location.
-    pub location_id: String,
-    /// `contacts`, `tasks`, `rotation`, `ids`, `customers`, `backfill` or `dry-run`.
-    pub kind: String,
-    /// When it goes on or comes round again, Unix milliseconds.
-    pub due_at: Option<i64>,
-    /// Is it under way?
-    pub under_way: i64,
-    /// When the current or last one began, Unix milliseconds.
-    pub started_at: Option<i64>,
-    /// When the last one ended, Unix milliseconds.
-    pub finished_at: Option<i64>,
-    /// Records met by the current or last one.
-    pub seen: i64,
-    /// What it found that no event had told.
-    pub found: i64,
-    /// Records in all, if the vendor says so.
-    pub total: Option<i64>,
-    /// Calls that it took.
-    pub calls: i64,
-    /// What stopped it, or what it has to say.
-    pub reason: Option<String>,
-}
-
-/// A finding, as it is shown.
-#[derive(Debug, Clone, FromRow, Serialize, utoipa::ToSchema)]
-#[schema(as = Finding)]
-pub struct FindingView {
-    /// Newer ids sort later.
-    pub id: String,
-    /// The GHL location.
-    pub location_id: String,
-    /// Which sweep.
-    pub kind: String,
-    /// Which contact.
-    pub contact_id: String,
-    /// What no event had told.
-    pub what: String,
-    /// When, Unix milliseconds.
-    pub at: i64,
 }
 
 #[derive(FromRow)]
@@ -159,6 +121,7 @@ const STOP: &str = "UPDATE sweeps SET due_at = NULL, cursor = NULL, reason = 'st
     WHERE location_id = $1 AND kind = $2";
 const FOUND: &str =
     "INSERT INTO findings (id, location_id, kind, contact_id, what, at) VALUES ($1, $2, $3, $4, $5, $6)";
+const DRIFT: &str = "UPDATE contacts SET drifted = 1 WHERE location_id = $1 AND contact_id = $2";
 const ROTATED: &str = "UPDATE contacts SET rotated_at = $3 WHERE location_id = $1 AND contact_id = $2";
 const MET: &str = "UPDATE contacts SET met_at = $3 WHERE location_id = $1 AND contact_id = $2";
 // A contact that is known is as it is: events and sweeps see to it.
@@ -167,6 +130,7 @@ const IMPORT: &str =
         appointments_wanted, contact_read, lane, due_at, status, marked_at, fields, updated_at, met_at)
     VALUES ($1, $2, 1, 1, 0, 0, 0, 1, 3, $3, 'queued', $3, $4, $5, $3)
     ON CONFLICT (location_id, contact_id) DO NOTHING";
+// What was given up on is not read anyway.
 const STANDING: &str =
     "SELECT updated_at, CASE WHEN contact_wanted > contact_read AND status = 'queued' THEN 1 ELSE 0 END
     FROM contacts WHERE location_id = $1 AND contact_id = $2";
@@ -185,7 +149,48 @@ const UNSEEN: &str = "SELECT customers.customer_id, contacts.contact_id FROM cus
         AND contacts.gone_at IS NULL
     WHERE customers.location_id = $1 AND customers.seen_at < $2";
 
+/// Marks what was found, and keeps it for the report. Returns how many are told there.
+pub(super) async fn record(
+    tx: &mut Tx,
+    location: &LocationId,
+    kind: Sweep,
+    finding: &Finding,
+    lane: Lane,
+    now: Timestamp,
+) -> Result<i64> {
+    let (location, contact) = (location.as_str(), finding.contact.as_str());
+    mark_all(tx, &[Mark { location, contact, facets: finding.facets, deleted: false, lane, now }]).await?;
+    if finding.drifted {
+        sqlx::query(DRIFT).bind(location).bind(contact).execute(&mut **tx).await?;
+    }
+    if kind == Sweep::Rotation {
+        let query = sqlx::query(ROTATED).bind(location).bind(contact).bind(now.as_millisecond());
+        query.execute(&mut **tx).await?;
+    }
+    let Some(what) = finding.what else { return Ok(0) };
+    sqlx::query(FOUND)
+        .bind(Uuid::now_v7().to_string())
+        .bind(location)
+        .bind(kind.name())
+        .bind(contact)
+        .bind(what)
+        .bind(now.as_millisecond())
+        .execute(&mut **tx)
+        .await?;
+    Ok(1)
+}
+
+const REVIVE_ALL: &str = "UPDATE contacts SET due_at = $2, lane = 2
+    WHERE location_id = $1 AND status = 'conflict' AND decision IS NULL";
+
 impl Store {
+    /// Doubts can end without anybody telling: after a whole look at Trafft they are looked at again.
+    pub async fn revive_conflicts(&self, location: &LocationId, now: Timestamp) -> Result<()> {
+        let mut tx = self.db.begin().await?;
+        sqlx::query(REVIVE_ALL).bind(location.as_str()).bind(now.as_millisecond()).execute(&mut *tx).await?;
+        Ok(tx.commit().await?)
+    }
+
     /// Sees to it that every sweep that has a pace comes round, and that none without one does. `at_once`: it does not wait
     /// for its turn.
     pub async fn plan(
@@ -209,12 +214,17 @@ impl Store {
     }
 
     /// Somebody asks for a sweep now.
-    pub async fn ask_for_sweep(&self, location: &LocationId, kind: Sweep, now: Timestamp) -> Result<()> {
+    /// `false`: the location is not connected.
+    pub async fn ask_for_sweep(&self, location: &LocationId, kind: Sweep, now: Timestamp) -> Result<bool> {
         let mut tx = self.db.begin().await?;
+        if sqlx::query_scalar::<_, i64>(CONNECTED).bind(location.as_str()).fetch_one(&mut *tx).await? == 0 {
+            return Ok(false);
+        }
         let query = sqlx::query(ASK).bind(location.as_str()).bind(kind.name()).bind(now.as_millisecond());
         query.execute(&mut *tx).await?;
         self.signal(&mut tx, &super::Signal::Due(location.to_string())).await?;
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        Ok(true)
     }
 
     /// Somebody has had enough of it; what it did stays.
@@ -260,10 +270,9 @@ impl Store {
                 at
             }
         };
-        let mut told = 0;
+        let mut told = step.told;
         for finding in &step.found {
-            told +=
-                self.found(&mut tx, location, sweeping.kind, finding, step.lane.unwrap_or(Lane::Sweep), now).await?;
+            told += record(&mut tx, location, sweeping.kind, finding, step.lane.unwrap_or(Lane::Sweep), now).await?;
         }
         for import in &step.imports {
             sqlx::query(IMPORT)
@@ -293,38 +302,6 @@ impl Store {
             .execute(&mut *tx)
             .await?;
         Ok(tx.commit().await?)
-    }
-
-    /// Returns how many findings are to be told.
-    async fn found(
-        &self,
-        tx: &mut Tx,
-        location: &LocationId,
-        kind: Sweep,
-        finding: &Finding,
-        lane: Lane,
-        now: Timestamp,
-    ) -> Result<i64> {
-        let (location, contact) = (location.as_str(), finding.contact.as_str());
-        mark(tx, &Mark { location, contact, facets: finding.facets, deleted: false, lane, now }).await?;
-        if finding.drifted {
-            sqlx::query(DRIFT).bind(location).bind(contact).execute(&mut **tx).await?;
-        }
-        if kind == Sweep::Rotation {
-            let query = sqlx::query(ROTATED).bind(location).bind(contact).bind(now.as_millisecond());
-            query.execute(&mut **tx).await?;
-        }
-        let Some(what) = finding.what else { return Ok(0) };
-        sqlx::query(FOUND)
-            .bind(Uuid::now_v7().to_string())
-            .bind(location)
-            .bind(kind.name())
-            .bind(contact)
-            .bind(what)
-            .bind(now.as_millisecond())
-            .execute(&mut **tx)
-            .await?;
-        Ok(1)
     }
 
     /// The step could not be made: again then.

@@ -341,8 +341,7 @@ impl Run<'_> {
         let region = self.place().await?.region;
         let shown = self.connection.trafft.customer(customer).await.map_err(Failure::Trafft)?;
         let current = directory::indexed(&shown, region);
-        let now = self.connection.clock.now();
-        self.store.index_customers(&self.connection.location, std::slice::from_ref(&current), now).await?;
+        self.store.index_written(&self.connection.location, &current, self.connection.clock.now()).await?;
         Ok(current)
     }
 
@@ -407,7 +406,7 @@ impl Run<'_> {
         let key = Phone::new(&phone, region);
         let row =
             Customer { id: customer, first_name, last_name, email, phone_number: phone, phone: key, held_by: None };
-        Ok(self.store.index_customers(&self.connection.location, &[row], self.connection.clock.now()).await?)
+        Ok(self.store.index_written(&self.connection.location, &row, self.connection.clock.now()).await?)
     }
 }
 

@@ -106,7 +106,7 @@ impl Connection {
         for number in 1.. {
             let page = self.customers_page(number).await?;
             let customers: Vec<_> = page.data.iter().map(|customer| indexed(customer, region)).collect();
-            store.customers_shown(&self.location, &customers, self.clock.now()).await?;
+            store.index_customers(&self.location, &customers, self.clock.now()).await?;
             // The answer's own paging is the truth, not what was asked for (T §10).
             let pages = page.pagination.pages.unwrap_or(i64::MAX);
             let done = reached(&page.data) || page.data.is_empty() || i64::from(number) >= pages;

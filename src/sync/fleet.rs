@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -17,26 +18,29 @@ use crate::clock::Clock;
 use crate::model::LocationId;
 use crate::store::{self, Store};
 
-/// How far the work of this process is, for whoever watches.
-#[derive(Debug, Clone, Default)]
-pub struct Progress {
-    /// Pieces of work in flight, of each location whose customers are indexed.
-    working: BTreeMap<LocationId, usize>,
+/// Where the work of one location is.
+#[derive(Debug, Clone, Copy)]
+pub struct At {
+    /// Pieces of work in flight.
+    pub in_flight: usize,
+    /// Was something that is due left alone, because a vendor is down?
+    pub held_back: bool,
+    /// When it is looked again by itself.
+    pub next: Option<Timestamp>,
 }
 
+/// How far the work of this process is, for whoever watches.
+#[derive(Debug, Clone, Default)]
+pub struct Progress(BTreeMap<LocationId, At>);
+
 impl Progress {
-    pub(super) fn moved(&mut self, location: &LocationId, in_flight: usize) {
-        self.working.insert(location.clone(), in_flight);
+    pub(super) fn moved(&mut self, location: &LocationId, at: At) {
+        self.0.insert(location.clone(), at);
     }
 
-    /// Is the location worked here, its customers indexed?
-    pub fn works(&self, location: &LocationId) -> bool {
-        self.working.contains_key(location)
-    }
-
-    /// Is nothing in flight?
-    pub fn rests(&self) -> bool {
-        self.working.values().all(|in_flight| *in_flight == 0)
+    /// Where the work is; none: the location is not worked here, or its customers are not indexed yet.
+    pub fn of(&self, location: &LocationId) -> Option<At> {
+        self.0.get(location).copied()
     }
 }
 
@@ -159,7 +163,7 @@ impl Fleet {
     /// What is no longer worked here may be worked elsewhere.
     async fn give_back(&self, location: &LocationId) {
         self.progress.send_modify(|progress| {
-            progress.working.remove(location);
+            progress.0.remove(location);
         });
         if let Err(error) = self.store.release(&self.process, location).await {
             warn!(location.id = %location, error = %error, "location {location} is free once the lease ends: {error}");

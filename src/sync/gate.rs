@@ -38,7 +38,26 @@ struct Closed {
     probing: bool,
 }
 
+/// How a gate stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Look {
+    Open,
+    /// Until then.
+    Closed(Timestamp),
+    /// One contact may find out.
+    Ajar,
+}
+
 impl Gate {
+    /// How it stands, for whoever decides what to begin.
+    pub(super) fn look(&self, now: Timestamp) -> Look {
+        match self.state().closed {
+            None => Look::Open,
+            Some(closed) if now < closed.until => Look::Closed(closed.until),
+            Some(_) => Look::Ajar,
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -126,6 +145,7 @@ mod tests {
         assert_eq!(gate.failed(&a, &BUSY, at(1)), None, "the row was broken");
         assert_eq!(gate.failed(&a, &BUSY, at(1)), None);
         assert_eq!(gate.failed(&a, &BUSY, at(1)), Some(at(11)));
+        assert_eq!((gate.look(at(5)), gate.look(at(11))), (Look::Closed(at(11)), Look::Ajar));
         assert_eq!(gate.pass(at(5)), Err(at(11)));
         assert_eq!(gate.failed(&a, &BUSY, at(5)), Some(at(11)), "one that was on its way changes nothing");
         assert_eq!(gate.pass(at(11)), Ok(()), "the probe");

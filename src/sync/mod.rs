@@ -32,7 +32,7 @@ use crate::clock::Clock;
 use crate::model::{DeletePolicy, DescriptionPolicy, LocationId, MissingPolicy, Policy};
 use crate::store;
 
-pub use fleet::{Connect, Fleet, Progress};
+pub use fleet::{At, Connect, Fleet, Progress};
 pub use lease::Lease;
 pub use mapping::{DEFAULTS, Mapping, Mistake};
 

@@ -12,15 +12,26 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
-use super::fleet::Progress;
+use super::fleet::{At, Progress};
+use super::gate::Look;
 use super::{Connection, Failure, Nudge, reconcile, sweeps, unresolved};
 use crate::model::{ContactId, Lane};
 use crate::store::{self, ContactKey, Store, Unresolved};
 
 /// What one location does at the same time. GHL takes 10 calls a second and Trafft two at once, so more would only wait
-/// elsewhere. What nobody waits for leaves some of it free.
+/// elsewhere.
 const WORKERS: usize = 16;
-const WITHOUT_HASTE: usize = 12;
+
+/// How much may be in flight for this to begin: what nobody waits for must not stand in a webhook's way to Trafft, where
+/// everyone queues for two places.
+fn room(lane: Lane) -> usize {
+    match lane {
+        Lane::Live => WORKERS,
+        Lane::Retry => 14,
+        Lane::Sweep => 8,
+        Lane::Backfill => 4,
+    }
+}
 
 /// After trouble of our own (the database, a panic), the contact is left alone for so long.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -35,6 +46,14 @@ enum Work {
     Contact(ContactId),
     Event(String),
     Sweep,
+}
+
+/// What looking for work brought.
+struct Taken {
+    /// When to look again.
+    next: Option<Timestamp>,
+    /// Was something that is due left alone on purpose?
+    held_back: bool,
 }
 
 /// The worker of one location.
@@ -71,18 +90,18 @@ impl Owner {
         }
         let (mut work, mut in_flight) = (JoinSet::new(), HashMap::new());
         loop {
-            let next_due = match self.take(&mut work, &mut in_flight).await {
-                Ok(next_due) => next_due,
-                Err(failure) => {
-                    error!(location.id = %location, error = %failure, "the work cannot be looked up: {failure}");
-                    Some(clock.now() + PAUSE)
-                }
-            };
-            let in_flight_now = in_flight.len();
-            self.progress.send_modify(|progress| progress.moved(location, in_flight_now));
+            let taken = self.take(&mut work, &mut in_flight).await.unwrap_or_else(|failure| {
+                error!(location.id = %location, error = %failure, "the work cannot be looked up: {failure}");
+                Taken { next: Some(clock.now() + PAUSE), held_back: true }
+            });
+            let state = At { in_flight: in_flight.len(), held_back: taken.held_back, next: taken.next };
+            // With no room for more there is nothing to look for, however often somebody nudges: a thousand events a
+            // second would else be a thousand looks that find what they may not start.
+            let has_room = state.in_flight < WORKERS;
+            self.progress.send_modify(|progress| progress.moved(location, state));
             let anyway = self.store.is_shared().then(|| clock.now() + LOOK_ANYWAY);
             let sleep = async {
-                match next_due.into_iter().chain(anyway).min() {
+                match taken.next.into_iter().chain(anyway).min() {
                     Some(at) => clock.sleep_until(at).await,
                     None => std::future::pending().await,
                 }
@@ -94,21 +113,28 @@ impl Owner {
                         in_flight.remove(&done);
                     }
                 }
-                Ok(()) = nudges.changed() => {}
-                () = sleep => {}
+                Ok(()) = nudges.changed(), if has_room => {}
+                () = sleep, if has_room => {}
             }
         }
         while work.join_next().await.is_some() {}
     }
 
-    /// Starts what is due and not in flight, as far as there are workers; tells when more will be due.
-    async fn take(
-        &self,
-        work: &mut JoinSet<Work>,
-        in_flight: &mut HashMap<Work, Lane>,
-    ) -> Result<Option<Timestamp>, store::Error> {
+    /// Starts what is due and not in flight, as far as there are workers and vendors; tells when to look again.
+    async fn take(&self, work: &mut JoinSet<Work>, in_flight: &mut HashMap<Work, Lane>) -> Result<Taken, store::Error> {
         let (location, now) = (&self.connection.location, self.connection.clock.now());
-        for (contact, lane) in self.store.due(location, now, WORKERS + in_flight.len()).await? {
+        let looks = [self.connection.gates.ghl.look(now), self.connection.gates.trafft.look(now)];
+        let closed: Vec<_> =
+            looks.iter().filter_map(|look| if let Look::Closed(until) = look { Some(*until) } else { None }).collect();
+        // Who has just knocked is told at once that a vendor is down; the others wait as they are, at no cost.
+        let least = if closed.is_empty() { Lane::Backfill } else { Lane::Live };
+        let limit = match looks.contains(&Look::Ajar) {
+            // One finds out for all.
+            true => 1_usize.saturating_sub(in_flight.len()),
+            false => WORKERS + in_flight.len(),
+        };
+        let due = self.store.due(location, least, now, limit).await?;
+        for (contact, lane) in due {
             let key = ContactKey { location: location.clone(), contact };
             let (store, connection) = (self.store.clone(), self.connection.clone());
             self.start(work, in_flight, Work::Contact(key.contact.clone()), lane, async move {
@@ -128,7 +154,8 @@ impl Owner {
                 sweeps::step(&store, &connection, sweep).await
             });
         }
-        self.store.next_due(location, now).await
+        let next = self.store.next_due(location, now).await?.into_iter().chain(closed.iter().copied()).min();
+        Ok(Taken { next, held_back: !closed.is_empty() })
     }
 
     /// One piece of work, whatever comes of it, unless it is in flight or there is no room. Trouble of our own leaves it as due
@@ -141,8 +168,7 @@ impl Owner {
         lane: Lane,
         doing: impl Future<Output = Result<(), store::Error>> + Send + 'static,
     ) {
-        let room = if lane < Lane::Sweep { WORKERS } else { WITHOUT_HASTE };
-        if in_flight.len() >= room || in_flight.contains_key(&work) {
+        if in_flight.len() >= room(lane) || in_flight.contains_key(&work) {
             return;
         }
         in_flight.insert(work.clone(), lane);

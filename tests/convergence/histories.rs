@@ -25,7 +25,7 @@ const ROTATION: Duration = Duration::from_hours(25);
 
 #[test]
 fn every_customer_ends_as_its_contact_says() {
-    seeds::play("every_customer", 2000, 200, world);
+    seeds::play("every_customer", 2000, 100, world);
 }
 
 async fn world(seeds: Vec<u64>) -> Vec<Failure> {

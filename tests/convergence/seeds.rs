@@ -11,7 +11,7 @@ pub struct Failure {
 }
 
 /// A world that does not come to rest in this time of the machine's own never will.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(900);
 
 fn number(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;

@@ -1,16 +1,41 @@
 //! Takes over all contacts of a location, or says what that would do. Contacts come from the search, a hundred a call; their
 //! tasks, notes and appointments follow with the rotation.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::super::identity::{Found, find};
 use super::super::project::{State, project, values};
 use super::super::{Connection, Failure};
 use super::contacts::{following, search, updated};
-use super::wait_for_room;
 use crate::clients::ghl::wire::{Contact, ContactSearch};
 use crate::model::{ContactId, Lane};
 use crate::store::{self, ContactKey, Import, Step, Store, Sweeping};
+
+/// So many contacts may wait in the last lane before more are put there.
+const BACKLOG: i64 = 500;
+/// Then the sweep looks again after so long.
+const UNTIL_LESS: Duration = Duration::from_secs(10);
+
+/// A step that waits for the last lane to empty, if it has to.
+async fn wait_for_room(
+    store: &Store,
+    connection: &Connection,
+    sweeping: &Sweeping,
+) -> Result<Option<Step>, store::Error> {
+    let waiting = store.waiting(&connection.location, Lane::Backfill).await?;
+    Ok((waiting >= BACKLOG).then(|| Step {
+        // Even before the first step: it has begun.
+        cursor: Some(sweeping.cursor.clone().unwrap_or_else(|| START.to_owned())),
+        due_at: Some(connection.clock.now() + UNTIL_LESS),
+        reason: Some(format!("{waiting} contacts wait for their turn first")),
+        ..Step::default()
+    }))
+}
+
+/// A place before the first page.
+const START: &str = "null";
 
 /// One page of all contacts, taken over.
 pub(super) async fn step(store: &Store, connection: &Connection, at: &Sweeping) -> Result<Step, Failure> {
@@ -40,6 +65,11 @@ struct Tally {
 pub(super) async fn dry_run(store: &Store, connection: &Connection, at: &Sweeping) -> Result<Step, Failure> {
     let mut tally: Tally =
         at.cursor.as_deref().and_then(|cursor| serde_json::from_str(cursor).ok()).unwrap_or_default();
+    if at.cursor.is_none() {
+        // Staff add customers all the time; the ones of today are to be counted.
+        let mut turn = connection.directory.turn().await;
+        connection.refresh_directory(store, &mut turn).await?;
+    }
     let place = Sweeping { cursor: tally.next.take(), ..at.clone() };
     let page = search(connection, Lane::Backfill, ContactSearch::all(), &place).await?;
     for contact in &page.contacts {

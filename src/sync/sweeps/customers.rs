@@ -3,7 +3,7 @@
 
 use super::super::directory::indexed;
 use super::super::{Connection, Failure};
-use crate::model::{Facets, Sweep};
+use crate::model::Sweep;
 use crate::store::{Customer, Finding, Step, Store, Sweeping};
 
 /// One page.
@@ -14,15 +14,15 @@ pub(super) async fn step(store: &Store, connection: &Connection, at: &Sweeping) 
     let place = connection.metadata.place(&connection.ghl).await.map_err(Failure::Ghl)?;
     let page = connection.customers_page(number).await?;
     let customers: Vec<Customer> = page.data.iter().map(|customer| indexed(customer, place.region)).collect();
-    let edited = store.customers_shown(location, &customers, now).await?;
-    let mut found: Vec<Finding> = edited.into_iter().map(|contact| drifted(contact, "edited in Trafft")).collect();
+    let told = store.index_customers(location, &customers, now).await?;
+    let mut found = Vec::new();
     let pages = page.pagination.pages.unwrap_or(i64::MAX);
     let last = page.data.is_empty() || i64::from(number) >= pages;
     if last && let Some(before) = at.since {
         // A deletion while we page hides a customer from one pass (T §2), hardly from two.
         for (customer, contact) in store.unseen_customers(location, before).await? {
             match contact {
-                Some(contact) => found.push(drifted(contact, "not among Trafft's customers any more")),
+                Some(contact) => found.push(Finding::drifted(contact, "not among Trafft's customers any more")),
                 None => store.forget_customer(location, customer, now).await?,
             }
         }
@@ -33,6 +33,7 @@ pub(super) async fn step(store: &Store, connection: &Connection, at: &Sweeping) 
     let pace = connection.policy.pace.of(Sweep::Customers);
     Ok(Step {
         found,
+        told,
         seen: customers.len() as i64,
         calls: 1,
         total: page.pagination.total,
@@ -41,8 +42,4 @@ pub(super) async fn step(store: &Store, connection: &Connection, at: &Sweeping) 
         since: last.then(|| at.started_at.unwrap_or(now)),
         ..Step::default()
     })
-}
-
-fn drifted(contact: crate::model::ContactId, what: &'static str) -> Finding {
-    Finding { contact, facets: Facets::NONE, what: Some(what), drifted: true }
 }

@@ -13,8 +13,8 @@ use tracing::{info, warn};
 
 use super::verdict::decide;
 use super::{Connection, Failure};
-use crate::model::{Lane, Sweep, Verdict};
-use crate::store::{self, Step, Store, Sweeping};
+use crate::model::{Sweep, Verdict};
+use crate::store::{self, Store, Sweeping};
 
 /// Sees to it that the location's sweeps come round as its policy says. What changed while nobody was looking is searched for at
 /// once.
@@ -48,7 +48,7 @@ pub(super) async fn step(store: &Store, connection: &Connection, sweeping: Sweep
     };
     store.advance(location, connection.epoch, &sweeping, &step, connection.clock.now()).await?;
     if step.cursor.is_none() && sweeping.kind != Sweep::Rotation {
-        let told = step.found.iter().filter(|finding| finding.what.is_some()).count() as i64;
+        let told = step.told + step.found.iter().filter(|finding| finding.what.is_some()).count() as i64;
         let (seen, found) = (sweeping.seen + step.seen, sweeping.found + told);
         info!(
             location.id = %location, sweep = sweeping.kind.name(), seen, found, calls = sweeping.calls + step.calls,
@@ -77,27 +77,3 @@ async fn put_off(store: &Store, connection: &Connection, kind: Sweep, failure: F
 
 /// What a vendor refuses is asked again after so long.
 const AGAIN: Duration = Duration::from_mins(15);
-
-/// So many contacts may wait in the last lane before more are put there.
-const BACKLOG: i64 = 500;
-/// Then the sweep looks again after so long.
-const UNTIL_LESS: Duration = Duration::from_secs(10);
-
-/// A step that waits for the last lane to empty, if it has to.
-async fn wait_for_room(
-    store: &Store,
-    connection: &Connection,
-    sweeping: &Sweeping,
-) -> Result<Option<Step>, store::Error> {
-    let waiting = store.waiting(&connection.location, Lane::Backfill).await?;
-    Ok((waiting >= BACKLOG).then(|| Step {
-        // Even before the first step: it has begun.
-        cursor: Some(sweeping.cursor.clone().unwrap_or_else(|| START.to_owned())),
-        due_at: Some(connection.clock.now() + UNTIL_LESS),
-        reason: Some(format!("{waiting} contacts wait for their turn first")),
-        ..Step::default()
-    }))
-}
-
-/// A place before the first page.
-const START: &str = "null";

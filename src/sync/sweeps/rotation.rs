@@ -9,8 +9,9 @@ use crate::store::{Finding, Step, Store};
 
 /// Contacts that come to their turn together, at most.
 const BATCH: i64 = 50;
-/// How often it looks whose turn it is.
-const EVERY: Duration = Duration::from_mins(1);
+/// How often it looks whose turn it is: soon again while there are many.
+const SOON: Duration = Duration::from_mins(1);
+const LATER: Duration = Duration::from_mins(10);
 
 pub(super) async fn step(store: &Store, connection: &Connection) -> Result<Step, Failure> {
     let (now, location) = (connection.clock.now(), &connection.location);
@@ -28,9 +29,9 @@ pub(super) async fn step(store: &Store, connection: &Connection) -> Result<Step,
     let found: Vec<_> = found.collect();
     Ok(Step {
         seen: found.len() as i64,
+        due_at: Some(now + if found.is_empty() { LATER } else { SOON }),
         found,
         lane: Some(Lane::Backfill),
-        due_at: Some(now + EVERY),
         ..Step::default()
     })
 }

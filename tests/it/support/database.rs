@@ -1,6 +1,9 @@
 //! A database for one test: a SQLite file, or a PostgreSQL database of its own.
 
+use std::io::Write;
 use std::path::Path;
+
+use sqlx::Connection;
 
 /// With `TEST_DATABASE_URL` (a PostgreSQL address whose user may create databases) every world lives there.
 pub const SERVER: &str = "TEST_DATABASE_URL";
@@ -25,11 +28,12 @@ impl Database {
     }
 
     /// For tests that need PostgreSQL: `None`, and saying so, when there is no server to use.
-    #[expect(clippy::print_stderr, reason = "a test that does nothing has to say so")]
     pub fn postgres() -> Option<Self> {
         let server = std::env::var(SERVER).ok();
         if server.is_none() {
-            eprintln!("skipped: it needs PostgreSQL, and `{SERVER}` is not set");
+            // Past the test harness, which hides what a test that passes says.
+            let test = std::thread::current().name().unwrap_or_default().to_owned();
+            let _ = writeln!(std::io::stderr(), "skipped: {test} needs PostgreSQL, and `{SERVER}` is not set");
         }
         server.map(Self::on)
     }
@@ -39,6 +43,23 @@ impl Database {
         psql(&server, &format!("CREATE DATABASE {name}"));
         let (base, _) = server.rsplit_once('/').expect("an address ends with a database's name");
         Self { url: format!("{base}/{name}"), made: Some((server, name)) }
+    }
+
+    /// Throws everybody out, and lets nobody in, or lets them in again.
+    pub fn refuse(&self, refuse: bool) {
+        let (server, name) = self.made.as_ref().expect("a PostgreSQL");
+        psql(server, &format!("ALTER DATABASE {name} ALLOW_CONNECTIONS {}", !refuse));
+        if refuse {
+            let end = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
+            psql(server, &end);
+        }
+    }
+
+    /// One statement, beside the service.
+    pub async fn execute(&self, statement: &'static str) {
+        sqlx::any::install_default_drivers();
+        let mut connection = sqlx::AnyConnection::connect(&self.url).await.unwrap();
+        sqlx::query(statement).execute(&mut connection).await.unwrap();
     }
 
     pub fn url(&self) -> &str {

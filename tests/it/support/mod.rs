@@ -4,6 +4,10 @@
 #![allow(dead_code, reason = "each file uses what it needs")]
 
 pub mod database;
+pub mod history;
+pub mod others;
+pub mod process;
+pub mod ticker;
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -24,6 +28,11 @@ use tokio_util::sync::CancellationToken;
 
 pub const ADMIN: &str = "admin-token-for-tests";
 pub const WORKFLOW: &str = "workflow-token-for-tests";
+
+/// A number that the environment may set, for longer runs and for playing one again.
+pub fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
+}
 
 /// A GoHighLevel, a Trafft, and the service between them.
 pub struct World {
@@ -164,6 +173,17 @@ impl World {
         self.settings.insert(name.to_owned(), value.to_owned());
     }
 
+    /// What a process needs to be told to stand in this world.
+    pub fn settings(&self) -> HashMap<String, String> {
+        self.settings.clone()
+    }
+
+    /// Why the service does not start.
+    pub async fn refusal(&self) -> String {
+        let config = load(&Sources { environment: self.settings.clone(), file: None }).unwrap();
+        App::build(config, self.clock.clone(), CancellationToken::new()).await.expect_err("it was built").to_string()
+    }
+
     /// A path in the world's own folder, gone with it.
     pub fn path(&self, name: &str) -> String {
         self._folder.path().join(name).display().to_string()
@@ -227,6 +247,17 @@ impl World {
             let wait = Duration::try_from(next.duration_since(self.clock.now())).unwrap_or_default();
             self.advance(wait + Duration::from_millis(1));
         }
+    }
+
+    /// Lets so much time pass, and everything be done that becomes due in it.
+    pub async fn rest(&self, time: Duration) {
+        let end = self.clock.now() + time;
+        while let Some(next) = self.idle().await.filter(|next| *next <= end) {
+            let wait = Duration::try_from(next.duration_since(self.clock.now())).unwrap_or_default();
+            self.advance(wait);
+        }
+        self.advance(Duration::try_from(end.duration_since(self.clock.now())).unwrap_or_default());
+        self.idle().await;
     }
 
     /// Every event that GHL has queued, delivered in order, a second apart; the last answer.

@@ -1,0 +1,133 @@
+//! Sweeps and what they found, as people ask for it; and contacts that are tried again on demand.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use sqlx::FromRow;
+
+use super::contacts::id;
+use super::db::plain;
+use super::{Cursor, Result, Signal, Store};
+use crate::model::LocationId;
+
+/// A sweep, as it is shown.
+#[derive(Debug, Clone, FromRow, Serialize, utoipa::ToSchema)]
+#[schema(as = Sweep)]
+pub struct SweepView {
+    /// The GHL location.
+    pub location_id: String,
+    /// `contacts`, `tasks`, `rotation`, `ids`, `customers`, `backfill` or `dry-run`.
+    pub kind: String,
+    /// When it goes on or comes round again, Unix milliseconds.
+    pub due_at: Option<i64>,
+    /// Is it under way?
+    pub under_way: i64,
+    /// When the current or last one began, Unix milliseconds.
+    pub started_at: Option<i64>,
+    /// When the last one ended, Unix milliseconds.
+    pub finished_at: Option<i64>,
+    /// Records met by the current or last one.
+    pub seen: i64,
+    /// What it found that no event had told.
+    pub found: i64,
+    /// Records in all, if the vendor says so.
+    pub total: Option<i64>,
+    /// Calls that it took.
+    pub calls: i64,
+    /// What stopped it, or what it has to say.
+    pub reason: Option<String>,
+}
+
+/// A finding, as it is shown.
+#[derive(Debug, Clone, FromRow, Serialize, utoipa::ToSchema)]
+#[schema(as = Finding)]
+pub struct FindingView {
+    /// Newer ids sort later.
+    pub id: String,
+    /// The GHL location.
+    pub location_id: String,
+    /// Which sweep.
+    pub kind: String,
+    /// Which contact.
+    pub contact_id: String,
+    /// What no event had told.
+    pub what: String,
+    /// When, Unix milliseconds.
+    pub at: i64,
+}
+
+/// How the sweeps of one kind are going, over all locations.
+#[derive(Debug, Clone, FromRow)]
+pub struct SweepLoad {
+    /// Which.
+    pub kind: String,
+    /// What the current or last ones found that no event had told.
+    pub found: i64,
+    /// Calls that they took.
+    pub calls: i64,
+    /// When the one that ended longest ago ended, Unix milliseconds; 0: one has never ended.
+    pub finished_at: i64,
+}
+
+const SWEEPS: &str = "SELECT location_id, kind, due_at, CASE WHEN cursor IS NULL THEN 0 ELSE 1 END AS under_way,
+        started_at, finished_at, seen, found, total, calls, reason
+    FROM sweeps WHERE location_id = $1 OR $1 IS NULL ORDER BY location_id, kind";
+const LOAD: &str = "SELECT kind, CAST(SUM(found) AS BIGINT) AS found, CAST(SUM(calls) AS BIGINT) AS calls,
+        MIN(COALESCE(finished_at, 0)) AS finished_at
+    FROM sweeps GROUP BY kind";
+const FINDINGS: &str = "SELECT id, location_id, kind, contact_id, what, at FROM findings
+    WHERE (location_id = $1 OR $1 IS NULL) AND (kind = $2 OR $2 IS NULL) AND (at >= $3 OR $3 IS NULL)
+        AND (id < $4 OR $4 IS NULL)
+    ORDER BY id DESC LIMIT $5";
+const REVIVE: &str = "UPDATE contacts SET status = 'queued', due_at = $3, lane = 1, attempt = 0
+    WHERE status = 'failed' AND (location_id = $1 OR $1 IS NULL) AND (settled_at >= $2 OR $2 IS NULL)
+    RETURNING location_id";
+
+impl Store {
+    /// Every sweep there is, of one location or of all.
+    pub async fn sweeps(&self, location: Option<&str>) -> Result<Vec<SweepView>> {
+        Ok(sqlx::query_as(SWEEPS).bind(location.map(plain)).fetch_all(&self.db.read).await?)
+    }
+
+    /// How the sweeps of each kind are going.
+    pub async fn sweep_load(&self) -> Result<Vec<SweepLoad>> {
+        Ok(sqlx::query_as(LOAD).fetch_all(&self.db.read).await?)
+    }
+
+    /// What sweeps found, the newest first.
+    pub async fn findings(
+        &self,
+        location: Option<&str>,
+        sweep: Option<&str>,
+        since: Option<i64>,
+        page: &Cursor,
+    ) -> Result<Vec<FindingView>> {
+        let query = sqlx::query_as(FINDINGS)
+            .bind(location.map(plain))
+            .bind(sweep.map(plain))
+            .bind(since)
+            .bind(page.after.as_deref().map(plain))
+            .bind(page.limit);
+        Ok(query.fetch_all(&self.db.read).await?)
+    }
+
+    /// Tries contacts again that were given up on at or after `since`; tells how many of each location.
+    pub async fn revive(
+        &self,
+        location: Option<&str>,
+        since: Option<i64>,
+        now: Timestamp,
+    ) -> Result<Vec<(LocationId, u64)>> {
+        let mut tx = self.db.begin().await?;
+        let query = sqlx::query_scalar(REVIVE).bind(location.map(plain)).bind(since).bind(now.as_millisecond());
+        let revived: Vec<String> = query.fetch_all(&mut *tx).await?;
+        let mut counts = std::collections::BTreeMap::new();
+        for location in revived {
+            *counts.entry(location).or_insert(0) += 1;
+        }
+        for location in counts.keys() {
+            self.signal(&mut tx, &Signal::Due(location.clone())).await?;
+        }
+        tx.commit().await?;
+        counts.into_iter().map(|(location, count)| Ok((id(location)?, count))).collect()
+    }
+}

@@ -1,0 +1,303 @@
+//! Killed at random moments under load, with vendors that fail: nothing acknowledged is lost, nobody is created twice, and in the
+//! end every customer equals its contact.
+//!
+//! `KILLS=200` for the long run, `SEED=x` to play one again (as far as processes and a network can be played again).
+
+#![expect(
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "tests talk HTTP themselves, and say what they did"
+)]
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use reqwest::Client;
+use sandbox::{Event, Rates, Sandbox, Trafft};
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+
+use crate::support::database::Database;
+use crate::support::process::Process;
+use crate::support::{ADMIN, number, others};
+
+/// 5 % 500s, 5 % 429s, 3 % answers cut after the work was done.
+const RATES: Rates = Rates {
+    status_500: 0.05,
+    status_429: 0.05,
+    cut_short: 0.03,
+    done_then_dropped: 0.0,
+    dropped_then_done: 0.0,
+    dropped_then_done_max_ms: 0,
+};
+
+const LEASE: u64 = 3;
+
+/// A GoHighLevel with several locations, a Trafft for each, and processes between them.
+struct Siege {
+    sandbox: Sandbox,
+    traffts: Vec<Trafft>,
+    locations: Vec<String>,
+    http: Client,
+    processes: Vec<Process>,
+    database: Database,
+    dice: StdRng,
+    _others: Vec<Sandbox>,
+    _folder: tempfile::TempDir,
+}
+
+/// Deliveries that go on until each was acknowledged, as HighLevel's do behind a proxy that turns silence into 429.
+struct Load {
+    waiting: Arc<Mutex<VecDeque<Event>>>,
+    acknowledged: Arc<Mutex<BTreeSet<String>>>,
+    urls: Arc<Vec<String>>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Siege {
+    async fn begin(processes: usize, further: usize, database: impl FnOnce(&std::path::Path) -> Database) -> Self {
+        let seed = number("SEED", u64::from(std::process::id()));
+        eprintln!("SEED={seed}");
+        let sandbox = Sandbox::start(sandbox::Options::default()).await.unwrap();
+        let folder = tempfile::TempDir::new().unwrap();
+        let database = database(folder.path());
+        let path = folder.path().join("connections.toml");
+        let others = others::Others::beside(&sandbox, further, &path).await;
+        let mut settings: HashMap<String, String> =
+            sandbox.settings().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        for (name, value) in [
+            ("DATABASE_URL", database.url()),
+            ("CONNECTIONS_FILE", path.to_str().unwrap()),
+            ("ADMIN_TOKEN", ADMIN),
+            ("SETTLE_SECONDS", "1"),
+            ("LEASE_SECONDS", &LEASE.to_string()),
+            ("TRAFFT_PAGE_PAUSE_MS", "0"),
+            ("TIME_ZONE", "America/New_York"),
+            ("PHONE_REGION", "US"),
+            // What was acknowledged is what counts here: nothing may be found by looking around.
+            ("SWEEP_CONTACTS_MINUTES", "0"),
+            ("SWEEP_TASKS_MINUTES", "0"),
+            ("SWEEP_ROTATION_DAYS", "0"),
+            ("SWEEP_IDS_HOURS", "0"),
+            ("SWEEP_CUSTOMERS_HOURS", "0"),
+        ] {
+            settings.insert(name.to_owned(), value.to_owned());
+        }
+        sandbox.ghl.set_limits(100_000, 100_000_000);
+        let mut locations = vec![sandbox.ghl.location_id()];
+        locations.extend(others.locations);
+        let mut traffts = vec![sandbox.trafft.clone()];
+        traffts.extend(others.traffts);
+        sandbox.ghl.faults().set_rates(RATES, seed);
+        for trafft in &traffts {
+            trafft.faults().set_rates(RATES, seed);
+            trafft.set_token_lifetime(5);
+        }
+        let http = Client::new();
+        let mut siege = Self {
+            sandbox,
+            traffts,
+            locations,
+            http,
+            processes: Vec::new(),
+            database,
+            dice: StdRng::seed_from_u64(seed),
+            _others: others.sandboxes,
+            _folder: folder,
+        };
+        for _ in 0..processes {
+            let process = Process::start(settings.clone());
+            process.ready(&siege.http).await;
+            siege.processes.push(process);
+        }
+        siege
+    }
+
+    fn load(&self) -> Load {
+        let (waiting, acknowledged) =
+            (Arc::<Mutex<VecDeque<Event>>>::default(), Arc::<Mutex<BTreeSet<String>>>::default());
+        let urls = Arc::new(self.processes.iter().map(|process| process.url.clone()).collect::<Vec<_>>());
+        let deliverers = (0..4).map(|number: usize| {
+            let (ghl, http) = (self.sandbox.ghl.clone(), self.http.clone());
+            let (waiting, acknowledged, urls) = (waiting.clone(), acknowledged.clone(), urls.clone());
+            tokio::spawn(async move {
+                let mut moment = tokio::time::interval(Duration::from_millis(5));
+                let mut turn = number;
+                loop {
+                    let Some(event) = waiting.lock().unwrap().pop_front() else {
+                        moment.tick().await;
+                        continue;
+                    };
+                    turn += 1;
+                    let mut request = http.post(format!("{}/webhooks/ghl", urls[turn % urls.len()]));
+                    for (name, value) in ghl.headers_for(&event.body) {
+                        request = request.header(name, value);
+                    }
+                    let answer = request.body(event.body.clone()).timeout(Duration::from_secs(8)).send().await;
+                    let answer = match answer {
+                        Ok(answer) if answer.status() == 200 => answer.json::<Value>().await.ok(),
+                        Ok(answer) => {
+                            assert_eq!(answer.status(), 429, "never a 5xx, never anything else");
+                            None
+                        }
+                        Err(_) => None,
+                    };
+                    match answer.and_then(|answer| Some(answer["event_id"].as_str()?.to_owned())) {
+                        Some(id) => drop(acknowledged.lock().unwrap().insert(id)),
+                        None => waiting.lock().unwrap().push_back(event),
+                    }
+                }
+            })
+        });
+        let tasks = deliverers.collect();
+        Load { waiting, acknowledged, urls, tasks }
+    }
+
+    /// A few things happen in GoHighLevel.
+    fn stir(&mut self, load: &Load, contacts: &mut Vec<String>) {
+        for _ in 0..self.dice.random_range(1..6) {
+            let ghl = &self.sandbox.ghl;
+            let number = contacts.len();
+            if number < 3 || self.dice.random_ratio(1, 4) {
+                let location = &self.locations[self.dice.random_range(0..self.locations.len())];
+                let contact = json!({ "locationId": location, "firstName": "Ada", "lastName": format!("N{number}"), "email": format!("n{number}@example.com") });
+                contacts.push(ghl.create_contact(contact));
+                continue;
+            }
+            let contact = &contacts[self.dice.random_range(0..number)];
+            match self.dice.random_range(0..5) {
+                0 => {
+                    drop(ghl.add_note(contact, json!({ "body": format!("note {}", self.dice.random_range(0..1000)) })))
+                }
+                1 => {
+                    drop(ghl.add_task(contact, json!({ "title": format!("task {}", self.dice.random_range(0..1000)) })))
+                }
+                2 => ghl.edit_contact(
+                    contact,
+                    json!({ "phone": format!("+1212{}", self.dice.random_range(2_000_000..9_000_000)) }),
+                ),
+                _ => {
+                    ghl.edit_contact(contact, json!({ "firstName": format!("Ada{}", self.dice.random_range(0..1000)) }))
+                }
+            }
+        }
+        load.waiting.lock().unwrap().extend(self.sandbox.ghl.take_events());
+    }
+
+    async fn pause(&mut self, milliseconds: std::ops::Range<u64>) {
+        let time = Duration::from_millis(self.dice.random_range(milliseconds));
+        let mut moment = tokio::time::interval(time);
+        moment.tick().await;
+        moment.tick().await;
+    }
+
+    async fn get(&self, path: &str) -> Option<Value> {
+        let request = self.http.get(format!("{}{path}", self.processes[0].url)).bearer_auth(ADMIN);
+        request.timeout(Duration::from_secs(10)).send().await.ok()?.json().await.ok()
+    }
+
+    /// The vendors are well again, everything is delivered, and what waits for its next attempt has waited long enough.
+    async fn calm(&mut self, load: Load) -> BTreeSet<String> {
+        self.sandbox.ghl.faults().clear();
+        self.traffts.iter().for_each(|trafft| trafft.faults().clear());
+        for process in &self.processes {
+            process.ready(&self.http).await;
+        }
+        let mut moment = tokio::time::interval(Duration::from_millis(100));
+        for round in 0..1200 {
+            moment.tick().await;
+            if round % 20 == 0 {
+                self.database.execute("UPDATE contacts SET due_at = 0 WHERE status = 'queued' AND due_at > 0").await;
+            }
+            let delivered = load.waiting.lock().unwrap().is_empty();
+            let queued = self.get("/api/v1/contacts?status=queued&limit=1").await;
+            if delivered
+                && round > 10
+                && queued.is_some_and(|page| page["contacts"].as_array().is_some_and(Vec::is_empty))
+            {
+                load.tasks.iter().for_each(JoinHandle::abort);
+                return load.acknowledged.lock().unwrap().clone();
+            }
+        }
+        panic!("not calm after two minutes: {:?}", self.get("/api/v1/contacts?status=queued").await);
+    }
+
+    /// Everything that was promised.
+    async fn holds(&mut self, contacts: &[String], acknowledged: &BTreeSet<String>) {
+        for event in acknowledged {
+            let shown = self.get(&format!("/api/v1/events/{event}")).await.unwrap();
+            let status = shown["status"].as_str().unwrap_or_default();
+            assert!(["synced", "unchanged"].contains(&status), "event {event} was acknowledged: {shown}");
+        }
+        let customers: Vec<_> = self.traffts.iter().flat_map(Trafft::customers).collect();
+        let emails: BTreeSet<_> = customers.iter().map(|customer| customer.email.clone()).collect();
+        assert_eq!(emails.len(), customers.len(), "nobody is there twice");
+        assert_eq!(customers.len(), contacts.len(), "and nobody is missing");
+        for contact in contacts {
+            let record = self.sandbox.ghl.contact(contact).unwrap();
+            let customer =
+                customers.iter().find(|customer| customer.email.as_deref() == record["email"].as_str()).unwrap();
+            assert_eq!(record["firstName"].as_str(), Some(customer.first_name.as_str()), "{contact}");
+            assert!(
+                record["phone"].as_str().is_none_or(|phone| Some(phone) == customer.phone_number.as_deref()),
+                "{contact}"
+            );
+        }
+        // And to the last letter of the description: read anew, nothing is left to be written.
+        self.traffts.iter().for_each(|trafft| trafft.journal().clear());
+        for contact in contacts {
+            let request =
+                self.http.post(format!("{}/api/v1/contacts/{contact}/sync", self.processes[0].url)).bearer_auth(ADMIN);
+            let location = self.sandbox.ghl.contact(contact).unwrap()["locationId"].as_str().unwrap().to_owned();
+            let answer: Value = request.query(&[("location_id", location)]).send().await.unwrap().json().await.unwrap();
+            assert_eq!(answer["status"], "unchanged", "{contact}: {answer}");
+        }
+        let writes: usize = self.traffts.iter().map(|trafft| trafft.journal().writes()).sum();
+        assert_eq!(writes, 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_at_random_moments_nothing_acknowledged_is_lost_and_nobody_is_doubled() {
+    let mut siege = Siege::begin(1, 0, Database::sqlite).await;
+    let (load, mut contacts) = (siege.load(), Vec::new());
+    for _ in 0..number("KILLS", 12) {
+        siege.stir(&load, &mut contacts);
+        siege.pause(20..400).await;
+        siege.stir(&load, &mut contacts);
+        siege.pause(1..150).await;
+        siege.processes[0].kill_and_start();
+    }
+    let acknowledged = siege.calm(load).await;
+    eprintln!("{} contacts, {} events acknowledged", contacts.len(), acknowledged.len());
+    siege.holds(&contacts, &acknowledged).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_processes_on_one_database_are_killed_and_paused_and_it_converges() {
+    let Some(database) = Database::postgres() else { return };
+    let mut siege = Siege::begin(3, 5, |_| database).await;
+    let (load, mut contacts) = (siege.load(), Vec::new());
+    assert_eq!(load.urls.len(), 3);
+    for _ in 0..number("KILLS", 12) {
+        siege.stir(&load, &mut contacts);
+        siege.pause(20..600).await;
+        siege.stir(&load, &mut contacts);
+        let which = siege.dice.random_range(0..3);
+        if siege.dice.random_ratio(1, 3) {
+            // Past the lease: another takes over, and this one wakes up believing that it still owns.
+            siege.processes[which].signal("STOP");
+            siege.stir(&load, &mut contacts);
+            siege.pause(1000 * LEASE..1000 * LEASE + 3000).await;
+            siege.processes[which].signal("CONT");
+        } else {
+            siege.processes[which].kill_and_start();
+        }
+    }
+    let acknowledged = siege.calm(load).await;
+    eprintln!("{} contacts, {} events acknowledged", contacts.len(), acknowledged.len());
+    siege.holds(&contacts, &acknowledged).await;
+}

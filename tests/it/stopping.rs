@@ -1,0 +1,149 @@
+//! How a process ends, and what becomes of its locations: the real program, alone and two on one database.
+
+#![expect(clippy::disallowed_methods, reason = "tests talk HTTP themselves")]
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use reqwest::Client;
+use sandbox::{Fault, Matcher, Sandbox};
+use serde_json::{Value, json};
+
+use crate::support::database::Database;
+use crate::support::process::Process;
+
+struct Stage {
+    sandbox: Sandbox,
+    http: Client,
+    settings: HashMap<String, String>,
+    _folder: tempfile::TempDir,
+}
+
+impl Stage {
+    async fn set(more: &[(&str, &str)]) -> Self {
+        let sandbox = Sandbox::start(sandbox::Options::default()).await.unwrap();
+        let folder = tempfile::TempDir::new().unwrap();
+        let mut settings: HashMap<String, String> =
+            sandbox.settings().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let database = format!("sqlite://{}/sync.db", folder.path().display());
+        for (name, value) in
+            [("DATABASE_URL", database.as_str()), ("TIME_ZONE", "UTC"), ("PHONE_REGION", "US")].iter().chain(more)
+        {
+            settings.insert((*name).to_owned(), (*value).to_owned());
+        }
+        Self { sandbox, http: Client::new(), settings, _folder: folder }
+    }
+
+    async fn process(&self) -> Process {
+        let process = Process::start(self.settings.clone());
+        process.ready(&self.http).await;
+        process
+    }
+
+    /// A new contact's event, delivered there: the status code, and how far it came.
+    async fn contact(&self, process: &Process, name: &str) -> Option<(u16, String)> {
+        self.sandbox.ghl.create_contact(json!({ "firstName": name, "email": format!("{name}@example.com") }));
+        let event = self.sandbox.ghl.take_events().remove(0);
+        let mut request = self.http.post(format!("{}/webhooks/ghl", process.url)).body(event.body.clone());
+        for (name, value) in self.sandbox.ghl.headers_for(&event.body) {
+            request = request.header(name, value);
+        }
+        let answer = request.send().await.ok()?;
+        let code = answer.status().as_u16();
+        let json: Value = answer.json().await.ok()?;
+        Some((code, json["status"].as_str().unwrap_or_default().to_owned()))
+    }
+
+    /// Waits until Trafft has a customer of that name.
+    async fn customer(&self, name: &str) {
+        let mut moment = tokio::time::interval(Duration::from_millis(20));
+        for _ in 0..1000 {
+            if self.sandbox.trafft.customers().iter().any(|customer| customer.first_name == name) {
+                return;
+            }
+            moment.tick().await;
+        }
+        panic!("no customer {name} after 20 s");
+    }
+}
+
+fn done(status: &str) -> Option<(u16, String)> {
+    Some((200, status.to_owned()))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_signal_finishes_what_is_in_flight_and_exits_with_zero() {
+    let stage = Stage::set(&[]).await;
+    let mut process = stage.process().await;
+    assert_eq!(stage.contact(&process, "before").await, done("synced"));
+    // One is being synced when the signal comes: it is answered, and its customer made.
+    stage.sandbox.ghl.faults().push(Matcher::new("GET", "/contacts/"), Fault::Slow { ms: 600 });
+    let during = stage.contact(&process, "during");
+    let stop = async {
+        stage.sandbox.ghl.journal().clear();
+        let mut moment = tokio::time::interval(Duration::from_millis(5));
+        while stage.sandbox.ghl.journal().entries().is_empty() {
+            moment.tick().await;
+        }
+        process.signal("TERM");
+    };
+    let (answer, ()) = tokio::join!(during, stop);
+    assert_eq!(answer, done("synced"));
+    assert_eq!(process.ended(), Some(0));
+    stage.customer("during").await;
+    // The file is free for the next one.
+    let next = stage.process().await;
+    assert_eq!(stage.contact(&next, "after").await, done("synced"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_signal_does_not_wait_and_too_long_a_stop_is_no_success() {
+    for (seconds, signals, code) in [("60", 2, Some(130)), ("1", 1, Some(1))] {
+        let stage = Stage::set(&[("SHUTDOWN_SECONDS", seconds), ("SYNC_INLINE_DEADLINE_MS", "0")]).await;
+        let mut process = stage.process().await;
+        stage.sandbox.ghl.faults().push(Matcher::new("GET", "/contacts/"), Fault::Slow { ms: 25_000 });
+        assert_eq!(stage.contact(&process, "slow").await, done("queued"));
+        let mut moment = tokio::time::interval(Duration::from_millis(50));
+        for _ in 0..signals {
+            moment.tick().await;
+            moment.tick().await;
+            process.signal("TERM");
+        }
+        let began = Instant::now();
+        assert_eq!(process.ended(), code, "SHUTDOWN_SECONDS={seconds}");
+        assert!(began.elapsed() < Duration::from_secs(20), "it waited for the vendor");
+        // Nothing is lost by either.
+        stage.sandbox.ghl.faults().clear();
+        let _next = stage.process().await;
+        stage.customer("slow").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_webhook_that_lands_on_the_other_process_is_answered_with_the_outcome() {
+    let Some(database) = Database::postgres() else { return };
+    let stage = Stage::set(&[("DATABASE_URL", database.url())]).await;
+    let (first, second) = (stage.process().await, stage.process().await);
+    for number in 0..10 {
+        let process = if number % 2 == 0 { &first } else { &second };
+        assert_eq!(stage.contact(process, &format!("n{number}")).await, done("synced"), "{number}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_stops_hands_over_at_once_and_who_dies_within_the_lease() {
+    for (lease, dies) in [("120", false), ("3", true)] {
+        let Some(database) = Database::postgres() else { return };
+        let stage = Stage::set(&[("DATABASE_URL", database.url()), ("LEASE_SECONDS", lease)]).await;
+        let (mut first, second) = (stage.process().await, stage.process().await);
+        assert_eq!(stage.contact(&first, "before").await, done("synced"));
+        if dies {
+            first.kill()
+        } else {
+            assert_eq!(first.stop(), Some(0))
+        }
+        // Stored, and worked as soon as somebody owns the location: in 20 s at most, or this fails.
+        assert_eq!(stage.contact(&second, "after").await.map(|(code, _)| code), Some(200));
+        stage.customer("after").await;
+    }
+}

@@ -1,0 +1,102 @@
+//! The real program, run as a process of its own, to be killed, paused and started again.
+
+use std::collections::HashMap;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use reqwest::Client;
+
+/// A process, started anew as often as wanted, on the same port and with the same settings.
+pub struct Process {
+    settings: HashMap<String, String>,
+    pub url: String,
+    child: Child,
+}
+
+impl Process {
+    /// Started, and not waited for.
+    pub fn start(settings: HashMap<String, String>) -> Self {
+        Self::wrapped(settings, |_| {})
+    }
+
+    /// Started by another program, which `wrap` names with its arguments.
+    pub fn wrapped(mut settings: HashMap<String, String>, wrap: impl FnOnce(&mut Command)) -> Self {
+        // Free a moment ago; others that look for one get another.
+        let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        settings.insert("BIND_ADDR".to_owned(), address.to_string());
+        let child = spawn(&settings, wrap);
+        Self { settings, url: format!("http://{address}"), child }
+    }
+
+    /// Dead on the spot, as by a power cut, and started again.
+    pub fn kill_and_start(&mut self) {
+        self.kill();
+        self.child = spawn(&self.settings, |_| {});
+    }
+
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Its exit code, once it has ended by itself.
+    pub fn ended(&mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
+    }
+
+    /// `TERM`, `STOP`, `CONT`.
+    pub fn signal(&self, signal: &str) {
+        let run = Command::new("kill").args([format!("-{signal}"), self.child.id().to_string()]).status();
+        assert!(run.unwrap().success(), "no {signal} for the process");
+    }
+
+    /// Asked to stop, and gone; its exit code.
+    pub fn stop(&mut self) -> Option<i32> {
+        self.signal("TERM");
+        self.ended()
+    }
+
+    /// Waits until it takes webhooks.
+    pub async fn ready(&self, http: &Client) {
+        let mut moment = tokio::time::interval(Duration::from_millis(20));
+        for _ in 0..1500 {
+            moment.tick().await;
+            let answer = http.get(format!("{}/readyz", self.url)).timeout(Duration::from_secs(2)).send().await;
+            if answer.is_ok_and(|answer| answer.status() == 200) {
+                return;
+            }
+        }
+        panic!("the process is not ready after 30 s");
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn spawn(settings: &HashMap<String, String>, wrap: impl FnOnce(&mut Command)) -> Child {
+    // It runs what it is given, as itself.
+    let mut command = Command::new("/usr/bin/env");
+    wrap(&mut command);
+    command
+        .args([env!("CARGO_BIN_EXE_ghl-trafft-sync"), "serve"])
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .envs(settings);
+    command.stdout(Stdio::null());
+    // What it says is of interest only to whoever looks into a failure.
+    match std::env::var_os("LOG_TO") {
+        Some(path) => {
+            let log = std::fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
+            command.env("RUST_LOG", "info").stderr(log)
+        }
+        None => command.env("RUST_LOG", "off").stderr(Stdio::null()),
+    };
+    command.spawn().unwrap()
+}
