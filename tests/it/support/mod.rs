@@ -4,7 +4,6 @@
 #![allow(dead_code, reason = "each file uses what it needs")]
 
 pub mod database;
-pub mod history;
 pub mod others;
 pub mod process;
 pub mod ticker;
