@@ -61,7 +61,7 @@ pub struct CreateIntent {
     pub customer: String,
     /// Customers up to this id were there before.
     pub newest: i64,
-    /// When it was sent.
+    /// When it was sent; when it ended without an answer.
     pub at: Timestamp,
 }
 

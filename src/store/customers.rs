@@ -4,13 +4,11 @@ use jiff::Timestamp;
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use super::contacts::{REVIVE_CONFLICTS, id};
-use super::db::plain;
+use super::contacts::{id, time};
 use super::decisions::{FREE, HOLDER};
 use super::owners::fence;
-use super::sweeps::{Finding, record};
-use super::{Contact, ContactKey, CreateIntent, Decided, Decision, Result, Store, Tx};
-use crate::model::{ContactId, CustomerId, EmailKey, Lane, LocationId, Phone, Sweep};
+use super::{Contact, ContactKey, CreateIntent, Decision, Result, Store, Tx};
+use crate::model::{ContactId, CustomerId, EmailKey, LocationId, Phone};
 
 /// A Trafft customer as the index knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,17 +29,8 @@ pub struct Customer {
     pub held_by: Option<ContactId>,
 }
 
-impl Customer {
-    fn shows_other_than(&self, shown: &Customer) -> bool {
-        self.first_name != shown.first_name
-            || self.last_name != shown.last_name
-            || self.email != shown.email
-            || self.phone_number != shown.phone_number
-    }
-}
-
 #[derive(FromRow)]
-struct Row {
+pub(super) struct Row {
     customer_id: i64,
     first_name: String,
     last_name: String,
@@ -66,13 +55,6 @@ impl TryFrom<Row> for Customer {
     }
 }
 
-const PUT: &str = "INSERT INTO customers (location_id, customer_id, first_name, last_name, email, phone_number,
-        email_key, phone_key, seen_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-    ON CONFLICT (location_id, customer_id) DO UPDATE SET first_name = excluded.first_name, last_name = excluded.last_name,
-        email = excluded.email, phone_number = excluded.phone_number, email_key = excluded.email_key,
-        phone_key = excluded.phone_key, seen_at = excluded.seen_at";
-const FORGET: &str = "DELETE FROM customers WHERE location_id = $1 AND customer_id = $2";
 const COUNT: &str = "SELECT COUNT(*) FROM customers WHERE location_id = $1";
 
 macro_rules! select {
@@ -88,69 +70,12 @@ macro_rules! select {
         )
     };
 }
-const BY_ID: &str = select!("customers.customer_id = $2");
+pub(super) const BY_ID: &str = select!("customers.customer_id = $2");
 const BY_EMAIL: &str = select!("email_key = $2");
 const BY_PHONE: &str = select!("phone_key = $2");
 const NEWER: &str = select!("customers.customer_id > $2");
 
-async fn revive_conflicts(tx: &mut Tx, location: &LocationId, customer: CustomerId, now: Timestamp) -> Result<()> {
-    let query = sqlx::query(REVIVE_CONFLICTS).bind(location.as_str()).bind(customer.0).bind(now.as_millisecond());
-    query.execute(&mut **tx).await?;
-    Ok(())
-}
-
-async fn put(tx: &mut Tx, location: &LocationId, customer: &Customer, now: Timestamp) -> Result<()> {
-    sqlx::query(PUT)
-        .bind(location.as_str())
-        .bind(customer.id.0)
-        .bind(plain(&customer.first_name))
-        .bind(plain(&customer.last_name))
-        .bind(plain(&customer.email))
-        .bind(plain(&customer.phone_number))
-        .bind(EmailKey::new(&customer.email).as_ref().map(EmailKey::as_str))
-        .bind(customer.phone.as_ref().map(Phone::as_str))
-        .bind(now.as_millisecond())
-        .execute(&mut **tx)
-        .await?;
-    Ok(())
-}
-
 impl Store {
-    /// Takes a page of Trafft's into the index. A linked customer that looks different from what the index said was edited there:
-    /// its contact is looked at again, and that is told among the findings. Returns how many.
-    pub async fn index_customers(&self, location: &LocationId, customers: &[Customer], now: Timestamp) -> Result<i64> {
-        let mut tx = self.db.begin().await?;
-        let mut edited = 0;
-        for customer in customers {
-            let query = sqlx::query_as::<_, Row>(BY_ID).bind(location.as_str()).bind(customer.id.0);
-            let known = query.fetch_optional(&mut *tx).await?.map(Customer::try_from).transpose()?;
-            put(&mut tx, location, customer, now).await?;
-            let Some(known) = known.filter(|known| known.shows_other_than(customer)) else { continue };
-            revive_conflicts(&mut tx, location, customer.id, now).await?;
-            if let Some(contact) = known.held_by {
-                let finding = Finding::drifted(contact, "edited in Trafft");
-                edited += record(&mut tx, location, Sweep::Customers, &finding, Lane::Sweep, now).await?;
-            }
-        }
-        tx.commit().await?;
-        Ok(edited)
-    }
-
-    /// What we have just written, or read for the contact that holds it, is what the index should say.
-    pub async fn index_written(&self, location: &LocationId, customer: &Customer, now: Timestamp) -> Result<()> {
-        let mut tx = self.db.begin().await?;
-        put(&mut tx, location, customer, now).await?;
-        Ok(tx.commit().await?)
-    }
-
-    /// The customer is not in Trafft any more: who was in doubt over it is looked at again.
-    pub async fn forget_customer(&self, location: &LocationId, customer: CustomerId, now: Timestamp) -> Result<()> {
-        let mut tx = self.db.begin().await?;
-        sqlx::query(FORGET).bind(location.as_str()).bind(customer.0).execute(&mut *tx).await?;
-        revive_conflicts(&mut tx, location, customer, now).await?;
-        Ok(tx.commit().await?)
-    }
-
     /// How many customers the index holds.
     pub async fn customer_count(&self, location: &LocationId) -> Result<i64> {
         Ok(sqlx::query_scalar(COUNT).bind(location.as_str()).fetch_one(&self.db.read).await?)
@@ -188,12 +113,38 @@ const DROP_INTENT: &str =
 const LINK: &str = "UPDATE contacts SET customer_id = $3, created_by_us = $4, fingerprint = NULL, intent_id = NULL,
         conflict_customer = NULL
     WHERE location_id = $1 AND contact_id = $2 AND COALESCE(intent_id, '') = $5";
+const MADE_FOR: &str =
+    "SELECT created_by_us FROM contacts WHERE location_id = $1 AND customer_id = $2 AND contact_id <> $3";
+const UNCLEAR: &str =
+    "UPDATE contacts SET intent_at = $4 WHERE location_id = $1 AND contact_id = $2 AND intent_id = $3";
+const INTENTS: &str = "SELECT intent_id, intent_customer, intent_newest, intent_at FROM contacts
+    WHERE location_id = $1 AND contact_id <> $2 AND intent_id IS NOT NULL AND intent_at > $3";
 const UNLINK: &str = "UPDATE contacts SET customer_id = NULL, created_by_us = 0, fingerprint = NULL, decision = $4
     WHERE location_id = $1 AND contact_id = $2 AND customer_id = $3";
 const DISTRUST: &str = "UPDATE contacts SET fingerprint = NULL WHERE location_id = $1 AND contact_id = $2";
 const WRITE: &str =
     "INSERT INTO writes (id, location_id, contact_id, customer_id, action, sequence, fields, result, at)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+
+/// What came of linking a contact with a customer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Linked {
+    /// It is; and did a POST of ours make the customer, for this contact or for one that is gone?
+    Recorded {
+        /// If so, its description is ours.
+        created: bool,
+    },
+    /// Another contact, which is not gone, holds the customer.
+    Taken(ContactId),
+    /// Somebody decided about the contact meanwhile.
+    Overruled,
+}
+
+/// Was the customer made by us for another contact, whose link is about to go?
+pub(super) async fn made_for_another(tx: &mut Tx, location: &str, customer: CustomerId, contact: &str) -> Result<bool> {
+    let query = sqlx::query_scalar(MADE_FOR).bind(location).bind(customer.0).bind(contact);
+    Ok(query.fetch_optional(&mut **tx).await? == Some(1_i64))
+}
 
 /// A call that changed Trafft, or may have.
 #[derive(Debug)]
@@ -225,6 +176,27 @@ impl Store {
         Ok(tx.commit().await?)
     }
 
+    /// The POST ended without an answer: from here on it may be running without us.
+    pub async fn unclear(&self, key: &ContactKey, intent: &CreateIntent) -> Result<()> {
+        let mut tx = self.db.begin().await?;
+        sqlx::query(UNCLEAR)
+            .bind(key.location.as_str())
+            .bind(key.contact.as_str())
+            .bind(&intent.id)
+            .bind(intent.at.as_millisecond())
+            .execute(&mut *tx)
+            .await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Creates of other contacts, sent after `since`, whose end nobody has seen.
+    pub async fn intents_of_others(&self, key: &ContactKey, since: Timestamp) -> Result<Vec<CreateIntent>> {
+        let query = sqlx::query_as(INTENTS).bind(key.location.as_str()).bind(key.contact.as_str());
+        let rows: Vec<(String, String, i64, i64)> = query.bind(since.as_millisecond()).fetch_all(&self.db.read).await?;
+        let intent = |(id, customer, newest, at)| Ok(CreateIntent { id, customer, newest, at: time(at)? });
+        rows.into_iter().map(intent).collect()
+    }
+
     /// The POST certainly created nothing.
     pub async fn drop_intent(&self, key: &ContactKey, intent: &str) -> Result<()> {
         let mut tx = self.db.begin().await?;
@@ -234,21 +206,22 @@ impl Store {
     }
 
     /// Links the contact with a customer. `intent`: of the create that made it, if one did; another create's result
-    /// does not count any more. [`Decided::Taken`] when a contact that is not gone holds the customer.
+    /// does not count any more.
     pub async fn link(
         &self,
         key: &ContactKey,
         customer: CustomerId,
         created: bool,
         intent: Option<&str>,
-    ) -> Result<Decided> {
+    ) -> Result<Linked> {
         let (location, contact) = (key.location.as_str(), key.contact.as_str());
         let mut tx = self.db.begin().await?;
         let holder: Option<String> =
             sqlx::query_scalar(HOLDER).bind(location).bind(customer.0).fetch_optional(&mut *tx).await?;
         if let Some(holder) = holder.filter(|holder| holder != contact) {
-            return Ok(Decided::Taken(id(holder)?));
+            return Ok(Linked::Taken(id(holder)?));
         }
+        let created = created || made_for_another(&mut tx, location, customer, contact).await?;
         sqlx::query(FREE).bind(location).bind(customer.0).bind(contact).execute(&mut *tx).await?;
         let linked = sqlx::query(LINK)
             .bind(location)
@@ -259,7 +232,7 @@ impl Store {
             .execute(&mut *tx)
             .await?;
         tx.commit().await?;
-        Ok(if linked.rows_affected() == 0 { Decided::NoContact } else { Decided::Recorded })
+        Ok(if linked.rows_affected() == 0 { Linked::Overruled } else { Linked::Recorded { created } })
     }
 
     /// The customer is gone from Trafft: the contact stands alone again, for good if `decision` says so.

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::contacts::{LOAD, REVIVE_CONFLICTS, Row, id};
+use super::customers::made_for_another;
 use super::{ContactKey, Decision, Result, Signal, Store};
 use crate::model::{ContactId, CustomerId};
 
@@ -27,7 +28,7 @@ const KNOWN: &str = "SELECT COUNT(*) FROM customers WHERE location_id = $1 AND c
 pub(super) const FREE: &str = "UPDATE contacts SET customer_id = NULL, created_by_us = 0, fingerprint = NULL
     WHERE location_id = $1 AND customer_id = $2 AND contact_id <> $3";
 const DECIDE: &str = "UPDATE contacts SET decision = $3, customer_id = $4,
-        created_by_us = CASE WHEN customer_id = $4 THEN created_by_us ELSE 0 END,
+        created_by_us = CASE WHEN customer_id = $4 THEN created_by_us ELSE $6 END,
         fingerprint = NULL, intent_id = CASE WHEN $4 IS NULL THEN intent_id END,
         sequence = sequence + 1, due_at = $5, lane = 0, attempt = 0, status = 'queued'
     WHERE location_id = $1 AND contact_id = $2";
@@ -48,7 +49,9 @@ impl Store {
         if let (Decision::Create, Some(linked)) = (decision, row.customer_id) {
             return Ok(Decided::HasCustomer(CustomerId(linked)));
         }
+        let mut created = false;
         if let Some(customer) = customer {
+            created = made_for_another(&mut tx, location, customer, contact).await?;
             let known: i64 = sqlx::query_scalar(KNOWN).bind(location).bind(customer.0).fetch_one(&mut *tx).await?;
             if known == 0 {
                 return Ok(Decided::NoCustomer);
@@ -66,6 +69,7 @@ impl Store {
             .bind(decision.name())
             .bind(customer.map(|customer| customer.0))
             .bind(now.as_millisecond())
+            .bind(i64::from(created))
             .execute(&mut *tx)
             .await?;
         if let (None, Some(freed)) = (customer, row.customer_id) {

@@ -10,6 +10,7 @@ mod db;
 mod decisions;
 mod findings;
 mod inbox;
+mod index;
 mod notices;
 mod overview;
 mod owners;
@@ -24,7 +25,7 @@ use std::path::PathBuf;
 
 pub use activities::{Activity, Mirrored, MirroredObject};
 pub use contacts::{Contact, ContactKey, CreateIntent, Decision};
-pub use customers::{Customer, Write};
+pub use customers::{Customer, Linked, Write};
 pub use decisions::Decided;
 pub use findings::{FindingView, SweepLoad, SweepView};
 pub use inbox::{Accept, Accepted, Inbox, Source, Subject};

@@ -138,8 +138,9 @@ const LONGEST_UNREAD: &str = "SELECT contact_id, CASE WHEN rotated_at IS NULL TH
     WHERE location_id = $1 AND gone_at IS NULL AND customer_id IS NOT NULL
         AND (rotated_at IS NULL OR rotated_at <= $2) AND status <> 'queued'
     ORDER BY rotated_at NULLS FIRST LIMIT $3";
+// Since the last mark, not since the last settle: what is looked at without being read says nothing of GHL.
 const NOT_MET: &str = "SELECT contact_id FROM contacts WHERE location_id = $1 AND gone_at IS NULL
-        AND (met_at IS NULL OR met_at < $2) AND settled_at < $2 AND status <> 'queued' LIMIT $3";
+        AND (met_at IS NULL OR met_at < $2) AND marked_at < $2 AND status <> 'queued' LIMIT $3";
 const WAITING: &str =
     "SELECT COUNT(*) FROM contacts WHERE location_id = $1 AND lane = $2 AND due_at IS NOT NULL AND status = 'queued'";
 const LINKED: &str = "SELECT COUNT(*) FROM contacts WHERE location_id = $1 AND customer_id IS NOT NULL";

@@ -1,5 +1,8 @@
 //! Makes one customer match its projection: finds or creates it, updates it, removes it. Nobody else writes Trafft.
 
+use std::time::Duration;
+
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::directory::Turn;
@@ -9,8 +12,8 @@ use super::reconcile::{Run, done};
 use super::{DescriptionPolicy, Failure, MissingPolicy, directory};
 use crate::clients::Error;
 use crate::clients::trafft::wire::{CustomerPatch, NewCustomer};
-use crate::model::{CustomerId, Phone, Status, Verdict};
-use crate::store::{self, Contact, CreateIntent, Customer, Decided, Decision, Write};
+use crate::model::{CustomerId, EmailKey, Phone, Status, Verdict};
+use crate::store::{self, Contact, CreateIntent, Customer, Decision, Linked, Write};
 
 impl Run<'_> {
     /// Makes Trafft match.
@@ -30,6 +33,7 @@ impl Run<'_> {
             }
         }
         if self.contact.decision.is_none()
+            && self.contact.gone_at.is_none()
             && let Some(other) = holder_of_new_email(self.store, self.connection, &projection, customer).await?
         {
             let reason = format!(
@@ -87,6 +91,10 @@ impl Run<'_> {
             self.refresh(&mut turn).await?;
         }
         if self.contact.decision != Some(Decision::Create) {
+            if let Some(until) = self.others_intent(&projection).await? {
+                let reason = "a create for another contact with this e-mail or phone had no answer yet; looked for when it has settled";
+                return Ok(Verdict::Snooze { until, reason: reason.to_owned() });
+            }
             match find(self.store, self.connection, &projection, place).await? {
                 Found::One(customer) => return self.take(customer, projection).await,
                 Found::Doubt { reason, customer } => return Ok(Verdict::Conflict { reason, customer }),
@@ -96,6 +104,25 @@ impl Run<'_> {
         self.create(projection, &mut turn, place).await
     }
 
+    /// Until when another contact's create, whose answer nobody saw, may still make a customer that this contact would be
+    /// found to be. A little longer, so that whoever sent it looks first.
+    async fn others_intent(&self, projection: &Projection) -> Result<Option<Timestamp>, Failure> {
+        const AFTER_YOU: Duration = Duration::from_secs(1);
+        let settle = self.connection.policy.settle_time + AFTER_YOU;
+        let since = self.connection.clock.now() - settle;
+        let email = |text: &Option<String>| text.as_deref().and_then(EmailKey::new);
+        let mut until = None;
+        for intent in self.store.intents_of_others(&self.contact.key, since).await? {
+            let meant = meant(&intent)?;
+            let same_email = email(&meant.email).is_some_and(|theirs| email(&projection.email) == Some(theirs));
+            let same_phone = meant.phone.is_some() && meant.phone == projection.phone;
+            if same_email || same_phone {
+                until = until.max(Some(intent.at + settle));
+            }
+        }
+        Ok(until)
+    }
+
     async fn refresh(&mut self, turn: &mut Turn<'_>) -> Result<(), Failure> {
         self.trafft_calls += self.connection.refresh_directory(self.store, turn).await?;
         Ok(())
@@ -103,9 +130,7 @@ impl Run<'_> {
 
     /// Looks for what an earlier create may have made. `None`: it made nothing.
     async fn adopt(&mut self, intent: &CreateIntent, projection: &mut Projection) -> Result<Option<Verdict>, Failure> {
-        let meant: NewCustomer =
-            serde_json::from_str(&intent.customer).map_err(|error| store::Error::Corrupt(error.to_string()))?;
-        let made = made_by_us(self.store, self.connection, &meant, intent.newest).await?;
+        let made = made_by_us(self.store, self.connection, &meant(intent)?, intent.newest).await?;
         match made.as_slice() {
             [] => {
                 self.store.drop_intent(&self.contact.key, &intent.id).await?;
@@ -165,17 +190,17 @@ impl Run<'_> {
         intent: Option<&str>,
     ) -> Result<Option<Verdict>, Failure> {
         match self.store.link(&self.contact.key, customer, created, intent).await? {
-            Decided::Taken(holder) => Ok(Some(Verdict::Conflict {
+            Linked::Taken(holder) => Ok(Some(Verdict::Conflict {
                 reason: format!(
                     "customer {customer} belongs to contact {holder}: decide with `contacts link` or `contacts create`"
                 ),
                 customer: Some(customer),
             })),
-            Decided::NoContact => {
+            Linked::Overruled => {
                 let reason = "a person decided about this contact meanwhile; it is looked at anew".to_owned();
                 Ok(Some(Verdict::Snooze { until: self.connection.clock.now(), reason }))
             }
-            _ => {
+            Linked::Recorded { created } => {
                 self.contact.customer = Some(customer);
                 self.contact.created_by_us = created;
                 self.contact.fingerprint = None;
@@ -222,6 +247,9 @@ impl Run<'_> {
                 Ok(done(Status::Synced, &projection.explain("")))
             }
             Err(error) if error.may_have_been_carried_out() => {
+                // The call may have taken long before it broke: the settle time begins now.
+                let intent = CreateIntent { at: self.connection.clock.now(), ..intent };
+                self.store.unclear(&self.contact.key, &intent).await?;
                 let until = intent.at + self.connection.policy.settle_time;
                 Ok(match self.fail(error) {
                     Verdict::Retry { at, reason } => Verdict::Retry { at: at.max(until), reason },
@@ -319,14 +347,16 @@ impl Run<'_> {
 
     /// Staff deleted the customer in Trafft.
     async fn vanished(&mut self, customer: CustomerId) -> Result<Verdict, Failure> {
+        let gone = self.contact.gone_at.is_some();
         let decision = match self.connection.policy.missing {
-            MissingPolicy::Conflict => Some(Decision::Unlinked),
-            MissingPolicy::Recreate => None,
+            MissingPolicy::Conflict if !gone => Some(Decision::Unlinked),
+            _ => None,
         };
         self.store.forget_customer(&self.connection.location, customer, self.connection.clock.now()).await?;
         self.store.unlink(&self.contact.key, customer, decision).await?;
         (self.contact.customer, self.contact.fingerprint, self.contact.created_by_us) = (None, None, false);
         Ok(match decision {
+            None if gone => done(Status::Unchanged, ""),
             Some(_) => Verdict::Conflict {
                 reason: format!(
                     "customer {customer} is no longer in Trafft: decide with `contacts create` or `contacts link`"
@@ -378,6 +408,11 @@ impl Run<'_> {
             Customer { id: customer, first_name, last_name, email, phone_number: phone, phone: key, held_by: None };
         Ok(self.store.index_written(&self.connection.location, &row, self.connection.clock.now()).await?)
     }
+}
+
+/// What a create was to make.
+fn meant(intent: &CreateIntent) -> Result<NewCustomer, store::Error> {
+    serde_json::from_str(&intent.customer).map_err(|error| store::Error::Corrupt(error.to_string()))
 }
 
 /// The four fields that the index keeps.

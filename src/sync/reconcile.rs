@@ -94,6 +94,9 @@ pub(super) async fn reconcile(store: &Store, connection: &Connection, key: &Cont
 
 impl Run<'_> {
     async fn work(&mut self) -> Result<Verdict, Failure> {
+        if self.contact.gone_at.is_some() && self.contact.dirty == Facets::NONE {
+            return Ok(self.gone_already());
+        }
         if self.contact.dirty != Facets::NONE {
             self.connection.lease.check()?;
             let paused = |until| Failure::Paused { vendor: "GoHighLevel", until };
@@ -233,6 +236,9 @@ impl Run<'_> {
 
     /// GHL says that there is no such contact. It is asked twice, unless an event has said so before.
     async fn missing(&mut self) -> Result<Verdict, Failure> {
+        if self.contact.gone_at.is_some() {
+            return Ok(self.gone_already());
+        }
         if self.contact.missing_since.is_none() {
             self.contact.missing_since = Some(self.now);
             let until = self.now + self.connection.policy.settle_time;
@@ -240,13 +246,32 @@ impl Run<'_> {
                 "GoHighLevel says that there is no such contact; it is asked once more before that is believed";
             return Ok(Verdict::Snooze { until, reason: reason.to_owned() });
         }
-        self.contact.gone_at.get_or_insert(self.now);
-        // Nothing of a contact that is gone is left to be read.
+        self.contact.gone_at = Some(self.now);
+        let customer = self.contact.customer;
+        let farewell = self.farewell().await;
+        match farewell {
+            // Not gone before Trafft has been told: until then nobody else may take the customer, and it is tried again.
+            Err(_) | Ok(Verdict::Retry { .. } | Verdict::Snooze { .. }) => self.contact.gone_at = None,
+            Ok(_) => {
+                // Nothing of a contact that is gone is left to be read, and nothing of it runs out.
+                (self.read, self.released, self.look_again) = (Facets::ALL, customer, None);
+            }
+        }
+        farewell
+    }
+
+    /// Trafft was told when the contact was found to be gone. Since then its customer is staff's, or another contact's.
+    fn gone_already(&mut self) -> Verdict {
         self.read = Facets::ALL;
+        let status = if self.contact.customer.is_some() { Status::Unchanged } else { Status::Skipped };
+        done(status, "the contact was deleted in GoHighLevel")
+    }
+
+    /// What becomes of the customer of a contact that is gone.
+    async fn farewell(&mut self) -> Result<Verdict, Failure> {
         let Some(customer) = self.contact.customer else {
             return Ok(done(Status::Skipped, "the contact was deleted in GoHighLevel before it had a customer"));
         };
-        self.released = Some(customer);
         match self.connection.policy.delete {
             DeletePolicy::DeleteCreated if self.contact.created_by_us => return self.remove(customer).await,
             DeletePolicy::Ignore => {

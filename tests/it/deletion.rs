@@ -2,6 +2,7 @@
 
 use reqwest::Method;
 use sandbox::ghl::NotFound;
+use sandbox::{Fault, Matcher};
 use serde_json::{Value, json};
 
 use crate::support::World;
@@ -69,9 +70,12 @@ async fn a_merged_contact_leaves_its_customer_to_the_one_that_stays() {
     let stays = world.sandbox.ghl.create_contact(ada());
     assert_eq!(world.deliver_all().await.status(), "conflict", "two contacts, one e-mail");
     world.sandbox.ghl.merge_contacts(&stays, &gone);
+    world.sandbox.ghl.add_note(&stays, json!({ "body": "Prefers mornings" }));
     world.deliver_all().await;
     world.drain().await;
-    assert_eq!(world.customer_of(&stays).await.id, customer, "released and taken over without a person");
+    let taken = world.customer_of(&stays).await;
+    assert_eq!(taken.id, customer, "released and taken over without a person");
+    assert!(taken.description.unwrap().contains("Prefers mornings"), "we made it, so its description is still ours");
     assert_eq!(world.sandbox.trafft.customers().len(), 1);
 }
 
@@ -93,4 +97,15 @@ async fn a_customer_deleted_by_staff_is_a_conflict_or_made_again() {
         }
         assert_eq!(world.customer_of(&contact).await.last_name, "Byron");
     }
+}
+
+#[tokio::test]
+async fn a_customer_that_could_not_be_deleted_is_deleted_later() {
+    let world = World::with(&[("DELETE_POLICY", "delete-created")]).await;
+    let contact = world.synced(ada()).await;
+    world.sandbox.trafft.faults().push(Matcher::new("DELETE", "/api/v2/customers"), Fault::Status(503));
+    world.sandbox.ghl.delete_contact(&contact);
+    assert_eq!(world.deliver_all().await.status(), "queued");
+    world.drain().await;
+    assert!(world.sandbox.trafft.customers().is_empty());
 }

@@ -142,3 +142,21 @@ async fn an_email_that_moves_onto_another_customer_is_a_conflict() {
     assert_eq!(world.deliver_all().await.status(), "synced");
     assert_eq!(world.customer_of(&ada).await.email.as_deref(), Some("ada@example.org"));
 }
+
+#[tokio::test]
+async fn a_conflict_ends_by_itself_when_the_other_moves_on() {
+    let world = World::new().await;
+    let ada = world.synced(person("Ada", "Example", "ada@example.com", "")).await;
+    let bob = world.synced(person("Bob", "Sample", "bob@example.com", "")).await;
+    world.sandbox.ghl.edit_contact(&ada, json!({ "email": "ada@example.org" }));
+    world.sandbox.ghl.edit_contact(&bob, json!({ "email": "ada@example.com" }));
+    let mut events = world.sandbox.ghl.take_events();
+    events.reverse();
+    let mut ends = Vec::new();
+    for event in &events {
+        ends.push(world.deliver(event).await.status().to_owned());
+    }
+    assert_eq!(ends, ["conflict", "synced"], "what happened first was told last");
+    world.drain().await;
+    assert_eq!(world.customer_of(&bob).await.email.as_deref(), Some("ada@example.com"));
+}

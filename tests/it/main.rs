@@ -7,8 +7,6 @@ mod bad_data;
 mod bad_input;
 mod bad_questions;
 mod calls;
-mod convergence;
-mod create;
 mod deletion;
 mod description;
 mod documents;

@@ -4,7 +4,6 @@
 #![allow(dead_code, reason = "each file uses what it needs")]
 
 pub mod database;
-pub mod history;
 pub mod others;
 pub mod process;
 pub mod ticker;
@@ -116,11 +115,22 @@ impl World {
         Self::build(settings, Database::from_environment).await
     }
 
+    /// Running, its files in memory where the machine has such a place: for tests that make many worlds.
+    pub async fn in_memory(settings: &[(&str, &str)]) -> Self {
+        let folder = TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap();
+        let mut world = Self::build_in(folder, settings, Database::from_environment).await;
+        world.start().await;
+        world
+    }
+
     async fn build(settings: &[(&str, &str)], database: impl FnOnce(&Path) -> Database) -> Self {
+        Self::build_in(TempDir::new().unwrap(), settings, database).await
+    }
+
+    async fn build_in(folder: TempDir, settings: &[(&str, &str)], database: impl FnOnce(&Path) -> Database) -> Self {
         let start: Timestamp = "2026-09-01T10:00:00Z".parse().unwrap();
         let options = sandbox::Options { clock: sandbox::Clock::manual(start.as_millisecond()), ..Default::default() };
         let sandbox = Sandbox::start(options).await.unwrap();
-        let folder = TempDir::new().unwrap();
         let database = database(folder.path());
         let mut all: HashMap<String, String> =
             sandbox.settings().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();

@@ -1,0 +1,15 @@
+//! What is promised, held against thousands of random histories: see `docs/reliability.md`.
+//!
+//! `SEEDS=10000 cargo test --test convergence` plays more of them, `SEED=123 cargo test --test convergence` one alone.
+
+#![allow(clippy::unwrap_used, missing_docs, unreachable_pub, reason = "tests")]
+
+mod create;
+mod dice;
+mod group;
+mod histories;
+mod oracle;
+mod person;
+mod seeds;
+#[path = "../it/support/mod.rs"]
+mod support;

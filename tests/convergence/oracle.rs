@@ -1,0 +1,239 @@
+//! How it must have ended. What the customer must look like is asked of the service itself: it reads every contact whole and
+//! finds nothing to write; that it is not blind is shown by what can be said without its help.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use reqwest::Method;
+use sandbox::Customer;
+use serde_json::Value;
+
+use crate::group::{Group, Person};
+use crate::histories::quiet;
+use crate::seeds::Failure;
+use crate::support::World;
+
+/// A contact as the service shows it, and as it is.
+struct Standing<'a> {
+    person: &'a Person,
+    /// Null: never heard of.
+    known: Value,
+    /// Null: gone.
+    truth: Value,
+}
+
+impl Standing<'_> {
+    fn customer(&self) -> Option<i64> {
+        self.known["customer_id"].as_i64()
+    }
+    fn text(&self, key: &str) -> &str {
+        self.truth[key].as_str().unwrap_or_default()
+    }
+    fn is(&self, status: &str) -> bool {
+        self.known["status"] == status
+    }
+}
+
+/// Every history by itself.
+pub async fn converged(world: &World, groups: &[Group]) -> Vec<Failure> {
+    let mut failures = Vec::new();
+    let all = world.sandbox.trafft.customers();
+    for group in groups {
+        let mut standings = Vec::new();
+        for person in &group.people {
+            let known = world.contact(&person.id).await;
+            let truth = world.sandbox.ghl.contact(&person.id).unwrap_or_default();
+            standings.push(Standing { person, known, truth });
+        }
+        let customers = group.customers(&all);
+        let mut wrong = Vec::new();
+        for standing in &standings {
+            if let Err(what) = contact(world, group, standing, &customers, &standings) {
+                wrong.push(format!("contact {}: {what}; {}", standing.person.id, standing.known));
+            }
+        }
+        wrong.extend(nobody_twice(group, &standings, &customers));
+        if !wrong.is_empty() {
+            failures.push(failure(group, &wrong, &customers));
+        }
+    }
+    failures
+}
+
+fn failure(group: &Group, wrong: &[String], customers: &[Customer]) -> Failure {
+    let customers: Vec<_> = customers.iter().map(|one| format!("  {one:?}")).collect();
+    let told =
+        format!("{}\nhistory:\n{}\ncustomers:\n{}", wrong.join("\n"), group.trace.join("\n"), customers.join("\n"));
+    Failure { seed: group.seed, told }
+}
+
+fn contact(
+    world: &World,
+    group: &Group,
+    standing: &Standing<'_>,
+    customers: &[Customer],
+    all: &[Standing<'_>],
+) -> Result<(), String> {
+    if standing.person.gone {
+        // A contact that came and went while nobody told is none of our business.
+        let noticed = standing.known.is_null() || !standing.known["gone_at"].is_null();
+        return noticed.then_some(()).ok_or_else(|| "is gone, and nobody noticed".to_owned());
+    }
+    if standing.known.is_null() || !standing.known["gone_at"].is_null() {
+        return Err("is there, and nobody noticed".to_owned());
+    }
+    if standing.is("conflict") {
+        return justified(group, standing, customers, all);
+    }
+    let Some(id) = standing.customer() else {
+        let reachable = !standing.text("email").is_empty() || !standing.text("phone").is_empty();
+        return (standing.is("skipped") && !reachable).then_some(()).ok_or_else(|| "has no customer".to_owned());
+    };
+    if !standing.is("synced") && !standing.is("unchanged") {
+        return Err("did not come to rest".to_owned());
+    }
+    let customer = world.sandbox.trafft.customer(id).ok_or("its customer is not in Trafft")?;
+    for (key, theirs) in [
+        ("firstName", customer.first_name.as_str()),
+        ("lastName", customer.last_name.as_str()),
+        ("email", customer.email.as_deref().unwrap_or_default()),
+        ("phone", customer.phone_number.as_deref().unwrap_or_default()),
+    ] {
+        let ours = standing.text(key);
+        if !ours.is_empty() && ours != theirs {
+            return Err(format!("its {key} is `{ours}`, its customer's `{theirs}`"));
+        }
+    }
+    if group.staff.iter().any(|(staffs, _)| *staffs == id) { Ok(()) } else { described(world, standing, &customer) }
+}
+
+/// Does the description of a customer that the service made tell what it must, and nothing that is over?
+fn described(world: &World, standing: &Standing<'_>, customer: &Customer) -> Result<(), String> {
+    let told = customer.description.clone().unwrap_or_default();
+    let person = standing.person;
+    let lines = |mark: &str| -> BTreeSet<String> {
+        let words =
+            told.lines().filter(|line| line.contains(mark)).map(|line| line.split(['(', ' ']).collect::<Vec<_>>());
+        words.flatten().filter(|word| word.contains(mark)).map(str::to_owned).collect()
+    };
+    let open: BTreeSet<String> = person.tasks.iter().filter(|task| !task.done).map(|task| task.word.clone()).collect();
+    let shown: BTreeSet<String> =
+        told.lines().filter_map(|line| line.strip_prefix("- [ ] ")?.split(' ').next().map(str::to_owned)).collect();
+    if open != shown {
+        return Err(format!("its open tasks are {open:?}, told are {shown:?}"));
+    }
+    let notes: BTreeSet<String> = person.notes.iter().map(|note| note.word.clone()).collect();
+    let shown = lines("note");
+    if !shown.is_subset(&notes) || shown.len() != notes.len().min(3) {
+        return Err(format!("its notes are {notes:?}, told are {shown:?}"));
+    }
+    let now = world.sandbox.clock.now_ms();
+    let coming = person.appointments.iter().filter(|one| !one.cancelled && one.start_ms > now);
+    let coming: BTreeSet<String> = coming.map(|one| one.word.clone()).collect();
+    let shown = lines("visit");
+    if !shown.is_subset(&coming) || shown.len() != coming.len().min(3) {
+        return Err(format!("its next appointments are {coming:?}, told are {shown:?}"));
+    }
+    let tags: Vec<_> = standing.truth["tags"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    if tags.iter().any(|tag| !told.contains(tag)) || tags.is_empty() == told.contains("Tags:") {
+        return Err(format!("its tags are {tags:?}, told is {told:?}"));
+    }
+    if told.contains("Deleted in HighLevel") { Err("is told to be deleted".to_owned()) } else { Ok(()) }
+}
+
+/// A conflict is for a person to decide, so there must be something to decide, now.
+fn justified(
+    group: &Group,
+    standing: &Standing<'_>,
+    customers: &[Customer],
+    all: &[Standing<'_>],
+) -> Result<(), String> {
+    let reason = standing.known["reason"].as_str().unwrap_or_default();
+    if reason.contains("no longer in Trafft") || reason.contains("stands alone") {
+        return if group.deleted.is_empty() { Err("staff deleted nothing".to_owned()) } else { Ok(()) };
+    }
+    let same = |ours: &str, theirs: &Option<String>| !ours.is_empty() && theirs.as_deref() == Some(ours);
+    let others = || customers.iter().filter(|one| Some(one.id) != standing.customer());
+    let mut rivals: Vec<_> = others().filter(|one| same(standing.text("email"), &one.email)).collect();
+    if rivals.is_empty() && standing.customer().is_none() {
+        rivals = others().filter(|one| same(standing.text("phone"), &one.phone_number)).collect();
+    }
+    let held = |id: i64| all.iter().any(|one| !one.person.gone && one.customer() == Some(id));
+    match rivals.as_slice() {
+        [] => Err("a conflict with nobody".to_owned()),
+        [one] if standing.customer().is_none() && !held(one.id) => {
+            let differs = |ours: &str, theirs: &str| !ours.is_empty() && !theirs.is_empty() && ours != theirs;
+            let contradicts = differs(standing.text("firstName"), &one.first_name)
+                || differs(standing.text("lastName"), &one.last_name)
+                || differs(standing.text("email"), one.email.as_deref().unwrap_or_default())
+                || differs(standing.text("phone"), one.phone_number.as_deref().unwrap_or_default());
+            if contradicts { Ok(()) } else { Err(format!("nothing speaks against customer {}", one.id)) }
+        }
+        _ => Ok(()),
+    }
+}
+
+/// No customer was made twice, and staff's own keep what staff typed.
+fn nobody_twice(group: &Group, standings: &[Standing<'_>], customers: &[Customer]) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let mut holders: BTreeMap<i64, usize> = BTreeMap::new();
+    for id in standings.iter().filter_map(Standing::customer) {
+        *holders.entry(id).or_default() += 1;
+    }
+    wrong.extend(
+        holders.iter().filter(|(_, count)| **count > 1).map(|(id, _)| format!("customer {id} has two contacts")),
+    );
+    for customer in customers {
+        match group.staff.iter().find(|(id, _)| *id == customer.id) {
+            Some((_, typed)) if customer.description.as_ref() != Some(typed) => {
+                wrong.push(format!("staff's description of customer {} was {typed:?}", customer.id));
+            }
+            None if !holders.contains_key(&customer.id) => {
+                wrong.push(format!("customer {} was made, and is nobody's", customer.id));
+            }
+            _ => {}
+        }
+    }
+    wrong
+}
+
+/// A further rotation writes nothing, and neither does reading every contact whole.
+pub async fn rests(world: &World, groups: &[Group], rotation: Duration) -> Vec<Failure> {
+    let before = world.sandbox.trafft.customers();
+    world.forget_calls();
+    quiet(world, rotation).await;
+    let mut failures = written(world, groups, &before, "the further rotation");
+    world.forget_calls();
+    for person in groups.iter().flat_map(|group| &group.people) {
+        if !world.contact(&person.id).await.is_null() {
+            world.admin(Method::POST, &format!("/api/v1/contacts/{}/sync", person.id), None).await;
+        }
+    }
+    quiet(world, Duration::from_mins(30)).await;
+    failures.extend(written(world, groups, &before, "reading everything"));
+    failures
+}
+
+fn written(world: &World, groups: &[Group], before: &[Customer], when: &str) -> Vec<Failure> {
+    let (entries, after) = (world.sandbox.trafft.journal().entries(), world.sandbox.trafft.customers());
+    let mut failures = Vec::new();
+    for group in groups {
+        let (was, is) = (group.customers(before), group.customers(&after));
+        let ids: BTreeSet<String> = was.iter().chain(&is).map(|one| one.id.to_string()).collect();
+        let of_group = |entry: &&sandbox::Entry| match entry.path.rsplit('/').next() {
+            Some("customers") => {
+                entry.body.as_ref().is_some_and(|body| group.knows(body["email"].as_str(), body["phone"].as_str()))
+            }
+            Some(id) => ids.contains(id),
+            None => false,
+        };
+        let writes: Vec<_> = entries.iter().filter(|entry| entry.method != "GET").filter(of_group).collect();
+        if !writes.is_empty() || was != is {
+            let writes: Vec<_> =
+                writes.iter().map(|one| format!("{} {} {:?}", one.method, one.path, one.body)).collect();
+            let wrong = [format!("{when} wrote, before it was {was:?}"), writes.join("\n")];
+            failures.push(failure(group, &wrong, &is));
+        }
+    }
+    failures
+}

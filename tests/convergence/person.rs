@@ -1,0 +1,220 @@
+//! What people do, at GoHighLevel's screens and at Trafft's: one random deed after another.
+
+use sandbox::Sandbox;
+use serde_json::{Value, json};
+
+use crate::dice::Dice;
+use crate::group::{Appointment, Group, Note, Person, Task};
+
+/// Contacts that a history has at most.
+const CONTACTS: usize = 4;
+const HOUR: i64 = 3_600_000;
+const FIRST: [&str; 3] = ["Ada", "Bob", "Chloe"];
+const LAST: [&str; 3] = ["Example", "Sample", "Third"];
+
+impl Group {
+    /// One deed, chosen by `dice`. Returns what it was; none: there was nothing to do it to.
+    pub fn act(&mut self, sandbox: &Sandbox, dice: &mut Dice) -> Option<String> {
+        let there: Vec<usize> = (0..self.people.len()).filter(|who| !self.people[*who].gone).collect();
+        let deed = dice.roll(100);
+        if there.is_empty() || deed < 12 {
+            return if self.people.len() < CONTACTS { Some(self.create(sandbox, dice)) } else { None };
+        }
+        let who = dice.pick(&there);
+        match deed {
+            12..32 => Some(self.edit(sandbox, dice, who)),
+            32..37 => Some(self.delete(sandbox, who)),
+            37..41 => {
+                let other = dice.pick(&there);
+                if other == who { None } else { Some(self.merge(sandbox, dice, who, other)) }
+            }
+            41..58 => self.task(sandbox, dice, who),
+            58..70 => self.note(sandbox, dice, who),
+            70..82 => self.appointment(sandbox, dice, who),
+            _ => self.staff(sandbox, dice),
+        }
+    }
+
+    /// Mostly an address of its own, at times the family's, at times none.
+    fn address(dice: &mut Dice, own: usize, none: u64) -> Option<u64> {
+        match dice.roll(100) {
+            roll if roll < none => None,
+            roll if roll < none + 8 => Some(7),
+            _ => Some(own as u64),
+        }
+    }
+
+    fn create(&mut self, sandbox: &Sandbox, dice: &mut Dice) -> String {
+        let own = self.people.len();
+        let mut contact = json!({ "firstName": dice.pick(&FIRST), "lastName": dice.pick(&LAST) });
+        if let Some(email) = Self::address(dice, own, 6) {
+            contact["email"] = json!(self.email(email));
+        }
+        if let Some(phone) = Self::address(dice, own, 30) {
+            contact["phone"] = json!(self.phone(phone));
+        }
+        if dice.chance(30) {
+            contact["tags"] = json!(["vip"]);
+        }
+        let id = sandbox.ghl.create_contact(contact.clone());
+        let told = format!("contact {own} ({id}) is created: {contact}");
+        self.people.push(Person { id, ..Person::default() });
+        told
+    }
+
+    fn edit(&mut self, sandbox: &Sandbox, dice: &mut Dice, who: usize) -> String {
+        let other = |dice: &mut Dice| if dice.chance(70) { who as u64 } else { 4 + dice.roll(4) };
+        let changes = match dice.roll(7) {
+            0 => json!({ "firstName": dice.pick(&FIRST) }),
+            1 => json!({ "lastName": self.word("Name") }),
+            2 => json!({ "email": self.email(other(dice)) }),
+            3 => json!({ "phone": self.phone(other(dice)) }),
+            4 => json!({ "tags": [self.word("tag")] }),
+            5 => json!({ dice.pick(&["email", "phone", "lastName", "tags"]): Value::Null }),
+            _ => json!({ "companyName": self.word("Company") }),
+        };
+        sandbox.ghl.edit_contact(&self.people[who].id, changes.clone());
+        format!("contact {who} is edited: {changes}")
+    }
+
+    fn delete(&mut self, sandbox: &Sandbox, who: usize) -> String {
+        sandbox.ghl.delete_contact(&self.people[who].id);
+        self.people[who].gone = true;
+        format!("contact {who} is deleted")
+    }
+
+    fn merge(&mut self, sandbox: &Sandbox, dice: &mut Dice, keep: usize, gone: usize) -> String {
+        let silent = dice.chance(50);
+        let usual = sandbox.ghl.switches();
+        sandbox.ghl.set_switches(sandbox::ghl::WebhookSwitches { silent_merge: silent, ..usual.clone() });
+        sandbox.ghl.merge_contacts(&self.people[keep].id, &self.people[gone].id);
+        sandbox.ghl.set_switches(usual);
+        let lost = self.people[gone].clone();
+        self.people[gone] = Person { id: lost.id, gone: true, ..Person::default() };
+        self.people[keep].tasks.extend(lost.tasks);
+        self.people[keep].notes.extend(lost.notes);
+        self.people[keep].appointments.extend(lost.appointments);
+        format!("contact {gone} is merged into contact {keep}{}", if silent { ", silently" } else { "" })
+    }
+
+    fn task(&mut self, sandbox: &Sandbox, dice: &mut Dice, who: usize) -> Option<String> {
+        let (ghl, contact) = (&sandbox.ghl, self.people[who].id.clone());
+        if self.people[who].tasks.is_empty() || dice.chance(35) {
+            let (word, thin) = (self.word("task"), dice.chance(20));
+            let usual = ghl.switches();
+            ghl.set_switches(sandbox::ghl::WebhookSwitches { thin_task_create: thin, ..usual.clone() });
+            let id = ghl.add_task(&contact, json!({ "title": word, "dueDate": "2026-10-08T14:30:00.000Z" }));
+            ghl.set_switches(usual);
+            self.people[who].tasks.push(Task { id, word: word.clone(), done: false });
+            return Some(format!("contact {who} gets {word}{}", if thin { ", told without its contact" } else { "" }));
+        }
+        let at = dice.index(self.people[who].tasks.len());
+        let Task { id, word, done } = self.people[who].tasks[at].clone();
+        match dice.roll(4) {
+            0 => {
+                let new = self.word("task");
+                ghl.edit_task(&contact, &id, json!({ "title": new }));
+                self.people[who].tasks[at].word = new.clone();
+                Some(format!("contact {who}: {word} becomes {new}"))
+            }
+            1 => {
+                ghl.delete_task(&contact, &id);
+                self.people[who].tasks.remove(at);
+                Some(format!("contact {who}: {word} is deleted"))
+            }
+            _ if done => {
+                ghl.reopen_task(&contact, &id);
+                self.people[who].tasks[at].done = false;
+                Some(format!("contact {who}: {word} is reopened"))
+            }
+            _ => {
+                ghl.complete_task(&contact, &id);
+                self.people[who].tasks[at].done = true;
+                Some(format!("contact {who}: {word} is done"))
+            }
+        }
+    }
+
+    fn note(&mut self, sandbox: &Sandbox, dice: &mut Dice, who: usize) -> Option<String> {
+        let (ghl, contact) = (&sandbox.ghl, self.people[who].id.clone());
+        if self.people[who].notes.is_empty() || dice.chance(50) {
+            let word = self.word("note");
+            let id = ghl.add_note(&contact, json!({ "body": format!("<p>{word}</p>") }));
+            self.people[who].notes.push(Note { id, word: word.clone() });
+            return Some(format!("contact {who} gets {word}"));
+        }
+        let at = dice.index(self.people[who].notes.len());
+        let Note { id, word } = self.people[who].notes[at].clone();
+        if dice.chance(50) {
+            let new = self.word("note");
+            ghl.edit_note(&contact, &id, json!({ "body": new }));
+            self.people[who].notes[at].word = new.clone();
+            return Some(format!("contact {who}: {word} becomes {new}"));
+        }
+        ghl.delete_note(&contact, &id);
+        self.people[who].notes.remove(at);
+        Some(format!("contact {who}: {word} is deleted"))
+    }
+
+    fn appointment(&mut self, sandbox: &Sandbox, dice: &mut Dice, who: usize) -> Option<String> {
+        let (ghl, contact) = (&sandbox.ghl, self.people[who].id.clone());
+        // Over before the histories are looked at, or long after.
+        let start_ms = sandbox.clock.now_ms() + dice.pick(&[HOUR / 2, 3 * HOUR, 20 * HOUR, 240 * HOUR, 300 * HOUR]);
+        let start = jiff::Timestamp::from_millisecond(start_ms).unwrap().to_string();
+        if self.people[who].appointments.is_empty() || dice.chance(50) {
+            let word = self.word("visit");
+            let id = ghl.add_appointment(&contact, json!({ "title": word, "startTime": start }));
+            self.people[who].appointments.push(Appointment { id, word: word.clone(), start_ms, cancelled: false });
+            return Some(format!("contact {who} gets {word} at {start}"));
+        }
+        let at = dice.index(self.people[who].appointments.len());
+        let Appointment { id, word, .. } = self.people[who].appointments[at].clone();
+        match dice.roll(3) {
+            0 => {
+                ghl.edit_appointment(&contact, &id, json!({ "startTime": start }));
+                self.people[who].appointments[at].start_ms = start_ms;
+                Some(format!("contact {who}: {word} moves to {start}"))
+            }
+            1 => {
+                ghl.edit_appointment(&contact, &id, json!({ "appointmentStatus": "cancelled" }));
+                self.people[who].appointments[at].cancelled = true;
+                Some(format!("contact {who}: {word} is cancelled"))
+            }
+            _ => {
+                ghl.delete_appointment(&contact, &id);
+                self.people[who].appointments.remove(at);
+                Some(format!("contact {who}: {word} is deleted"))
+            }
+        }
+    }
+
+    /// Staff at Trafft. They never type into the description of a customer that is not theirs: nobody could see that.
+    fn staff(&mut self, sandbox: &Sandbox, dice: &mut Dice) -> Option<String> {
+        let (trafft, own) = (&sandbox.trafft, self.customers(&sandbox.trafft.customers()));
+        let deed = dice.roll(10);
+        if deed < 2 {
+            let typed = self.word("typed by staff ");
+            let customer = json!({
+                "first_name": dice.pick(&FIRST), "last_name": dice.pick(&LAST), "email": self.email(dice.roll(5)),
+                "description": typed,
+            });
+            let id = trafft.staff_create(customer.clone());
+            self.staff.push((id, typed));
+            return Some(format!("staff create customer {id}: {customer}"));
+        }
+        let id = own.get(dice.index(own.len()))?.id;
+        if deed < 3 {
+            trafft.staff_delete(id);
+            self.deleted.push(id);
+            return Some(format!("staff delete customer {id}"));
+        }
+        let changes = match dice.roll(4) {
+            0 => json!({ "first_name": self.word("Staff") }),
+            1 => json!({ "last_name": self.word("Staff") }),
+            2 => json!({ "phone_number": self.phone(dice.roll(7)) }),
+            _ => json!({ "email": self.email(dice.roll(7)) }),
+        };
+        trafft.staff_edit(id, changes.clone());
+        Some(format!("staff edit customer {id}: {changes}"))
+    }
+}
