@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::Lane;
+
 /// A kind of sweep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Sweep {
@@ -36,6 +38,14 @@ impl Sweep {
             Sweep::Customers => "customers",
             Sweep::Backfill => "backfill",
             Sweep::DryRun => "dry-run",
+        }
+    }
+
+    /// How urgent its calls are, and what it finds.
+    pub fn lane(self) -> Lane {
+        match self {
+            Sweep::Contacts | Sweep::Tasks | Sweep::Ids | Sweep::Customers => Lane::Sweep,
+            Sweep::Rotation | Sweep::Backfill | Sweep::DryRun => Lane::Backfill,
         }
     }
 

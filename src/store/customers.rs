@@ -55,8 +55,6 @@ impl TryFrom<Row> for Customer {
     }
 }
 
-const COUNT: &str = "SELECT COUNT(*) FROM customers WHERE location_id = $1";
-
 macro_rules! select {
     ($condition:literal) => {
         concat!(
@@ -76,11 +74,6 @@ const BY_PHONE: &str = select!("phone_key = $2");
 const NEWER: &str = select!("customers.customer_id > $2");
 
 impl Store {
-    /// How many customers the index holds.
-    pub async fn customer_count(&self, location: &LocationId) -> Result<i64> {
-        Ok(sqlx::query_scalar(COUNT).bind(location.as_str()).fetch_one(&self.db.read).await?)
-    }
-
     /// One customer.
     pub async fn customer(&self, location: &LocationId, customer: CustomerId) -> Result<Option<Customer>> {
         let query = sqlx::query_as::<_, Row>(BY_ID).bind(location.as_str()).bind(customer.0);

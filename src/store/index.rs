@@ -7,7 +7,7 @@ use super::customers::{BY_ID, Row};
 use super::db::plain;
 use super::sweeps::{Finding, record};
 use super::{Customer, Result, Store, Tx};
-use crate::model::{CustomerId, EmailKey, Lane, LocationId, Phone, Sweep};
+use crate::model::{CustomerId, EmailKey, LocationId, Phone, Sweep};
 
 const PUT: &str = "INSERT INTO customers (location_id, customer_id, first_name, last_name, email, phone_number,
         email_key, phone_key, seen_at)
@@ -27,7 +27,7 @@ impl Store {
             let known = put(&mut tx, location, customer, now).await?;
             if let Some(contact) = known.filter(|known| differ(known, customer)).and_then(|known| known.held_by) {
                 let finding = Finding::drifted(contact, "edited in Trafft");
-                edited += record(&mut tx, location, Sweep::Customers, &finding, Lane::Sweep, now).await?;
+                edited += record(&mut tx, location, Sweep::Customers, &finding, now).await?;
             }
         }
         tx.commit().await?;

@@ -106,6 +106,7 @@ impl Store {
             .bind(again.map(|at| at.as_millisecond()))
             .execute(&mut *tx)
             .await?;
+        self.signal(&mut tx, &Signal::Told(vec![event.event.clone()])).await?;
         tx.commit().await?;
         self.notices.tell(std::slice::from_ref(&event.event));
         Ok(())

@@ -25,6 +25,7 @@ const SETTLE: &str = "UPDATE contacts SET
 const SETTLE_EVENTS: &str = "UPDATE events SET status = $4, reason = $5, customer_id = $6, ghl_calls = $7,
         trafft_calls = $8, settled_at = $9
     WHERE location_id = $1 AND contact_id = $2 AND sequence <= $3 AND status = 'queued' RETURNING id";
+
 /// How a reconcile ended, to be recorded in one transaction.
 #[derive(Debug)]
 pub struct Settle<'a> {

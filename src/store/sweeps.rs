@@ -68,8 +68,6 @@ pub struct Step {
     pub found: Vec<Finding>,
     /// What was found, told and marked already.
     pub told: i64,
-    /// How urgent it is.
-    pub lane: Option<Lane>,
     /// Contacts to take over.
     pub imports: Vec<Import>,
     /// Contacts that are still there.
@@ -140,10 +138,9 @@ const LONGEST_UNREAD: &str = "SELECT contact_id, CASE WHEN rotated_at IS NULL TH
     ORDER BY rotated_at NULLS FIRST LIMIT $3";
 // Since the last mark, not since the last settle: what is looked at without being read says nothing of GHL.
 const NOT_MET: &str = "SELECT contact_id FROM contacts WHERE location_id = $1 AND gone_at IS NULL
-        AND (met_at IS NULL OR met_at < $2) AND marked_at < $2 AND status <> 'queued' LIMIT $3";
+        AND (met_at IS NULL OR met_at < $2) AND marked_at < $2 AND status <> 'queued'";
 const WAITING: &str =
     "SELECT COUNT(*) FROM contacts WHERE location_id = $1 AND lane = $2 AND due_at IS NOT NULL AND status = 'queued'";
-const LINKED: &str = "SELECT COUNT(*) FROM contacts WHERE location_id = $1 AND customer_id IS NOT NULL";
 const UNSEEN: &str = "SELECT customers.customer_id, contacts.contact_id FROM customers
     LEFT JOIN contacts ON contacts.location_id = customers.location_id AND contacts.customer_id = customers.customer_id
         AND contacts.gone_at IS NULL
@@ -155,11 +152,11 @@ pub(super) async fn record(
     location: &LocationId,
     kind: Sweep,
     finding: &Finding,
-    lane: Lane,
     now: Timestamp,
 ) -> Result<i64> {
     let (location, contact) = (location.as_str(), finding.contact.as_str());
-    mark_all(tx, &[Mark { location, contact, facets: finding.facets, deleted: false, lane, now }]).await?;
+    let facets = finding.facets;
+    mark_all(tx, &[Mark { location, contact, facets, deleted: false, lane: kind.lane(), now }]).await?;
     if finding.drifted {
         sqlx::query(DRIFT).bind(location).bind(contact).execute(&mut **tx).await?;
     }
@@ -213,8 +210,7 @@ impl Store {
         Ok(tx.commit().await?)
     }
 
-    /// Somebody asks for a sweep now.
-    /// `false`: the location is not connected.
+    /// Somebody asks for a sweep now. `false`: the location is not connected.
     pub async fn ask_for_sweep(&self, location: &LocationId, kind: Sweep, now: Timestamp) -> Result<bool> {
         let mut tx = self.db.begin().await?;
         if sqlx::query_scalar::<_, i64>(CONNECTED).bind(location.as_str()).fetch_one(&mut *tx).await? == 0 {
@@ -239,18 +235,17 @@ impl Store {
         let query = sqlx::query_as::<_, Row>(DUE).bind(location.as_str()).bind(now.as_millisecond());
         let Some(row) = query.fetch_optional(&self.db.read).await? else { return Ok(None) };
         let kind = Sweep::from_name(&row.kind).ok_or_else(|| Error::Corrupt("a sweep that is none".to_owned()))?;
-        Ok(Some(Sweeping {
-            kind,
-            since: row.since.map(time).transpose()?,
-            started_at: row.cursor.as_ref().and(row.started_at).map(time).transpose()?,
-            calls: if row.cursor.is_some() { row.calls } else { 0 },
-            seen: if row.cursor.is_some() { row.seen } else { 0 },
-            found: if row.cursor.is_some() { row.found } else { 0 },
-            cursor: row.cursor,
-        }))
+        let since = row.since.map(time).transpose()?;
+        if row.cursor.is_none() {
+            // What the last one counted is not this one's.
+            return Ok(Some(Sweeping { kind, since, cursor: None, started_at: None, calls: 0, seen: 0, found: 0 }));
+        }
+        let Row { cursor, calls, seen, found, .. } = row;
+        let started_at = row.started_at.map(time).transpose()?;
+        Ok(Some(Sweeping { kind, since, cursor, started_at, calls, seen, found }))
     }
 
-    /// Records a step: marks, findings and place in one transaction. `started`: this was the first step of a sweep.
+    /// Records a step: marks, findings and place in one transaction.
     pub async fn advance(
         &self,
         location: &LocationId,
@@ -272,7 +267,7 @@ impl Store {
         };
         let mut told = step.told;
         for finding in &step.found {
-            told += record(&mut tx, location, sweeping.kind, finding, step.lane.unwrap_or(Lane::Sweep), now).await?;
+            told += record(&mut tx, location, sweeping.kind, finding, now).await?;
         }
         for import in &step.imports {
             sqlx::query(IMPORT)
@@ -341,9 +336,9 @@ impl Store {
     }
 
     /// Contacts that the pass which began then has not met, and that were there before it.
-    pub async fn not_met(&self, location: &LocationId, since: Timestamp, limit: i64) -> Result<Vec<ContactId>> {
+    pub async fn not_met(&self, location: &LocationId, since: Timestamp) -> Result<Vec<ContactId>> {
         let query = sqlx::query_scalar::<_, String>(NOT_MET).bind(location.as_str()).bind(since.as_millisecond());
-        query.bind(limit).fetch_all(&self.db.read).await?.into_iter().map(id).collect()
+        query.fetch_all(&self.db.read).await?.into_iter().map(id).collect()
     }
 
     /// Customers that no page has shown since then, with the contact that is linked with them.
@@ -361,10 +356,5 @@ impl Store {
     pub async fn waiting(&self, location: &LocationId, lane: Lane) -> Result<i64> {
         let query = sqlx::query_scalar(WAITING).bind(location.as_str()).bind(lane as i64);
         Ok(query.fetch_one(&self.db.read).await?)
-    }
-
-    /// How many contacts are linked.
-    pub async fn linked_count(&self, location: &LocationId) -> Result<i64> {
-        Ok(sqlx::query_scalar(LINKED).bind(location.as_str()).fetch_one(&self.db.read).await?)
     }
 }

@@ -44,6 +44,9 @@ async fn settled(count: usize) -> (World, Vec<String>) {
     }
     let seen = i64::try_from(count).unwrap();
     sqlx::query("UPDATE connections SET customers_seen = ?").bind(seen).execute(&mut database).await.unwrap();
+    // They have long been searched: what the service does first is about the time away alone.
+    let searched = (world.clock.now() + 10 * MINUTE).as_millisecond();
+    sqlx::query("UPDATE sweeps SET since = ?, cursor = NULL").bind(searched).execute(&mut database).await.unwrap();
     sqlx::query("COMMIT").execute(&mut database).await.unwrap();
     world.advance(10 * MINUTE);
     world.start().await;

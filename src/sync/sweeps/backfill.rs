@@ -42,7 +42,7 @@ pub(super) async fn step(store: &Store, connection: &Connection, at: &Sweeping) 
     if let Some(wait) = wait_for_room(store, connection, at).await? {
         return Ok(wait);
     }
-    let page = search(connection, Lane::Backfill, ContactSearch::all(), at).await?;
+    let page = search(connection, ContactSearch::all(), at).await?;
     let import = |contact: &Contact| {
         let fields = serde_json::to_string(contact).map_err(|error| store::Error::Corrupt(error.to_string()))?;
         Ok(Import { contact: contact.id.clone(), fields, updated: updated(contact) })
@@ -71,7 +71,7 @@ pub(super) async fn dry_run(store: &Store, connection: &Connection, at: &Sweepin
         connection.refresh_directory(store, &mut turn).await?;
     }
     let place = Sweeping { cursor: tally.next.take(), ..at.clone() };
-    let page = search(connection, Lane::Backfill, ContactSearch::all(), &place).await?;
+    let page = search(connection, ContactSearch::all(), &place).await?;
     for contact in &page.contacts {
         match fate(store, connection, contact).await? {
             Fate::Create => tally.create += 1,

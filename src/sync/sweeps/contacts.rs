@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::super::{Connection, Failure};
 use crate::clients::ghl::wire::{Contact, ContactPage, ContactSearch, Cursor};
-use crate::model::{Facet, Facets, Lane, Sweep};
+use crate::model::{Facet, Facets, Sweep};
 use crate::store::{Finding, Step, Store, Sweeping};
 
 /// A page of the search: 100 is what was seen to work (G §6.6).
@@ -19,7 +19,7 @@ const OVERLAP: Duration = Duration::from_mins(5);
 pub(super) async fn changed(store: &Store, connection: &Connection, at: &Sweeping) -> Result<Step, Failure> {
     let now = connection.clock.now();
     let since = at.since.unwrap_or(now) - OVERLAP;
-    let page = search(connection, Lane::Sweep, ContactSearch::updated(since, None), at).await?;
+    let page = search(connection, ContactSearch::updated(since, None), at).await?;
     let mut found = Vec::new();
     for contact in &page.contacts {
         let updated = updated(contact);
@@ -43,13 +43,13 @@ pub(super) async fn changed(store: &Store, connection: &Connection, at: &Sweepin
 /// One page of all contacts; at the end, those that it has not met are read, and two not-founds decide.
 pub(super) async fn gone(store: &Store, connection: &Connection, at: &Sweeping) -> Result<Step, Failure> {
     let now = connection.clock.now();
-    let page = search(connection, Lane::Backfill, ContactSearch::all(), at).await?;
+    let page = search(connection, ContactSearch::all(), at).await?;
     let met = page.contacts.iter().map(|contact| contact.id.clone()).collect();
     let mut step = following(page, now, connection.policy.pace.of(Sweep::Ids));
     step.met = met;
     if step.cursor.is_none() {
         let began = at.started_at.unwrap_or(now);
-        let missing = store.not_met(&connection.location, began, i64::MAX).await?;
+        let missing = store.not_met(&connection.location, began).await?;
         let missing = missing.into_iter().filter(|contact| !step.met.contains(contact));
         step.found = missing
             .map(|contact| Finding {
@@ -66,7 +66,6 @@ pub(super) async fn gone(store: &Store, connection: &Connection, at: &Sweeping) 
 /// The page at which the sweep is.
 pub(super) async fn search(
     connection: &Connection,
-    lane: Lane,
     search: ContactSearch,
     at: &Sweeping,
 ) -> Result<ContactPage, Failure> {
@@ -76,7 +75,7 @@ pub(super) async fn search(
     };
     connection.lease.check()?;
     let search = search.limit(PAGE).after(place);
-    connection.ghl.lane(lane).search_contacts(&search).await.map_err(Failure::Ghl)
+    connection.ghl.lane(at.kind.lane()).search_contacts(&search).await.map_err(Failure::Ghl)
 }
 
 /// What the page says about where it goes on.

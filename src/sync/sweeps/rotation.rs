@@ -29,9 +29,8 @@ pub(super) async fn step(store: &Store, connection: &Connection) -> Result<Step,
     let found: Vec<_> = found.collect();
     Ok(Step {
         seen: found.len() as i64,
-        due_at: Some(now + if found.is_empty() { LATER } else { SOON }),
+        due_at: Some(now + if found.is_empty() && room > 0 { LATER } else { SOON }),
         found,
-        lane: Some(Lane::Backfill),
         ..Step::default()
     })
 }

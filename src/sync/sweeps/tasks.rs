@@ -2,7 +2,7 @@
 
 use super::super::{Connection, Failure};
 use crate::clients::ghl::wire::{Task, TaskSearch};
-use crate::model::{Facet, Lane, Sweep};
+use crate::model::{Facet, Sweep};
 use crate::store::{Finding, Step, Store, Sweeping};
 
 const PAGE: u32 = 100;
@@ -13,7 +13,7 @@ pub(super) async fn step(store: &Store, connection: &Connection, at: &Sweeping) 
     let skip: u32 = at.cursor.as_deref().and_then(|cursor| cursor.parse().ok()).unwrap_or(0);
     connection.lease.check()?;
     let search = TaskSearch { limit: Some(PAGE), skip: Some(skip), ..TaskSearch::default() };
-    let tasks = connection.ghl.lane(Lane::Sweep).search_tasks(&search).await.map_err(Failure::Ghl)?;
+    let tasks = connection.ghl.lane(at.kind.lane()).search_tasks(&search).await.map_err(Failure::Ghl)?;
     let seen = tasks.len();
     let mut found: Vec<Finding> = Vec::new();
     for task in tasks {
