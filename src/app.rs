@@ -149,8 +149,10 @@ impl App {
         let fleet = Fleet::new(store.clone(), process, config.lease, locations.clone(), connect, nudge.clone());
         let (inbox, serve) = store.inbox();
         let mut commit = JoinSet::new();
-        commit.spawn(async {
-            serve.await;
+        // On a thread of its own: between two statements of a batch nobody should have to queue behind a thousand requests.
+        let runtime = tokio::runtime::Handle::current();
+        commit.spawn_blocking(move || {
+            runtime.block_on(serve);
             "group commit"
         });
         let rules = Rules {

@@ -13,7 +13,7 @@ use tracing::warn;
 use super::{Problem, Service};
 use crate::intake::{self, Admitted};
 use crate::model::{ContactId, Status};
-use crate::store::{Accepted, EventView};
+use crate::store::{Accepted, EventView, Told};
 
 /// How far an event came.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -144,8 +144,9 @@ impl Service {
         let Admitted { accepted, mut notice, contact, is_new, .. } = admitted;
         let may_be_settled = matches!(accepted.status, Status::Queued | Status::Unresolved);
         if may_be_settled && !self.deadline.is_zero() {
-            // Either way the row says how far it came.
-            let _ = self.clock.timeout(self.deadline, notice.settled()).await;
+            if let Some(Told::NotBegun(reason)) = self.clock.timeout(self.deadline, notice.told()).await {
+                return Answer::bare(Accepted { reason: Some(reason), ..accepted }, contact);
+            }
         } else if is_new {
             return Answer::bare(accepted, contact);
         }

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use crate::clock::Clock;
 use crate::model::{ContactId, LocationId, Status};
-use crate::store::{self, Accepted, Inbox, Notice, Store};
+use crate::store::{self, Accepted, ContactKey, Inbox, Notice, Store};
 use crate::sync::Nudge;
 
 pub use event::Unreadable;
@@ -118,7 +118,7 @@ impl Intake {
     ///
     /// # Errors
     /// It was not stored.
-    pub async fn operator(&self, contact: store::ContactKey) -> Result<Admitted, Error> {
+    pub async fn operator(&self, contact: ContactKey) -> Result<Admitted, Error> {
         self.accept(event::operator(contact, self.clock.now())).await
     }
 
@@ -127,7 +127,7 @@ impl Intake {
     /// # Errors
     /// It was not stored.
     pub async fn replay(&self, event: &str) -> Result<Option<Admitted>, Error> {
-        let notice = self.store.notice(event);
+        let notice = self.store.notice(event, None);
         let replayed = self.store.replay(event, self.clock.now()).await?;
         Ok(replayed.map(|(location, accepted)| {
             self.nudge.now(&location);
@@ -136,10 +136,10 @@ impl Intake {
     }
 
     async fn accept(&self, event: store::Accept) -> Result<Admitted, Error> {
+        let (kind, location, contact) = (event::label(&event.kind), event.location.clone(), event.contact().cloned());
+        let key = contact.clone().map(|contact| ContactKey { location: location.clone(), contact });
         // Before the commit: a settle that comes right behind it finds the notice there.
-        let notice = self.store.notice(&event.id);
-        let (kind, location) = (event::label(&event.kind), event.location.clone());
-        let contact = event.contact().cloned();
+        let notice = self.store.notice(&event.id, key);
         let accepted = self.inbox.accept(event).await?;
         self.nudge.now(&location);
         let is_new = accepted.status != Status::Duplicate;

@@ -4,34 +4,62 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::LazyLock;
 
-use super::contacts::{Mark, mark_all};
+use serde::Serialize;
+use serde_json::json;
+
+use super::contacts::Mark;
 use super::db::plain;
-use super::rows::Texts;
+use super::rows::{Text, given};
 use super::{Accept, Accepted, Error, Result, Signal, Store, Subject, Tx};
 use crate::model::{Facets, Lane, Status};
 
 pub(super) const CONNECTED: &str = "SELECT COUNT(*) FROM connections WHERE location_id = $1";
-static WHICH_CONNECTED: LazyLock<Texts> =
-    LazyLock::new(|| Texts::new("SELECT location_id FROM connections WHERE location_id IN (", "$1", ")"));
-static DELIVERED: LazyLock<Texts> = LazyLock::new(|| {
-    Texts::new(
-        "SELECT location_id, delivery_key, id FROM events WHERE (location_id, delivery_key) IN (VALUES",
-        "($1, $2)",
-        ")",
+static WHICH_CONNECTED: LazyLock<Text> = LazyLock::new(|| {
+    Text::new("SELECT location_id FROM connections JOIN ROWS ON location_id = given.value ->> 'location'")
+});
+static DELIVERED: LazyLock<Text> = LazyLock::new(|| {
+    Text::new(
+        "SELECT location_id, delivery_key, events.id FROM ROWS JOIN events
+            ON location_id = given.value ->> 'location' AND delivery_key = given.value ->> 'key'",
     )
 });
 // The sequence is that of the mark just made: its row is ours until the transaction ends.
-static INSERT: LazyLock<Texts> = LazyLock::new(|| {
-    Texts::new(
+static INSERT: LazyLock<Text> = LazyLock::new(|| {
+    Text::new(
         "INSERT INTO events (id, location_id, delivery_key, source, type, contact_id, object_id, facets, sequence,
             sent_at, received_at, body, status, reason, due_at)
-        VALUES",
-        "($1, $2, $3, $4, $5, $6, $7, $8,
-            (SELECT sequence FROM contacts WHERE contacts.location_id = $2 AND contacts.contact_id = $9),
-            $10, $11, $12, $13, $14, $15)",
-        "ON CONFLICT (location_id, delivery_key) DO NOTHING",
+        SELECT given.value ->> 'id', given.value ->> 'location', given.value ->> 'key', given.value ->> 'source',
+            given.value ->> 'kind', given.value ->> 'contact', given.value ->> 'object',
+            CAST(given.value ->> 'facets' AS BIGINT),
+            (SELECT sequence FROM contacts WHERE location_id = given.value ->> 'location'
+                AND contact_id = given.value ->> 'marked'),
+            CAST(given.value ->> 'sent' AS BIGINT), CAST(given.value ->> 'received' AS BIGINT),
+            given.value ->> 'body', given.value ->> 'status', given.value ->> 'reason',
+            CAST(given.value ->> 'due' AS BIGINT)
+        FROM ROWS WHERE TRUE ON CONFLICT (location_id, delivery_key) DO NOTHING",
     )
 });
+
+/// A row of `events`, as the statement takes it.
+#[derive(Serialize)]
+struct Row<'a> {
+    id: &'a str,
+    location: &'a str,
+    key: Option<String>,
+    source: &'static str,
+    kind: String,
+    contact: Option<&'a str>,
+    object: Option<&'a str>,
+    facets: i64,
+    /// The contact again, if the event made a mark.
+    marked: Option<&'a str>,
+    sent: Option<i64>,
+    received: i64,
+    body: &'a str,
+    status: &'static str,
+    reason: Option<String>,
+    due: Option<i64>,
+}
 
 /// What makes a delivery recognisable: its location, and its key as it is stored.
 type Delivery<'a> = (&'a str, String);
@@ -64,13 +92,42 @@ impl New<'_> {
     }
 }
 
+impl<'a> From<&'a New<'_>> for Row<'a> {
+    fn from(new: &'a New<'_>) -> Self {
+        let New { event, status, reason } = new;
+        let (contact, object, facets) = match &event.subject {
+            Subject::Contact { id, facets, .. } => (Some(id.as_str()), None, *facets),
+            Subject::Object { facet, id } => (None, Some(id.as_str()), Facets::from(*facet)),
+            Subject::Nothing(_) => (None, None, Facets::NONE),
+        };
+        let received = event.received_at.as_millisecond();
+        Self {
+            id: &event.id,
+            location: event.location.as_str(),
+            key: event.delivery_key.as_deref().map(plain),
+            source: event.source.name(),
+            kind: plain(&event.kind),
+            contact,
+            object,
+            facets: facets.bits(),
+            marked: contact.filter(|_| new.is_acted_on()),
+            sent: event.sent_at.map(|at| at.as_millisecond()),
+            received,
+            body: &event.body,
+            status: status.name(),
+            reason: reason.as_deref().map(plain),
+            due: (new.is_acted_on() && object.is_some()).then_some(received),
+        }
+    }
+}
+
 impl Store {
     /// All of them or none.
     pub(super) async fn accept_all(&self, events: &[Accept]) -> Result<Vec<Accepted>> {
-        let mut tx = self.db.begin().await?;
+        let mut tx = self.db.begin_first().await?;
         let locations: BTreeSet<&str> = events.iter().map(|event| event.location.as_str()).collect();
-        let connected = connected(&mut tx, &locations).await?;
-        let mut first = delivered(&mut tx, events).await?;
+        let connected = self.connected(&mut tx, &locations).await?;
+        let mut first = self.delivered(&mut tx, events).await?;
         let mut new = Vec::with_capacity(events.len());
         for event in events {
             // The second of two in one batch is a duplicate of the first.
@@ -85,10 +142,10 @@ impl Store {
         }
         // Always in the same order: two processes that store the same deliveries must not wait for each other in a circle.
         new.sort_by_cached_key(|new| (&new.event.location, new.event.contact(), &new.event.delivery_key));
-        mark_all(&mut tx, &marks(&new)).await?;
-        if insert(&mut tx, &new).await? < new.len() {
+        self.mark_all(&mut tx, &marks(&new)).await?;
+        if self.insert(&mut tx, &new).await? < new.len() {
             // Another process took a delivery in at this very moment; the mark costs one read too many.
-            first.extend(delivered(&mut tx, events).await?);
+            first.extend(self.delivered(&mut tx, events).await?);
         }
         for location in locations {
             self.signal(&mut tx, &Signal::Due(location.to_owned())).await?;
@@ -105,6 +162,36 @@ impl Store {
         };
         Ok(events.iter().map(accepted).collect())
     }
+
+    async fn connected(&self, tx: &mut Tx, locations: &BTreeSet<&str>) -> Result<BTreeSet<String>> {
+        let rows = given(locations.iter().map(|location| json!({ "location": location })));
+        let query = sqlx::query_scalar(WHICH_CONNECTED.on(&self.db)).bind(rows);
+        Ok(query.fetch_all(&mut **tx).await?.into_iter().collect())
+    }
+
+    /// Which of the deliveries are stored, and as which events.
+    async fn delivered<'e>(&self, tx: &mut Tx, events: &'e [Accept]) -> Result<HashMap<Delivery<'e>, String>> {
+        let deliveries: Vec<_> = events.iter().filter_map(delivery).collect();
+        let rows = given(deliveries.iter().map(|(location, key)| json!({ "location": location, "key": key })));
+        let query = sqlx::query_as(DELIVERED.on(&self.db)).bind(rows);
+        let stored: Vec<(String, String, String)> = query.fetch_all(&mut **tx).await?;
+        let stored: HashMap<_, _> = stored.into_iter().map(|(location, key, id)| ((location, key), id)).collect();
+        if stored.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let known = |(location, key): Delivery<'e>| {
+            let id = stored.get(&(location.to_owned(), key.clone()))?.clone();
+            Some(((location, key), id))
+        };
+        Ok(deliveries.into_iter().filter_map(known).collect())
+    }
+
+    /// Returns how many were inserted.
+    async fn insert(&self, tx: &mut Tx, new: &[New<'_>]) -> Result<usize> {
+        let query = sqlx::query(INSERT.on(&self.db)).bind(given(new.iter().map(Row::from)));
+        let inserted = query.execute(&mut **tx).await?.rows_affected();
+        usize::try_from(inserted).map_err(|_| Error::Corrupt("more rows than were sent".to_owned()))
+    }
 }
 
 fn delivery(event: &Accept) -> Option<Delivery<'_>> {
@@ -120,69 +207,6 @@ fn marks<'n>(new: &'n [New<'_>]) -> Vec<Mark<'n>> {
         whole.deleted |= mark.deleted;
     }
     marks.into_values().collect()
-}
-
-async fn connected(tx: &mut Tx, locations: &BTreeSet<&str>) -> Result<BTreeSet<String>> {
-    let (locations, mut connected): (Vec<_>, _) = (locations.iter().copied().collect(), BTreeSet::new());
-    for (text, locations) in WHICH_CONNECTED.pieces(&locations) {
-        let query = locations.iter().fold(sqlx::query_scalar(text), |query, location| query.bind(*location));
-        connected.extend(query.fetch_all(&mut **tx).await?);
-    }
-    Ok(connected)
-}
-
-/// Which of the deliveries are stored, and as which events.
-async fn delivered<'e>(tx: &mut Tx, events: &'e [Accept]) -> Result<HashMap<Delivery<'e>, String>> {
-    let deliveries: Vec<_> = events.iter().filter_map(delivery).collect();
-    let mut stored = HashMap::<(String, String), String>::new();
-    for (text, deliveries) in DELIVERED.pieces(&deliveries) {
-        let query = sqlx::query_as(text);
-        let query = deliveries.iter().fold(query, |query, (location, key)| query.bind(*location).bind(key));
-        let rows: Vec<(String, String, String)> = query.fetch_all(&mut **tx).await?;
-        stored.extend(rows.into_iter().map(|(location, key, id)| ((location, key), id)));
-    }
-    if stored.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let known = |(location, key): Delivery<'e>| {
-        let id = stored.get(&(location.to_owned(), key.clone()))?.clone();
-        Some(((location, key), id))
-    };
-    Ok(deliveries.into_iter().filter_map(known).collect())
-}
-
-/// Returns how many were inserted.
-async fn insert(tx: &mut Tx, new: &[New<'_>]) -> Result<usize> {
-    let mut inserted = 0;
-    for (text, new) in INSERT.pieces(new) {
-        let query = new.iter().fold(sqlx::query(text), |query, new| {
-            let New { event, status, reason } = new;
-            let (contact, object, facets) = match &event.subject {
-                Subject::Contact { id, facets, .. } => (Some(id.as_str()), None, *facets),
-                Subject::Object { facet, id } => (None, Some(id.as_str()), Facets::from(*facet)),
-                Subject::Nothing(_) => (None, None, Facets::NONE),
-            };
-            let now = event.received_at.as_millisecond();
-            query
-                .bind(&event.id)
-                .bind(event.location.as_str())
-                .bind(event.delivery_key.as_deref().map(plain))
-                .bind(event.source.name())
-                .bind(plain(&event.kind))
-                .bind(contact)
-                .bind(object)
-                .bind(facets.bits())
-                .bind(contact.filter(|_| new.is_acted_on()))
-                .bind(event.sent_at.map(|at| at.as_millisecond()))
-                .bind(now)
-                .bind(&event.body)
-                .bind(status.name())
-                .bind(reason.as_deref().map(plain))
-                .bind((new.is_acted_on() && object.is_some()).then_some(now))
-        });
-        inserted += query.execute(&mut **tx).await?.rows_affected();
-    }
-    usize::try_from(inserted).map_err(|_| Error::Corrupt("more rows than were sent".to_owned()))
 }
 
 /// The status that a new event starts with.

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sqlx::FromRow;
 
-use super::rows::Texts;
+use super::rows::{Text, given};
 use super::{Error, Result, Store, Tx};
 use crate::model::{ContactId, CustomerId, Facet, Facets, Lane, LocationId};
 
@@ -188,16 +188,54 @@ pub(super) struct Mark<'a> {
 // First sight wants every facet: one that the mark does not name gets the mark 0, and -1 as what was read. A later mark
 // brings the due time forward, never back, but not into the breather after a settle, and makes what waits more urgent,
 // never less; what was given up on gets its attempts again.
-static MARK: LazyLock<Texts> = LazyLock::new(|| {
-    Texts::new(
+static MARK: LazyLock<Text> = LazyLock::new(|| {
+    let again = MARK_AGAIN.replace("COALESCE_MS", &COALESCE.as_millis().to_string());
+    Text::new(&format!(
         "INSERT INTO contacts (location_id, contact_id, sequence, contact_wanted, tasks_wanted, notes_wanted,
             appointments_wanted, contact_read, tasks_read, notes_read, appointments_read, lane, due_at, status,
             marked_at, missing_since)
-        VALUES",
-        "($1, $2, 1, $3, $4, $5, $6, $3 - 1, $4 - 1, $5 - 1, $6 - 1, $7, $8, 'queued', $8, $9)",
-        &MARK_AGAIN.replace("COALESCE_MS", &COALESCE.as_millis().to_string()),
-    )
+        SELECT given.value ->> 'location', given.value ->> 'contact', 1,
+            CAST(given.value ->> 'record' AS BIGINT), CAST(given.value ->> 'tasks' AS BIGINT),
+            CAST(given.value ->> 'notes' AS BIGINT), CAST(given.value ->> 'appointments' AS BIGINT),
+            CAST(given.value ->> 'record' AS BIGINT) - 1, CAST(given.value ->> 'tasks' AS BIGINT) - 1,
+            CAST(given.value ->> 'notes' AS BIGINT) - 1, CAST(given.value ->> 'appointments' AS BIGINT) - 1,
+            CAST(given.value ->> 'lane' AS BIGINT), CAST(given.value ->> 'now' AS BIGINT), 'queued',
+            CAST(given.value ->> 'now' AS BIGINT), CAST(given.value ->> 'missing' AS BIGINT)
+        FROM ROWS WHERE TRUE {again}"
+    ))
 });
+
+/// A mark, as the statement takes it.
+#[derive(Serialize)]
+struct MarkRow<'a> {
+    location: &'a str,
+    contact: &'a str,
+    record: u8,
+    tasks: u8,
+    notes: u8,
+    appointments: u8,
+    lane: i64,
+    now: i64,
+    missing: Option<i64>,
+}
+
+impl<'a> From<&Mark<'a>> for MarkRow<'a> {
+    fn from(mark: &Mark<'a>) -> Self {
+        let (wanted, now) = (|facet| u8::from(mark.facets.has(facet)), mark.now.as_millisecond());
+        Self {
+            location: mark.location,
+            contact: mark.contact,
+            record: wanted(Facet::Contact),
+            tasks: wanted(Facet::Tasks),
+            notes: wanted(Facet::Notes),
+            appointments: wanted(Facet::Appointments),
+            lane: mark.lane as i64,
+            now,
+            missing: mark.deleted.then_some(now),
+        }
+    }
+}
+
 const MARK_AGAIN: &str = "ON CONFLICT (location_id, contact_id) DO UPDATE SET
     sequence = contacts.sequence + 1,
     contact_wanted = CASE WHEN excluded.contact_wanted = 1 THEN contacts.sequence + 1 ELSE contacts.contact_wanted END,
@@ -216,33 +254,6 @@ const MARK_AGAIN: &str = "ON CONFLICT (location_id, contact_id) DO UPDATE SET
     marked_at = excluded.marked_at,
     missing_since = COALESCE(excluded.missing_since, contacts.missing_since)";
 const SEQUENCE: &str = "SELECT sequence FROM contacts WHERE location_id = $1 AND contact_id = $2";
-
-/// Marks contacts dirty, each of them once, in the order in which every process locks them: by location and id.
-pub(super) async fn mark_all(tx: &mut Tx, marks: &[Mark<'_>]) -> Result<()> {
-    for (text, marks) in MARK.pieces(marks) {
-        let query = marks.iter().fold(sqlx::query(text), |query, mark| {
-            let wanted = |facet| i64::from(mark.facets.has(facet));
-            query
-                .bind(mark.location)
-                .bind(mark.contact)
-                .bind(wanted(Facet::Contact))
-                .bind(wanted(Facet::Tasks))
-                .bind(wanted(Facet::Notes))
-                .bind(wanted(Facet::Appointments))
-                .bind(mark.lane as i64)
-                .bind(mark.now.as_millisecond())
-                .bind(mark.deleted.then_some(mark.now.as_millisecond()))
-        });
-        query.execute(&mut **tx).await?;
-    }
-    Ok(())
-}
-
-/// Marks a contact dirty; returns the number of the mark.
-pub(super) async fn mark(tx: &mut Tx, mark: &Mark<'_>) -> Result<i64> {
-    mark_all(tx, std::slice::from_ref(mark)).await?;
-    Ok(sqlx::query_scalar(SEQUENCE).bind(mark.location).bind(mark.contact).fetch_one(&mut **tx).await?)
-}
 
 pub(super) const LOAD: &str = "SELECT * FROM contacts WHERE location_id = $1 AND contact_id = $2";
 // Each lane by its own index range: a backlog in one must not be sorted for the sake of another.
@@ -265,6 +276,20 @@ pub(super) const REVIVE_CONFLICTS: &str = "UPDATE contacts SET due_at = $3, lane
     WHERE location_id = $1 AND conflict_customer = $2 AND status = 'conflict'";
 
 impl Store {
+    /// Marks contacts dirty, each of them once, in the order in which every process locks them: by location and id.
+    pub(super) async fn mark_all(&self, tx: &mut Tx, marks: &[Mark<'_>]) -> Result<()> {
+        if !marks.is_empty() {
+            sqlx::query(MARK.on(&self.db)).bind(given(marks.iter().map(MarkRow::from))).execute(&mut **tx).await?;
+        }
+        Ok(())
+    }
+
+    /// Marks a contact dirty; returns the number of the mark.
+    pub(super) async fn mark(&self, tx: &mut Tx, mark: &Mark<'_>) -> Result<i64> {
+        self.mark_all(tx, std::slice::from_ref(mark)).await?;
+        Ok(sqlx::query_scalar(SEQUENCE).bind(mark.location).bind(mark.contact).fetch_one(&mut **tx).await?)
+    }
+
     /// The contact, as a reconcile needs it.
     pub async fn contact(&self, key: &ContactKey) -> Result<Option<Contact>> {
         let query = sqlx::query_as::<_, Row>(LOAD).bind(key.location.as_str()).bind(key.contact.as_str());

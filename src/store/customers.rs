@@ -166,7 +166,7 @@ impl Store {
             .bind(intent.at.as_millisecond())
             .execute(&mut *tx)
             .await?;
-        Ok(tx.commit().await?)
+        tx.commit().await
     }
 
     /// The POST ended without an answer: from here on it may be running without us.
@@ -179,7 +179,7 @@ impl Store {
             .bind(intent.at.as_millisecond())
             .execute(&mut *tx)
             .await?;
-        Ok(tx.commit().await?)
+        tx.commit().await
     }
 
     /// Creates of other contacts, sent after `since`, whose end nobody has seen.
@@ -195,7 +195,7 @@ impl Store {
         let mut tx = self.db.begin().await?;
         let query = sqlx::query(DROP_INTENT).bind(key.location.as_str()).bind(key.contact.as_str()).bind(intent);
         query.execute(&mut *tx).await?;
-        Ok(tx.commit().await?)
+        tx.commit().await
     }
 
     /// Links the contact with a customer. `intent`: of the create that made it, if one did; another create's result
@@ -238,7 +238,7 @@ impl Store {
             .bind(decision.map(Decision::name))
             .execute(&mut *tx)
             .await?;
-        Ok(tx.commit().await?)
+        tx.commit().await
     }
 
     /// Before a PATCH: from here on we do not know what Trafft holds, until the settle says so.
@@ -246,7 +246,7 @@ impl Store {
         let mut tx = self.db.begin().await?;
         fence(&mut tx, key.location.as_str(), epoch).await?;
         sqlx::query(DISTRUST).bind(key.location.as_str()).bind(key.contact.as_str()).execute(&mut *tx).await?;
-        Ok(tx.commit().await?)
+        tx.commit().await
     }
 
     /// Keeps a record of a write.
@@ -264,6 +264,6 @@ impl Store {
             .bind(now.as_millisecond())
             .execute(&mut *tx)
             .await?;
-        Ok(tx.commit().await?)
+        tx.commit().await
     }
 }

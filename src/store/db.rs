@@ -1,6 +1,7 @@
 //! The connections to the database. Where SQLite and PostgreSQL differ, they differ here.
 
 use std::fs::{File, OpenOptions, TryLockError};
+use std::ops::{Deref, DerefMut};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -10,11 +11,36 @@ use std::time::Duration;
 use sqlx::any::{AnyPoolOptions, install_default_drivers};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Any, AnyConnection, AnyPool, Connection, Executor, Transaction};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{Error, Result};
+use crate::clock::Clock;
 
 /// A write transaction.
-pub(super) type Tx = Transaction<'static, Any>;
+pub(super) struct Tx {
+    transaction: Transaction<'static, Any>,
+    _turn: Option<OwnedSemaphorePermit>,
+}
+
+impl Tx {
+    pub(super) async fn commit(self) -> Result<()> {
+        Ok(self.transaction.commit().await?)
+    }
+}
+
+impl Deref for Tx {
+    type Target = AnyConnection;
+
+    fn deref(&self) -> &AnyConnection {
+        &self.transaction
+    }
+}
+
+impl DerefMut for Tx {
+    fn deref_mut(&mut self) -> &mut AnyConnection {
+        &mut self.transaction
+    }
+}
 
 #[derive(Clone, Debug)]
 pub(super) struct Db {
@@ -31,6 +57,8 @@ struct Sqlite {
     inode: u64,
     /// Held as long as anybody may write, and let go by [`Db::close`].
     lock: Mutex<Option<File>>,
+    /// Whose turn it is to write, of all but the group commit: that one never waits behind more than one of them.
+    turn: Arc<Semaphore>,
 }
 
 /// Who waits longer for a connection is told that the database is away: GHL's webhooks are better answered 429 soon
@@ -81,17 +109,38 @@ impl Db {
         sqlx::migrate!().run(&write).await?;
         let read = pool(4, "").connect(&format!("{bare}?mode=ro")).await?;
         let inode = std::fs::metadata(&path).map_err(|source| Error::File { path: path.clone(), source })?.ino();
-        Ok(Self { write, read, file: Some(Arc::new(Sqlite { path, inode, lock: Mutex::new(Some(lock)) })) })
+        Ok(Self {
+            write,
+            read,
+            file: Some(Arc::new(Sqlite {
+                path,
+                inode,
+                lock: Mutex::new(Some(lock)),
+                turn: Arc::new(Semaphore::new(1)),
+            })),
+        })
     }
 
-    /// The one way into a write transaction.
+    /// The way into a write transaction.
     pub(super) async fn begin(&self) -> Result<Tx> {
+        let Some(file) = &self.file else { return self.enter(None).await };
+        let turn = Clock::system().timeout(PATIENCE, file.turn.clone().acquire_owned()).await;
+        self.enter(Some(turn.and_then(std::result::Result::ok).ok_or(sqlx::Error::PoolTimedOut)?)).await
+    }
+
+    /// The same for the group commit: webhooks wait for it.
+    pub(super) async fn begin_first(&self) -> Result<Tx> {
+        self.enter(None).await
+    }
+
+    async fn enter(&self, turn: Option<OwnedSemaphorePermit>) -> Result<Tx> {
         self.is_there()?;
-        Ok(match self.file {
+        let transaction = match self.file {
             // A SQLite transaction that reads first and writes later would fail under load.
             Some(_) => self.write.begin_with("BEGIN IMMEDIATE").await?,
             None => self.write.begin().await?,
-        })
+        };
+        Ok(Tx { transaction, _turn: turn })
     }
 
     /// A SQLite file that was moved or deleted can still be written, and nobody would ever read it again.

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::contacts::REVIVE_CONFLICTS;
 use super::customers::{BY_ID, Row};
 use super::db::plain;
-use super::sweeps::{Finding, record};
+use super::sweeps::Finding;
 use super::{Customer, Result, Store, Tx};
 use crate::model::{CustomerId, EmailKey, LocationId, Phone, Sweep};
 
@@ -27,7 +27,7 @@ impl Store {
             let known = put(&mut tx, location, customer, now).await?;
             if let Some(contact) = known.filter(|known| differ(known, customer)).and_then(|known| known.held_by) {
                 let finding = Finding::drifted(contact, "edited in Trafft");
-                edited += record(&mut tx, location, Sweep::Customers, &finding, now).await?;
+                edited += self.found(&mut tx, location, Sweep::Customers, &finding, now).await?;
             }
         }
         tx.commit().await?;
@@ -38,7 +38,7 @@ impl Store {
     pub async fn index_written(&self, location: &LocationId, customer: &Customer, now: Timestamp) -> Result<()> {
         let mut tx = self.db.begin().await?;
         put(&mut tx, location, customer, now).await?;
-        Ok(tx.commit().await?)
+        tx.commit().await
     }
 
     /// The customer is not in Trafft any more.
@@ -46,7 +46,7 @@ impl Store {
         let mut tx = self.db.begin().await?;
         sqlx::query(FORGET).bind(location.as_str()).bind(customer.0).execute(&mut *tx).await?;
         revive(&mut tx, location, customer, now).await?;
-        Ok(tx.commit().await?)
+        tx.commit().await
     }
 }
 

@@ -29,7 +29,7 @@ pub use customers::{Customer, Linked, Write};
 pub use decisions::Decided;
 pub use findings::{FindingView, SweepLoad, SweepView};
 pub use inbox::{Accept, Accepted, Inbox, Source, Subject};
-pub use notices::Notice;
+pub use notices::{Notice, Told};
 pub use overview::{ContactView, Cursor, EventFilter, EventView, Load, WriteView};
 pub use owners::{Beat, Connection};
 pub use replays::Unresolved;
@@ -157,7 +157,7 @@ impl Store {
     pub async fn probe(&self) -> Result<()> {
         let mut tx = self.db.begin().await?;
         sqlx::query("UPDATE processes SET heartbeat_at = heartbeat_at").execute(&mut *tx).await?;
-        Ok(tx.commit().await?)
+        tx.commit().await
     }
 
     /// Closes the database: what was committed is on disk, and another process may open it.

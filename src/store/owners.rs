@@ -82,7 +82,7 @@ impl Store {
         if known != account {
             return Err(Error::OtherAccount { location: location.to_string(), known, asked: account.to_owned() });
         }
-        Ok(tx.commit().await?)
+        tx.commit().await
     }
 
     /// One heartbeat of this process; takes over what nobody works, up to its share among the living.
@@ -128,7 +128,7 @@ impl Store {
         let mut tx = self.db.begin().await?;
         sqlx::query(RELEASE).bind(location.as_str()).bind(process).execute(&mut *tx).await?;
         self.signal(&mut tx, &Signal::Free).await?;
-        Ok(tx.commit().await?)
+        tx.commit().await
     }
 
     /// The process is about to end.
@@ -136,7 +136,7 @@ impl Store {
         let mut tx = self.db.begin().await?;
         sqlx::query(LEAVE).bind(process).execute(&mut *tx).await?;
         self.signal(&mut tx, &Signal::Free).await?;
-        Ok(tx.commit().await?)
+        tx.commit().await
     }
 
     /// Every customer up to this id is in the index now.
@@ -144,6 +144,6 @@ impl Store {
         let mut tx = self.db.begin().await?;
         fence(&mut tx, location.as_str(), epoch).await?;
         sqlx::query(SEEN).bind(location.as_str()).bind(newest).execute(&mut *tx).await?;
-        Ok(tx.commit().await?)
+        tx.commit().await
     }
 }

@@ -47,6 +47,6 @@ impl Store {
         ] {
             sqlx::query(statement).bind(location).bind(contact).execute(&mut *tx).await?;
         }
-        Ok(tx.commit().await?)
+        tx.commit().await
     }
 }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use sqlx::FromRow;
 
 use super::accept::CONNECTED;
-use super::contacts::{Mark, id, mark};
+use super::contacts::{Mark, id};
 use super::db::plain;
 use super::{Accepted, Error, Result, Signal, Store};
 use crate::model::{ContactId, Facet, Facets, Lane, LocationId, ObjectId, Status};
@@ -57,11 +57,9 @@ impl Store {
         let connected: i64 = sqlx::query_scalar(CONNECTED).bind(&location).fetch_one(&mut *tx).await?;
         let status = match (contact_id, object_id) {
             (Some(contact), _) if connected == 1 => {
-                let sequence = mark(
-                    &mut tx,
-                    &Mark { location: &location, contact: &contact, facets, deleted: false, lane: Lane::Live, now },
-                )
-                .await?;
+                let mark =
+                    Mark { location: &location, contact: &contact, facets, deleted: false, lane: Lane::Live, now };
+                let sequence = self.mark(&mut tx, &mark).await?;
                 sqlx::query(REPLAY).bind(event).bind(sequence).execute(&mut *tx).await?;
                 Status::Queued
             }
@@ -92,9 +90,9 @@ impl Store {
         let mut tx = self.db.begin().await?;
         let (location, contact) = (event.location.as_str(), contact.as_str());
         let wanted = Mark { location, contact, facets: event.facet.into(), deleted: false, lane: Lane::Live, now };
-        let sequence = mark(&mut tx, &wanted).await?;
+        let sequence = self.mark(&mut tx, &wanted).await?;
         sqlx::query(REQUEUE).bind(&event.event).bind(contact).bind(sequence).execute(&mut *tx).await?;
-        Ok(tx.commit().await?)
+        tx.commit().await
     }
 
     /// Nobody could say whose it is: `again` when to look once more, or never.

@@ -6,7 +6,7 @@ use sqlx::FromRow;
 use uuid::Uuid;
 
 use super::accept::CONNECTED;
-use super::contacts::{Mark, id, mark_all, time};
+use super::contacts::{Mark, id, time};
 use super::owners::fence;
 use super::{Error, Result, Store, Tx};
 use crate::model::{ContactId, CustomerId, Facets, Lane, LocationId, Sweep};
@@ -146,46 +146,47 @@ const UNSEEN: &str = "SELECT customers.customer_id, contacts.contact_id FROM cus
         AND contacts.gone_at IS NULL
     WHERE customers.location_id = $1 AND customers.seen_at < $2";
 
-/// Marks what was found, and keeps it for the report. Returns how many are told there.
-pub(super) async fn record(
-    tx: &mut Tx,
-    location: &LocationId,
-    kind: Sweep,
-    finding: &Finding,
-    now: Timestamp,
-) -> Result<i64> {
-    let (location, contact) = (location.as_str(), finding.contact.as_str());
-    let facets = finding.facets;
-    mark_all(tx, &[Mark { location, contact, facets, deleted: false, lane: kind.lane(), now }]).await?;
-    if finding.drifted {
-        sqlx::query(DRIFT).bind(location).bind(contact).execute(&mut **tx).await?;
-    }
-    if kind == Sweep::Rotation {
-        let query = sqlx::query(ROTATED).bind(location).bind(contact).bind(now.as_millisecond());
-        query.execute(&mut **tx).await?;
-    }
-    let Some(what) = finding.what else { return Ok(0) };
-    sqlx::query(FOUND)
-        .bind(Uuid::now_v7().to_string())
-        .bind(location)
-        .bind(kind.name())
-        .bind(contact)
-        .bind(what)
-        .bind(now.as_millisecond())
-        .execute(&mut **tx)
-        .await?;
-    Ok(1)
-}
-
 const REVIVE_ALL: &str = "UPDATE contacts SET due_at = $2, lane = 2
     WHERE location_id = $1 AND status = 'conflict' AND decision IS NULL";
 
 impl Store {
+    /// Marks what was found, and keeps it for the report. Returns how many are told there.
+    pub(super) async fn found(
+        &self,
+        tx: &mut Tx,
+        location: &LocationId,
+        kind: Sweep,
+        finding: &Finding,
+        now: Timestamp,
+    ) -> Result<i64> {
+        let (location, contact) = (location.as_str(), finding.contact.as_str());
+        let facets = finding.facets;
+        self.mark_all(tx, &[Mark { location, contact, facets, deleted: false, lane: kind.lane(), now }]).await?;
+        if finding.drifted {
+            sqlx::query(DRIFT).bind(location).bind(contact).execute(&mut **tx).await?;
+        }
+        if kind == Sweep::Rotation {
+            let query = sqlx::query(ROTATED).bind(location).bind(contact).bind(now.as_millisecond());
+            query.execute(&mut **tx).await?;
+        }
+        let Some(what) = finding.what else { return Ok(0) };
+        sqlx::query(FOUND)
+            .bind(Uuid::now_v7().to_string())
+            .bind(location)
+            .bind(kind.name())
+            .bind(contact)
+            .bind(what)
+            .bind(now.as_millisecond())
+            .execute(&mut **tx)
+            .await?;
+        Ok(1)
+    }
+
     /// Doubts can end without anybody telling: after a whole look at Trafft they are looked at again.
     pub async fn revive_conflicts(&self, location: &LocationId, now: Timestamp) -> Result<()> {
         let mut tx = self.db.begin().await?;
         sqlx::query(REVIVE_ALL).bind(location.as_str()).bind(now.as_millisecond()).execute(&mut *tx).await?;
-        Ok(tx.commit().await?)
+        tx.commit().await
     }
 
     /// Sees to it that every sweep that has a pace comes round, and that none without one does. `at_once`: it does not wait
@@ -207,7 +208,7 @@ impl Store {
             .bind(i64::from(at_once))
             .execute(&mut *tx)
             .await?;
-        Ok(tx.commit().await?)
+        tx.commit().await
     }
 
     /// Somebody asks for a sweep now. `false`: the location is not connected.
@@ -227,7 +228,7 @@ impl Store {
     pub async fn stop_sweep(&self, location: &LocationId, kind: Sweep) -> Result<()> {
         let mut tx = self.db.begin().await?;
         sqlx::query(STOP).bind(location.as_str()).bind(kind.name()).execute(&mut *tx).await?;
-        Ok(tx.commit().await?)
+        tx.commit().await
     }
 
     /// The sweep of the location that has waited longest for its next step.
@@ -267,7 +268,7 @@ impl Store {
         };
         let mut told = step.told;
         for finding in &step.found {
-            told += record(&mut tx, location, sweeping.kind, finding, now).await?;
+            told += self.found(&mut tx, location, sweeping.kind, finding, now).await?;
         }
         for import in &step.imports {
             sqlx::query(IMPORT)
@@ -296,7 +297,7 @@ impl Store {
             .bind(step.since.map(|at| at.as_millisecond()))
             .execute(&mut *tx)
             .await?;
-        Ok(tx.commit().await?)
+        tx.commit().await
     }
 
     /// The step could not be made: again then.
@@ -309,7 +310,7 @@ impl Store {
             .bind(reason)
             .execute(&mut *tx)
             .await?;
-        Ok(tx.commit().await?)
+        tx.commit().await
     }
 
     /// A contact's `dateUpdated` as last read, and whether it is to be read anyway; none: an unknown contact.

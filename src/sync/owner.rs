@@ -15,6 +15,7 @@ use tracing::{error, warn};
 use super::fleet::{At, Progress};
 use super::gate::Look;
 use super::{Connection, Failure, Nudge, reconcile, sweeps, unresolved};
+use crate::clients;
 use crate::model::{ContactId, Lane};
 use crate::store::{self, ContactKey, Store, Unresolved};
 
@@ -123,6 +124,12 @@ impl Owner {
     /// Starts what is due and not in flight, as far as there are workers and vendors; tells when to look again.
     async fn take(&self, work: &mut JoinSet<Work>, in_flight: &mut HashMap<Work, Lane>) -> Result<Taken, store::Error> {
         let (location, now) = (&self.connection.location, self.connection.clock.now());
+        if let Some(until) = self.connection.ghl.full_until(Lane::Live) {
+            let reason = Failure::Ghl(clients::Error::BudgetUsedUp { until }).to_string();
+            let is_worked = |contact: &ContactId| in_flight.contains_key(&Work::Contact(contact.clone()));
+            self.store.tell_put_off(location, &reason, is_worked);
+            return Ok(Taken { next: Some(until), held_back: true });
+        }
         let looks = [self.connection.gates.ghl.look(now), self.connection.gates.trafft.look(now)];
         let closed: Vec<_> =
             looks.iter().filter_map(|look| if let Look::Closed(until) = look { Some(*until) } else { None }).collect();
@@ -198,7 +205,7 @@ impl Owner {
         let clock = &self.connection.clock;
         while let Err(failure) = self.connection.build_directory(&self.store).await {
             let wait = match &failure {
-                Failure::Trafft(crate::clients::Error::RateLimited { retry_after: Some(wait) }) => *wait,
+                Failure::Trafft(clients::Error::RateLimited { retry_after: Some(wait) }) => *wait,
                 _ => Duration::from_secs(15),
             };
             warn!(

@@ -52,6 +52,27 @@ async fn imported_at_once(window: Window) {
     }
 }
 
+#[tokio::test]
+async fn who_comes_when_the_window_is_full_is_told_so_at_once_and_synced_later() {
+    let world = World::new().await;
+    let mut answers = Vec::new();
+    for number in 0..30 {
+        let email = format!("contact{number}@example.com");
+        world.sandbox.ghl.create_contact(json!({ "firstName": "N", "lastName": "N", "email": email }));
+        let event = world.sandbox.ghl.take_events().remove(0);
+        // The clock stands still: an answer that waited for its deadline would never come.
+        answers.push(world.deliver_now(&event).await);
+    }
+    assert_eq!(answers[0].status(), "synced");
+    for answer in &answers[27..] {
+        assert_eq!(answer.status(), "queued");
+        assert!(answer.reason().contains("used up until"), "{}", answer.reason());
+    }
+    world.rest(Duration::from_secs(60)).await;
+    assert_eq!(world.sandbox.trafft.customers().len(), 30);
+    assert_eq!(world.sandbox.ghl.over_limit(), 0);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn contacts_imported_at_once_over_twenty_locations_run_into_no_sliding_window() {
     imported_at_once(Window::Sliding).await;

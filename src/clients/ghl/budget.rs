@@ -15,10 +15,11 @@ const DAY_USED_UP: SignedDuration = SignedDuration::from_hours(1);
 const SILENT: usize = 2;
 
 /// How much of the burst window a lane may fill, and how much of the day's allowance it leaves to the lanes before it,
-/// in percent: a backfill must not make a webhook wait.
+/// in percent: a backfill must not make a webhook wait. Nobody fills the window to its end: whoever takes over from us makes
+/// its first call without knowing what we have spent.
 fn shares(lane: Lane) -> (usize, u64) {
     match lane {
-        Lane::Live => (100, 0),
+        Lane::Live => (95, 0),
         Lane::Retry => (90, 5),
         Lane::Sweep => (70, 20),
         Lane::Backfill => (50, 30),
@@ -38,7 +39,6 @@ pub enum Wait {
 ///
 /// Calls that were sent before a restart, or by an owner before us, still count at GHL. So one call goes alone, and
 /// what its answer says is spent counts as spent.
-///
 ///
 /// Whether GHL counts in fixed or in sliding windows is not known, nor when exactly it counts a call. So a call takes
 /// its place from before it is sent until one window *after it was answered*: GHL has counted it somewhere in
@@ -83,10 +83,9 @@ impl Default for Budget {
 impl Budget {
     /// Takes a place for one call, to be given back with [`Budget::answered`]; or says what to wait for.
     pub fn reserve(&mut self, lane: Lane, now: Timestamp) -> Result<(), Wait> {
-        self.forget_old(now);
-        let (of_window, of_day) = shares(lane);
-        if now < self.closed_until {
-            return Err(Wait::Until(self.closed_until));
+        let (_, of_day) = shares(lane);
+        if let Some(until) = self.full_until(lane, now) {
+            return Err(Wait::Until(until));
         }
         if !self.told && self.in_flight > 0 {
             return Err(Wait::Answer);
@@ -102,12 +101,6 @@ impl Budget {
         {
             return Err(Wait::Until(after(now, DAY_USED_UP)));
         }
-        if self.in_flight + self.answered.len() + self.foreign >= (self.max * of_window / 100).max(1) {
-            let frees = self.answered.front().map(|at| after(*at, self.place()));
-            let foreign_ends = (self.foreign > 0).then_some(self.foreign_until);
-            let next = frees.into_iter().chain(foreign_ends).min();
-            return Err(Wait::Until(next.unwrap_or_else(|| after(now, self.window))));
-        }
         self.in_flight += 1;
         if let Some(left) = &mut self.day_left {
             *left -= 1;
@@ -116,6 +109,22 @@ impl Budget {
             }
         }
         Ok(())
+    }
+
+    /// Has the burst window no room for this lane, or has GHL asked to be left alone? Until when.
+    pub fn full_until(&mut self, lane: Lane, now: Timestamp) -> Option<Timestamp> {
+        self.forget_old(now);
+        if now < self.closed_until {
+            return Some(self.closed_until);
+        }
+        let (of_window, _) = shares(lane);
+        if self.in_flight + self.answered.len() + self.foreign < (self.max * of_window / 100).max(1) {
+            return None;
+        }
+        let frees = self.answered.front().map(|at| after(*at, self.place()));
+        let foreign_ends = (self.foreign > 0).then_some(self.foreign_until);
+        let next = frees.into_iter().chain(foreign_ends).min();
+        Some(next.unwrap_or_else(|| after(now, self.window)))
     }
 
     /// A call has ended, with or without an answer.

@@ -94,6 +94,11 @@ impl Ghl {
         &self.connection.settings.location
     }
 
+    /// Until when the burst window has no place for a call of this lane; none: it has one now.
+    pub fn full_until(&self, lane: Lane) -> Option<Timestamp> {
+        self.budget().full_until(lane, self.connection.clock.now())
+    }
+
     async fn call<T>(
         &self,
         call: Call<'_>,

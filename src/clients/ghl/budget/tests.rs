@@ -27,21 +27,21 @@ fn spend(budget: &mut Budget, calls: usize, now: Timestamp) {
 }
 
 #[test]
-fn a_hundred_in_ten_seconds_from_the_answers_on() {
+fn nearly_a_hundred_in_ten_seconds_from_the_answers_on() {
     let mut budget = warm();
-    spend(&mut budget, 99, at(0));
+    spend(&mut budget, 94, at(0));
     assert_eq!(budget.reserve(Lane::Live, at(1)), Ok(()));
     assert_eq!(budget.reserve(Lane::Live, at(9_000)), Err(Wait::Until(at(10_001))));
     budget.answered(at(9_500));
     assert_eq!(budget.reserve(Lane::Live, at(10_000)), Err(Wait::Until(at(10_001))));
-    spend(&mut budget, 99, at(10_001));
+    spend(&mut budget, 94, at(10_001));
     assert_eq!(budget.reserve(Lane::Live, at(10_001)), Err(Wait::Until(at(19_501))));
 }
 
 #[test]
 fn nobody_waits_for_a_call_that_has_no_answer_yet_but_it_counts() {
     let mut budget = warm();
-    for _ in 0..100 {
+    for _ in 0..95 {
         assert_eq!(budget.reserve(Lane::Live, at(0)), Ok(()));
     }
     assert_eq!(budget.reserve(Lane::Live, at(60_000)), Err(Wait::Until(at(70_000))));
@@ -54,8 +54,8 @@ fn the_headers_name_limits_and_what_is_left() {
     for (headers, want) in [
         (told(&[]), Ok(())),
         (told(&[("x-ratelimit-remaining", 99)]), Ok(())),
-        // Someone else has used all but the one that this call took.
-        (told(&[max, window, ("x-ratelimit-remaining", 1)]), Ok(())),
+        // Someone else has used two.
+        (told(&[max, window, ("x-ratelimit-remaining", 2)]), Ok(())),
         (told(&[max, window, ("x-ratelimit-remaining", 0)]), Err(Wait::Until(at(2_000)))),
         (told(&[("x-ratelimit-remaining", 0)]), Err(Wait::Until(at(10_000)))),
         (told(&[("x-ratelimit-daily-remaining", 1)]), Ok(())),
@@ -76,7 +76,7 @@ fn what_others_use_is_left_to_them_for_a_window() {
     assert_eq!(budget.reserve(Lane::Live, at(0)), Ok(()));
     budget.learn(&told(&[("x-ratelimit-remaining", 10)]), at(0));
     budget.answered(at(0));
-    spend(&mut budget, 10, at(1));
+    spend(&mut budget, 5, at(1));
     assert_eq!(budget.reserve(Lane::Live, at(1)), Err(Wait::Until(at(10_000))));
     spend(&mut budget, 89, at(10_000));
 }
@@ -167,7 +167,7 @@ fn no_window_of_either_kind_ever_sees_more_than_a_hundred() {
             };
             steps.push(Reverse((next.0, caller, next.1)));
         }
-        // 30 windows of 100 at best; each round also takes the line's time.
+        // 30 windows of 95 at best; each round also takes the line's time.
         assert!(ghl.arrived.len() > 1_500, "only {} calls in 300 s", ghl.arrived.len());
     }
 }
@@ -177,7 +177,7 @@ fn the_first_call_goes_alone_and_what_its_answer_says_is_spent_counts() {
     let mut budget = Budget::default();
     assert_eq!(budget.reserve(Lane::Live, at(0)), Ok(()));
     assert_eq!(budget.reserve(Lane::Live, at(0)), Err(Wait::Answer));
-    budget.learn(&told(&[("x-ratelimit-max", 100), ("x-ratelimit-remaining", 3)]), at(50));
+    budget.learn(&told(&[("x-ratelimit-max", 100), ("x-ratelimit-remaining", 8)]), at(50));
     budget.answered(at(50));
     spend(&mut budget, 3, at(60));
     assert_eq!(budget.reserve(Lane::Live, at(70)), Err(Wait::Until(at(10_050))));
@@ -202,7 +202,7 @@ fn a_backfill_leaves_room_for_webhooks_in_the_window_and_in_the_day() {
     }
     assert!(budget.reserve(Lane::Backfill, at(0)).is_err());
     assert_eq!(budget.reserve(Lane::Sweep, at(0)), Ok(()));
-    spend(&mut budget, 49, at(0));
+    spend(&mut budget, 44, at(0));
     assert!(budget.reserve(Lane::Live, at(0)).is_err());
     let mut budget = warm();
     budget.learn(&told(&[("x-ratelimit-limit-daily", 1000), ("x-ratelimit-daily-remaining", 200)]), at(0));
