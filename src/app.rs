@@ -230,6 +230,13 @@ impl App {
                 "pruning"
             }
         });
+        parts.spawn({
+            let (store, stop) = (handle.store.clone(), stop.clone());
+            async move {
+                let _ = stop.run_until_cancelled(store.checkpoints()).await;
+                "copying of the log"
+            }
+        });
         let died = tokio::select! {
             // First: a part that has ended because it was told to has not died.
             biased;

@@ -1,5 +1,7 @@
 //! The admin API: what happened, what waits, and a person's decisions.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
@@ -78,7 +80,7 @@ pub(super) fn next<T>(rows: &[T], limit: i64, id: impl Fn(&T) -> &String) -> Opt
 #[utoipa::path(get, path = "/api/v1/events", tag = "admin", params(Filter), security(("admin_token" = [])),
     responses((status = 200, body = Events), (status = 400, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn events(
-    State(service): State<Service>,
+    State(service): State<Arc<Service>>,
     Parsed(filter): Parsed<Filter>,
 ) -> Result<Json<Events>, Problem> {
     let (filter, page) = filter.split()?;
@@ -90,7 +92,7 @@ pub(super) async fn events(
 #[utoipa::path(get, path = "/api/v1/events/{id}", tag = "admin", params(("id" = String, Path, description = "Our id for the event")),
     security(("admin_token" = [])),
     responses((status = 200, body = EventView), (status = 404, body = Problem, content_type = "application/problem+json")))]
-pub(super) async fn event(State(service): State<Service>, Named(id): Named) -> Result<Json<EventView>, Problem> {
+pub(super) async fn event(State(service): State<Arc<Service>>, Named(id): Named) -> Result<Json<EventView>, Problem> {
     let event = service.store.event(&id).await?;
     event.map(Json).ok_or_else(|| Problem::not_found("there is no event with this id"))
 }
@@ -99,7 +101,7 @@ pub(super) async fn event(State(service): State<Service>, Named(id): Named) -> R
 #[utoipa::path(post, path = "/api/v1/events/{id}/replay", tag = "admin", params(("id" = String, Path, description = "Our id for the event")),
     security(("admin_token" = [])),
     responses((status = 200, body = Answer), (status = 404, body = Problem, content_type = "application/problem+json")))]
-pub(super) async fn replay(State(service): State<Service>, Named(id): Named) -> Result<Json<Answer>, Problem> {
+pub(super) async fn replay(State(service): State<Arc<Service>>, Named(id): Named) -> Result<Json<Answer>, Problem> {
     match service.intake.replay(&id).await? {
         Some(admitted) => Ok(Json(service.follow(admitted).await)),
         None => Err(Problem::not_found("there is no event with this id")),
@@ -110,7 +112,7 @@ pub(super) async fn replay(State(service): State<Service>, Named(id): Named) -> 
 #[utoipa::path(get, path = "/api/v1/contacts", tag = "admin", params(Filter), security(("admin_token" = [])),
     responses((status = 200, body = Contacts), (status = 400, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn contacts(
-    State(service): State<Service>,
+    State(service): State<Arc<Service>>,
     Parsed(filter): Parsed<Filter>,
 ) -> Result<Json<Contacts>, Problem> {
     let (filter, page) = filter.split()?;
@@ -123,7 +125,7 @@ pub(super) async fn contacts(
     security(("admin_token" = [])),
     responses((status = 200, body = ContactWithWrites), (status = 404, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn contact(
-    State(service): State<Service>,
+    State(service): State<Arc<Service>>,
     Named(id): Named,
     Parsed(which): Parsed<Which>,
 ) -> Result<Json<ContactWithWrites>, Problem> {
@@ -137,7 +139,7 @@ pub(super) async fn contact(
     security(("admin_token" = [])),
     responses((status = 200, body = Answer), (status = 400, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn sync(
-    State(service): State<Service>,
+    State(service): State<Arc<Service>>,
     Named(id): Named,
     Parsed(which): Parsed<Which>,
 ) -> Result<Json<Answer>, Problem> {
@@ -163,7 +165,7 @@ pub(super) struct Link {
     responses((status = 202, body = ContactView), (status = 404, body = Problem, content_type = "application/problem+json"),
         (status = 409, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn link(
-    State(service): State<Service>,
+    State(service): State<Arc<Service>>,
     Named(id): Named,
     Parsed(which): Parsed<Which>,
     body: Result<Json<Link>, axum::extract::rejection::JsonRejection>,
@@ -178,7 +180,7 @@ pub(super) async fn link(
     security(("admin_token" = [])),
     responses((status = 202, body = ContactView), (status = 404, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn unlink(
-    State(service): State<Service>,
+    State(service): State<Arc<Service>>,
     Named(id): Named,
     Parsed(which): Parsed<Which>,
 ) -> Result<(StatusCode, Json<ContactView>), Problem> {
@@ -191,7 +193,7 @@ pub(super) async fn unlink(
     responses((status = 202, body = ContactView), (status = 404, body = Problem, content_type = "application/problem+json"),
         (status = 409, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn create(
-    State(service): State<Service>,
+    State(service): State<Arc<Service>>,
     Named(id): Named,
     Parsed(which): Parsed<Which>,
 ) -> Result<(StatusCode, Json<ContactView>), Problem> {
@@ -203,7 +205,7 @@ pub(super) async fn create(
     security(("admin_token" = [])),
     responses((status = 204), (status = 404, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn erase(
-    State(service): State<Service>,
+    State(service): State<Arc<Service>>,
     Named(id): Named,
     Parsed(which): Parsed<Which>,
 ) -> Result<StatusCode, Problem> {

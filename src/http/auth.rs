@@ -1,5 +1,7 @@
 //! Who may use the admin API: whoever knows `ADMIN_TOKEN`.
 
+use std::sync::Arc;
+
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
@@ -10,7 +12,11 @@ use subtle::ConstantTimeEq;
 
 use super::{Problem, Service};
 
-pub(super) async fn admin(State(service): State<Service>, request: Request, next: Next) -> Result<Response, Problem> {
+pub(super) async fn admin(
+    State(service): State<Arc<Service>>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
     let Some(token) = &service.admin_token else {
         return Err(Problem::new(StatusCode::FORBIDDEN, "off", "the admin API is off: set `ADMIN_TOKEN` and restart"));
     };

@@ -1,5 +1,7 @@
 //! Alive, ready, and how it has been going.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -29,7 +31,7 @@ pub(super) async fn healthz() -> Json<Health> {
     get, path = "/readyz", tag = "health",
     responses((status = 200, body = Health), (status = 503, body = Problem, content_type = "application/problem+json"))
 )]
-pub(super) async fn readyz(State(service): State<Service>) -> Result<Json<Health>, Problem> {
+pub(super) async fn readyz(State(service): State<Arc<Service>>) -> Result<Json<Health>, Problem> {
     if service.stopping() {
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not ready", "the service is stopping"));
     }
@@ -40,7 +42,7 @@ pub(super) async fn readyz(State(service): State<Service>) -> Result<Json<Health
 
 /// What has been counted, for Prometheus.
 #[utoipa::path(get, path = "/metrics", tag = "health", responses((status = 200, body = String, content_type = "text/plain")))]
-pub(super) async fn metrics(State(service): State<Service>) -> Result<Response, Problem> {
+pub(super) async fn metrics(State(service): State<Arc<Service>>) -> Result<Response, Problem> {
     let text = service.metrics.render(service.store.load().await?, service.store.sweep_load().await?);
     Ok(([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response())
 }

@@ -32,8 +32,8 @@ pub use metrics::Metrics;
 /// Webhooks that may be read and verified at the same time; more are told to come again.
 const DOORS: usize = 1024;
 
-/// What handlers work with. Cheap to clone.
-#[derive(Debug, Clone)]
+/// What handlers work with.
+#[derive(Debug)]
 pub struct Service {
     intake: Intake,
     store: Store,
@@ -42,7 +42,7 @@ pub struct Service {
     admin_token: Option<Secret>,
     deadline: Duration,
     max_body: usize,
-    doors: Arc<Semaphore>,
+    doors: Semaphore,
     stop: CancellationToken,
 }
 
@@ -68,17 +68,7 @@ impl Service {
         stop: CancellationToken,
     ) -> Self {
         let Settings { admin_token, deadline, max_body } = settings;
-        Self {
-            intake,
-            store,
-            clock,
-            metrics,
-            admin_token,
-            deadline,
-            max_body,
-            doors: Arc::new(Semaphore::new(DOORS)),
-            stop,
-        }
+        Self { intake, store, clock, metrics, admin_token, deadline, max_body, doors: Semaphore::new(DOORS), stop }
     }
 
     fn stopping(&self) -> bool {
@@ -88,6 +78,7 @@ impl Service {
 
 /// All routes.
 pub fn router(service: Service) -> Router {
+    let service = Arc::new(service);
     let guard = axum::middleware::from_fn_with_state(service.clone(), auth::admin);
     let (router, _) = routes(|admin| admin.layer(guard)).split_for_parts();
     router
@@ -126,7 +117,9 @@ impl utoipa::Modify for AdminToken {
     }
 }
 
-fn routes(guard: impl FnOnce(OpenApiRouter<Service>) -> OpenApiRouter<Service>) -> OpenApiRouter<Service> {
+fn routes(
+    guard: impl FnOnce(OpenApiRouter<Arc<Service>>) -> OpenApiRouter<Arc<Service>>,
+) -> OpenApiRouter<Arc<Service>> {
     // A mistake of ours must not turn into a 5xx where HighLevel would take it for final.
     let webhooks = OpenApiRouter::new().routes(routes!(webhook::marketplace)).routes(routes!(webhook::workflow)).layer(
         CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {

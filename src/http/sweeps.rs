@@ -1,5 +1,7 @@
 //! What is looked for without any event: how far each sweep is, what it found, and a backfill on demand.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -55,7 +57,7 @@ pub(super) struct Findings {
 #[utoipa::path(get, path = "/api/v1/sweeps", tag = "admin", params(Whose), security(("admin_token" = [])),
     responses((status = 200, body = Sweeps)))]
 pub(super) async fn sweeps(
-    State(service): State<Service>,
+    State(service): State<Arc<Service>>,
     Parsed(whose): Parsed<Whose>,
 ) -> Result<Json<Sweeps>, Problem> {
     Ok(Json(Sweeps { sweeps: service.store.sweeps(whose.location_id.as_deref()).await? }))
@@ -67,7 +69,7 @@ pub(super) async fn sweeps(
     security(("admin_token" = [])),
     responses((status = 202, body = Sweeps), (status = 404, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn begin(
-    State(service): State<Service>,
+    State(service): State<Arc<Service>>,
     Named(kind): Named,
     Parsed(whose): Parsed<Whose>,
 ) -> Result<(StatusCode, Json<Sweeps>), Problem> {
@@ -84,7 +86,7 @@ pub(super) async fn begin(
     params(("kind" = String, Path, description = "`backfill` or `dry-run`"), Whose), security(("admin_token" = [])),
     responses((status = 202, body = Sweeps), (status = 404, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn end(
-    State(service): State<Service>,
+    State(service): State<Arc<Service>>,
     Named(kind): Named,
     Parsed(whose): Parsed<Whose>,
 ) -> Result<(StatusCode, Json<Sweeps>), Problem> {
@@ -100,7 +102,7 @@ pub(super) async fn end(
 #[utoipa::path(get, path = "/api/v1/findings", tag = "admin", params(Filter), security(("admin_token" = [])),
     responses((status = 200, body = Findings), (status = 400, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn findings(
-    State(service): State<Service>,
+    State(service): State<Arc<Service>>,
     Parsed(filter): Parsed<Filter>,
 ) -> Result<Json<Findings>, Problem> {
     let limit = super::api::limit(filter.limit)?;
@@ -131,7 +133,7 @@ pub(super) struct Dead {
 #[utoipa::path(post, path = "/api/v1/retry", tag = "admin", params(Dead), security(("admin_token" = [])),
     responses((status = 202, body = Retried)))]
 pub(super) async fn retry(
-    State(service): State<Service>,
+    State(service): State<Arc<Service>>,
     Parsed(dead): Parsed<Dead>,
 ) -> Result<(StatusCode, Json<Retried>), Problem> {
     let revived = service.store.revive(dead.location_id.as_deref(), dead.since, service.clock.now()).await?;

@@ -1,5 +1,7 @@
 //! A contact's notes, tasks and appointments in one line of time: what Trafft cannot show.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use jiff::Timestamp;
@@ -54,7 +56,7 @@ struct Entry {
     params(("id" = String, Path, description = "The contact in GoHighLevel"), Which), security(("admin_token" = [])),
     responses((status = 200, body = Timeline), (status = 404, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn timeline(
-    State(service): State<Service>,
+    State(service): State<Arc<Service>>,
     Named(id): Named,
     Parsed(which): Parsed<Which>,
 ) -> Result<Json<Timeline>, Problem> {

@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, Request, header};
 use http_body_util::LengthLimitError;
 use serde::Serialize;
 use std::error::Error as _;
+use std::sync::Arc;
 use std::time::Duration;
 use tracing::warn;
 
@@ -57,7 +58,7 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
     )
 )]
 pub(super) async fn marketplace(
-    State(service): State<Service>,
+    State(service): State<Arc<Service>>,
     request: Request<Body>,
 ) -> Result<Json<Answer>, Problem> {
     receive(&service, "marketplace", request, async |headers, body| {
@@ -85,7 +86,10 @@ pub(super) async fn marketplace(
         (status = 429, body = Problem, content_type = "application/problem+json", description = "Not stored: send it again"),
     )
 )]
-pub(super) async fn workflow(State(service): State<Service>, request: Request<Body>) -> Result<Json<Answer>, Problem> {
+pub(super) async fn workflow(
+    State(service): State<Arc<Service>>,
+    request: Request<Body>,
+) -> Result<Json<Answer>, Problem> {
     receive(&service, "workflow", request, async |headers, body| {
         service.intake.workflow(|name| headers.get(name).and_then(|value| value.to_str().ok()), body).await
     })

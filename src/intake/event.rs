@@ -82,7 +82,11 @@ pub(super) fn marketplace(webhook: VerifiedWebhook, rules: &Rules, now: Timestam
     Ok(Accept {
         id: Uuid::now_v7().to_string(),
         location,
-        delivery_key: event.webhook_id.as_deref().and_then(|id| delivery_key("ghl", id)),
+        delivery_key: event
+            .webhook_id
+            .as_deref()
+            .and_then(|id| delivery_key("ghl", id))
+            .map(|key| dated(sent_at, &key)),
         source: Source::Marketplace,
         kind: printable(&kind),
         subject,
@@ -181,6 +185,12 @@ fn delivery_key(source: &str, id: &str) -> Option<String> {
         let digest: String = Sha256::digest(id).iter().map(|byte| format!("{byte:02x}")).collect();
         Some(format!("{source}:sha256:{digest}"))
     }
+}
+
+/// What is delivered twice is the same message, with the same time. It goes first, so that new keys sort behind old ones and
+/// are stored beside each other.
+fn dated(sent_at: Option<Timestamp>, key: &str) -> String {
+    format!("{:013}:{key}", sent_at.map_or(0, |at| at.as_millisecond()))
 }
 
 fn printable(kind: &str) -> String {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::contacts::Mark;
-use super::db::plain;
+use super::db::{Line, plain};
 use super::rows::{Text, given};
 use super::{Accept, Accepted, Error, Result, Signal, Store, Subject, Tx};
 use crate::model::{Facets, Lane, Status};
@@ -23,20 +23,20 @@ static DELIVERED: LazyLock<Text> = LazyLock::new(|| {
             ON location_id = given.value ->> 'location' AND delivery_key = given.value ->> 'key'",
     )
 });
-// The sequence is that of the mark just made: its row is ours until the transaction ends.
+// What it says of the contact is that of the mark just made: its row is ours until the transaction ends.
 static INSERT: LazyLock<Text> = LazyLock::new(|| {
     Text::new(
         "INSERT INTO events (id, location_id, delivery_key, source, type, contact_id, object_id, facets, sequence,
-            sent_at, received_at, body, status, reason, due_at)
+            contact_since, sent_at, received_at, body, status, reason, due_at)
         SELECT given.value ->> 'id', given.value ->> 'location', given.value ->> 'key', given.value ->> 'source',
             given.value ->> 'kind', given.value ->> 'contact', given.value ->> 'object',
-            CAST(given.value ->> 'facets' AS BIGINT),
-            (SELECT sequence FROM contacts WHERE location_id = given.value ->> 'location'
-                AND contact_id = given.value ->> 'marked'),
+            CAST(given.value ->> 'facets' AS BIGINT), contacts.sequence, COALESCE(contacts.known_since, 0),
             CAST(given.value ->> 'sent' AS BIGINT), CAST(given.value ->> 'received' AS BIGINT),
             given.value ->> 'body', given.value ->> 'status', given.value ->> 'reason',
             CAST(given.value ->> 'due' AS BIGINT)
-        FROM ROWS WHERE TRUE ON CONFLICT (location_id, delivery_key) DO NOTHING",
+        FROM ROWS LEFT JOIN contacts ON contacts.location_id = given.value ->> 'location'
+            AND contacts.contact_id = given.value ->> 'marked'
+        WHERE TRUE ON CONFLICT (location_id, delivery_key) DO NOTHING",
     )
 });
 
@@ -123,8 +123,8 @@ impl<'a> From<&'a New<'_>> for Row<'a> {
 
 impl Store {
     /// All of them or none.
-    pub(super) async fn accept_all(&self, events: &[Accept]) -> Result<Vec<Accepted>> {
-        let mut tx = self.db.begin_first().await?;
+    pub(super) async fn accept_all(&self, line: &mut Line, events: &[Accept]) -> Result<Vec<Accepted>> {
+        let mut tx = line.begin().await?;
         let locations: BTreeSet<&str> = events.iter().map(|event| event.location.as_str()).collect();
         let connected = self.connected(&mut tx, &locations).await?;
         let mut first = self.delivered(&mut tx, events).await?;
@@ -163,14 +163,14 @@ impl Store {
         Ok(events.iter().map(accepted).collect())
     }
 
-    async fn connected(&self, tx: &mut Tx, locations: &BTreeSet<&str>) -> Result<BTreeSet<String>> {
+    async fn connected(&self, tx: &mut Tx<'_>, locations: &BTreeSet<&str>) -> Result<BTreeSet<String>> {
         let rows = given(locations.iter().map(|location| json!({ "location": location })));
         let query = sqlx::query_scalar(WHICH_CONNECTED.on(&self.db)).bind(rows);
         Ok(query.fetch_all(&mut **tx).await?.into_iter().collect())
     }
 
     /// Which of the deliveries are stored, and as which events.
-    async fn delivered<'e>(&self, tx: &mut Tx, events: &'e [Accept]) -> Result<HashMap<Delivery<'e>, String>> {
+    async fn delivered<'e>(&self, tx: &mut Tx<'_>, events: &'e [Accept]) -> Result<HashMap<Delivery<'e>, String>> {
         let deliveries: Vec<_> = events.iter().filter_map(delivery).collect();
         let rows = given(deliveries.iter().map(|(location, key)| json!({ "location": location, "key": key })));
         let query = sqlx::query_as(DELIVERED.on(&self.db)).bind(rows);
@@ -187,7 +187,7 @@ impl Store {
     }
 
     /// Returns how many were inserted.
-    async fn insert(&self, tx: &mut Tx, new: &[New<'_>]) -> Result<usize> {
+    async fn insert(&self, tx: &mut Tx<'_>, new: &[New<'_>]) -> Result<usize> {
         let query = sqlx::query(INSERT.on(&self.db)).bind(given(new.iter().map(Row::from)));
         let inserted = query.execute(&mut **tx).await?.rows_affected();
         usize::try_from(inserted).map_err(|_| Error::Corrupt("more rows than were sent".to_owned()))

@@ -90,7 +90,7 @@ const PRESENT_OBJECT: &str = "SELECT contact_id, object FROM activities
     WHERE location_id = $1 AND facet = $2 AND object_id = $3 AND gone_at IS NULL";
 
 /// Makes the mirror of one facet equal to what was read; what is no longer there is kept, with the time it went.
-pub(super) async fn mirror(tx: &mut Tx, key: &ContactKey, mirrored: &Mirrored, now: Timestamp) -> Result<()> {
+pub(super) async fn mirror(tx: &mut Tx<'_>, key: &ContactKey, mirrored: &Mirrored, now: Timestamp) -> Result<()> {
     let (location, contact, facet) = (key.location.as_str(), key.contact.as_str(), mirrored.facet.name());
     let before: Vec<String> =
         sqlx::query_scalar(PRESENT).bind(location).bind(contact).bind(facet).fetch_all(&mut **tx).await?;

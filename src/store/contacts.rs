@@ -96,6 +96,8 @@ pub struct Contact {
     pub missing_since: Option<Timestamp>,
     /// When that was believed.
     pub gone_at: Option<Timestamp>,
+    /// As its events have it.
+    pub(super) known_since: i64,
     pub(super) wanted: [i64; 4],
     pub(super) read: [i64; 4],
 }
@@ -127,6 +129,7 @@ pub(super) struct Row {
     fields: Option<String>,
     missing_since: Option<i64>,
     gone_at: Option<i64>,
+    known_since: i64,
 }
 
 impl TryFrom<Row> for Contact {
@@ -161,6 +164,7 @@ impl TryFrom<Row> for Contact {
             fields: row.fields,
             missing_since: row.missing_since.map(time).transpose()?,
             gone_at: row.gone_at.map(time).transpose()?,
+            known_since: row.known_since,
             wanted,
             read,
         })
@@ -193,14 +197,15 @@ static MARK: LazyLock<Text> = LazyLock::new(|| {
     Text::new(&format!(
         "INSERT INTO contacts (location_id, contact_id, sequence, contact_wanted, tasks_wanted, notes_wanted,
             appointments_wanted, contact_read, tasks_read, notes_read, appointments_read, lane, due_at, status,
-            marked_at, missing_since)
+            marked_at, known_since, missing_since)
         SELECT given.value ->> 'location', given.value ->> 'contact', 1,
             CAST(given.value ->> 'record' AS BIGINT), CAST(given.value ->> 'tasks' AS BIGINT),
             CAST(given.value ->> 'notes' AS BIGINT), CAST(given.value ->> 'appointments' AS BIGINT),
             CAST(given.value ->> 'record' AS BIGINT) - 1, CAST(given.value ->> 'tasks' AS BIGINT) - 1,
             CAST(given.value ->> 'notes' AS BIGINT) - 1, CAST(given.value ->> 'appointments' AS BIGINT) - 1,
             CAST(given.value ->> 'lane' AS BIGINT), CAST(given.value ->> 'now' AS BIGINT), 'queued',
-            CAST(given.value ->> 'now' AS BIGINT), CAST(given.value ->> 'missing' AS BIGINT)
+            CAST(given.value ->> 'now' AS BIGINT), CAST(given.value ->> 'now' AS BIGINT),
+            CAST(given.value ->> 'missing' AS BIGINT)
         FROM ROWS WHERE TRUE {again}"
     ))
 });
@@ -253,7 +258,7 @@ const MARK_AGAIN: &str = "ON CONFLICT (location_id, contact_id) DO UPDATE SET
     status = 'queued',
     marked_at = excluded.marked_at,
     missing_since = COALESCE(excluded.missing_since, contacts.missing_since)";
-const SEQUENCE: &str = "SELECT sequence FROM contacts WHERE location_id = $1 AND contact_id = $2";
+const MARKED: &str = "SELECT sequence, known_since FROM contacts WHERE location_id = $1 AND contact_id = $2";
 
 pub(super) const LOAD: &str = "SELECT * FROM contacts WHERE location_id = $1 AND contact_id = $2";
 // Each lane by its own index range: a backlog in one must not be sorted for the sake of another.
@@ -268,7 +273,10 @@ const DUE: &str = "SELECT contact_id, lane FROM (
             WHERE location_id = $1 AND lane = 3 AND due_at <= $2 ORDER BY due_at LIMIT $3) AS backfill) AS due
     WHERE lane <= $4 ORDER BY lane, due_at LIMIT $3";
 const NEXT_DUE: &str = "SELECT MIN(due_at) FROM (
-        SELECT MIN(due_at) AS due_at FROM contacts WHERE location_id = $1 AND due_at > $2
+        SELECT MIN(due_at) AS due_at FROM contacts WHERE location_id = $1 AND lane = 0 AND due_at > $2
+        UNION ALL SELECT MIN(due_at) FROM contacts WHERE location_id = $1 AND lane = 1 AND due_at > $2
+        UNION ALL SELECT MIN(due_at) FROM contacts WHERE location_id = $1 AND lane = 2 AND due_at > $2
+        UNION ALL SELECT MIN(due_at) FROM contacts WHERE location_id = $1 AND lane = 3 AND due_at > $2
         UNION ALL SELECT MIN(due_at) FROM events WHERE location_id = $1 AND due_at > $2
         UNION ALL SELECT MIN(due_at) FROM sweeps WHERE location_id = $1 AND due_at > $2) AS due";
 
@@ -277,17 +285,17 @@ pub(super) const REVIVE_CONFLICTS: &str = "UPDATE contacts SET due_at = $3, lane
 
 impl Store {
     /// Marks contacts dirty, each of them once, in the order in which every process locks them: by location and id.
-    pub(super) async fn mark_all(&self, tx: &mut Tx, marks: &[Mark<'_>]) -> Result<()> {
+    pub(super) async fn mark_all(&self, tx: &mut Tx<'_>, marks: &[Mark<'_>]) -> Result<()> {
         if !marks.is_empty() {
             sqlx::query(MARK.on(&self.db)).bind(given(marks.iter().map(MarkRow::from))).execute(&mut **tx).await?;
         }
         Ok(())
     }
 
-    /// Marks a contact dirty; returns the number of the mark.
-    pub(super) async fn mark(&self, tx: &mut Tx, mark: &Mark<'_>) -> Result<i64> {
+    /// Marks a contact dirty; returns the number of the mark, and since when the contact is known.
+    pub(super) async fn mark(&self, tx: &mut Tx<'_>, mark: &Mark<'_>) -> Result<(i64, i64)> {
         self.mark_all(tx, std::slice::from_ref(mark)).await?;
-        Ok(sqlx::query_scalar(SEQUENCE).bind(mark.location).bind(mark.contact).fetch_one(&mut **tx).await?)
+        Ok(sqlx::query_as(MARKED).bind(mark.location).bind(mark.contact).fetch_one(&mut **tx).await?)
     }
 
     /// The contact, as a reconcile needs it.

@@ -134,7 +134,12 @@ pub enum Linked {
 }
 
 /// Was the customer made by us for another contact, whose link is about to go?
-pub(super) async fn made_for_another(tx: &mut Tx, location: &str, customer: CustomerId, contact: &str) -> Result<bool> {
+pub(super) async fn made_for_another(
+    tx: &mut Tx<'_>,
+    location: &str,
+    customer: CustomerId,
+    contact: &str,
+) -> Result<bool> {
     let query = sqlx::query_scalar(MADE_FOR).bind(location).bind(customer.0).bind(contact);
     Ok(query.fetch_optional(&mut **tx).await? == Some(1_i64))
 }

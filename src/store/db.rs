@@ -11,24 +11,29 @@ use std::time::Duration;
 use sqlx::any::{AnyPoolOptions, install_default_drivers};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Any, AnyConnection, AnyPool, Connection, Executor, Transaction};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use super::{Error, Result};
 use crate::clock::Clock;
 
 /// A write transaction.
-pub(super) struct Tx {
-    transaction: Transaction<'static, Any>,
-    _turn: Option<OwnedSemaphorePermit>,
+pub(super) struct Tx<'c> {
+    transaction: Transaction<'c, Any>,
+    file: Option<Arc<Sqlite>>,
+    _turns: Vec<OwnedSemaphorePermit>,
 }
 
-impl Tx {
+impl Tx<'_> {
     pub(super) async fn commit(self) -> Result<()> {
-        Ok(self.transaction.commit().await?)
+        self.transaction.commit().await?;
+        if let Some(file) = self.file {
+            file.committed.notify_one();
+        }
+        Ok(())
     }
 }
 
-impl Deref for Tx {
+impl Deref for Tx<'_> {
     type Target = AnyConnection;
 
     fn deref(&self) -> &AnyConnection {
@@ -36,7 +41,7 @@ impl Deref for Tx {
     }
 }
 
-impl DerefMut for Tx {
+impl DerefMut for Tx<'_> {
     fn deref_mut(&mut self) -> &mut AnyConnection {
         &mut self.transaction
     }
@@ -57,8 +62,27 @@ struct Sqlite {
     inode: u64,
     /// Held as long as anybody may write, and let go by [`Db::close`].
     lock: Mutex<Option<File>>,
-    /// Whose turn it is to write, of all but the group commit: that one never waits behind more than one of them.
-    turn: Arc<Semaphore>,
+    /// Who writes, and who is the next to, of all but the group commit: that one never waits behind more than one of them.
+    writing: Arc<Semaphore>,
+    next: Arc<Semaphore>,
+    /// The file itself. Open as long as SQLite is at work: closing it would let go of SQLite's own locks.
+    data: Arc<File>,
+    /// Copies the log into it.
+    copier: AnyPool,
+    committed: Notify,
+}
+
+impl Sqlite {
+    /// Copies what is in the log now. Returns how many pages that is, also of those that were copied before.
+    async fn copy(&self) -> Result<i64> {
+        let query = sqlx::query_as("PRAGMA wal_checkpoint(PASSIVE)");
+        let (_busy, pages, _copied): (i64, i64, i64) = query.fetch_one(&self.copier).await?;
+        let data = self.data.clone();
+        let synced = tokio::task::spawn_blocking(move || data.sync_data()).await;
+        let failed = |source| Error::File { path: self.path.clone(), source };
+        synced.map_err(std::io::Error::other).and_then(|synced| synced).map_err(failed)?;
+        Ok(pages)
+    }
 }
 
 /// Who waits longer for a connection is told that the database is away: GHL's webhooks are better answered 429 soon
@@ -66,11 +90,14 @@ struct Sqlite {
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// An acknowledged event must survive a power cut, not only a crash: hence `FULL`. Ids are random, so every event
-/// touches pages all over the indexes: 32 MiB of them stay in memory (the default is 2), and the log grows to 32 MiB
-/// (the default is 4) before they are copied into the file, each page then once for many commits. Nobody but us writes
-/// this file; whoever locks it all the same is waited for no longer than a webhook can wait.
+/// touches pages all over the indexes: 32 MiB of them stay in memory (the default is 2). The log is copied into the file by
+/// [`Db::checkpoint`]; only where that does not keep up, at 256 MiB, does a commit have to do it. Nobody but us writes this
+/// file; whoever locks it all the same is waited for no longer than a webhook can wait.
 const SQLITE: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
-    PRAGMA cache_size = -32768; PRAGMA wal_autocheckpoint = 8192; PRAGMA busy_timeout = 2000";
+    PRAGMA cache_size = -32768; PRAGMA wal_autocheckpoint = 65536; PRAGMA busy_timeout = 2000";
+
+/// Pages of the log, 32 MiB.
+const LONG: i64 = 8192;
 
 /// A process that was paused in the middle of a transaction must not keep its locks from those that take over.
 const POSTGRES: &str = "SET idle_in_transaction_session_timeout = '10s'; SET statement_timeout = '30s'";
@@ -108,7 +135,10 @@ impl Db {
         let write = pool(1, SQLITE).connect(&url).await?;
         sqlx::migrate!().run(&write).await?;
         let read = pool(4, "").connect(&format!("{bare}?mode=ro")).await?;
-        let inode = std::fs::metadata(&path).map_err(|source| Error::File { path: path.clone(), source })?.ino();
+        let copier = pool(1, SQLITE).connect_lazy(&url)?;
+        let unreadable = |source| Error::File { path: path.clone(), source };
+        let data = OpenOptions::new().read(true).write(true).open(&path).map_err(unreadable)?;
+        let inode = data.metadata().map_err(unreadable)?.ino();
         Ok(Self {
             write,
             read,
@@ -116,31 +146,39 @@ impl Db {
                 path,
                 inode,
                 lock: Mutex::new(Some(lock)),
-                turn: Arc::new(Semaphore::new(1)),
+                writing: Arc::new(Semaphore::new(1)),
+                next: Arc::new(Semaphore::new(1)),
+                data: Arc::new(data),
+                copier,
+                committed: Notify::new(),
             })),
         })
     }
 
     /// The way into a write transaction.
-    pub(super) async fn begin(&self) -> Result<Tx> {
-        let Some(file) = &self.file else { return self.enter(None).await };
-        let turn = Clock::system().timeout(PATIENCE, file.turn.clone().acquire_owned()).await;
-        self.enter(Some(turn.and_then(std::result::Result::ok).ok_or(sqlx::Error::PoolTimedOut)?)).await
-    }
-
-    /// The same for the group commit: webhooks wait for it.
-    pub(super) async fn begin_first(&self) -> Result<Tx> {
-        self.enter(None).await
-    }
-
-    async fn enter(&self, turn: Option<OwnedSemaphorePermit>) -> Result<Tx> {
+    pub(super) async fn begin(&self) -> Result<Tx<'static>> {
+        let file = self.file.as_ref();
+        let turns = turns(file.into_iter().flat_map(|file| [&file.next, &file.writing])).await?;
         self.is_there()?;
-        let transaction = match self.file {
-            // A SQLite transaction that reads first and writes later would fail under load.
-            Some(_) => self.write.begin_with("BEGIN IMMEDIATE").await?,
-            None => self.write.begin().await?,
-        };
-        Ok(Tx { transaction, _turn: turn })
+        let transaction = self.write.begin_with(self.opening()).await?;
+        Ok(Tx { transaction, file: self.file.clone(), _turns: turns })
+    }
+
+    /// The same for the group commit.
+    pub(super) fn line(&self) -> Line {
+        Line { db: self.clone(), connection: None }
+    }
+
+    fn opening(&self) -> &'static str {
+        // A SQLite transaction that reads first and writes later would fail under load.
+        if self.is_shared() { "BEGIN" } else { "BEGIN IMMEDIATE" }
+    }
+
+    /// A connection as the writing pool's.
+    async fn connect(&self) -> Result<AnyConnection> {
+        let mut connection = AnyConnection::connect_with(&self.write.connect_options()).await?;
+        make_ready(&mut connection, if self.is_shared() { POSTGRES } else { SQLITE }).await?;
+        Ok(connection)
     }
 
     /// A SQLite file that was moved or deleted can still be written, and nobody would ever read it again.
@@ -159,7 +197,7 @@ impl Db {
     }
 
     /// The database's own time, in Unix milliseconds: the one clock that all its processes share.
-    pub(super) async fn time(&self, tx: &mut Tx) -> Result<i64> {
+    pub(super) async fn time(&self, tx: &mut Tx<'_>) -> Result<i64> {
         let ask = match self.file {
             Some(_) => "SELECT CAST(unixepoch('subsec') * 1000 AS BIGINT)",
             None => "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)",
@@ -167,13 +205,74 @@ impl Db {
         Ok(sqlx::query_scalar(ask).fetch_one(&mut **tx).await?)
     }
 
+    /// Returns once something was committed to a SQLite file, by this process.
+    pub(super) async fn committed(&self) {
+        match &self.file {
+            Some(file) => file.committed.notified().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Copies SQLite's log into its file, beside whoever writes. Once the log is long, what was written meanwhile is copied while
+    /// nobody writes: only a log that was copied whole is begun anew. SQLite syncs the file only then; we have before, so that
+    /// there is little left to wait for.
+    pub(super) async fn checkpoint(&self) -> Result<()> {
+        let Some(file) = &self.file else { return Ok(()) };
+        if file.copy().await? > LONG {
+            file.copy().await?;
+            let _turns = turns([&file.next, &file.writing].into_iter()).await?;
+            file.copy().await?;
+        }
+        Ok(())
+    }
+
     pub(super) async fn close(&self) {
+        if let Some(file) = &self.file {
+            file.copier.close().await;
+        }
         self.read.close().await;
         self.write.close().await;
         if let Some(Ok(mut lock)) = self.file.as_ref().map(|file| file.lock.lock()) {
             lock.take();
         }
     }
+}
+
+/// The group commit's own connection. One of a pool comes back to it by a task, which has to wait for its turn among the
+/// requests whose events it is needed for.
+pub(super) struct Line {
+    db: Db,
+    connection: Option<AnyConnection>,
+}
+
+impl Line {
+    pub(super) async fn begin(&mut self) -> Result<Tx<'_>> {
+        let Self { db, connection } = self;
+        let turns = turns(db.file.iter().map(|file| &file.writing)).await?;
+        db.is_there()?;
+        let mut old = connection.take();
+        let mut alive = async || match old.as_mut() {
+            Some(old) => !old.is_in_transaction() && old.ping().await.is_ok(),
+            None => false,
+        };
+        let alive = Clock::system().timeout(PATIENCE, alive()).await == Some(true);
+        let connected = match old {
+            Some(old) if alive => old,
+            _ => Clock::system().timeout(PATIENCE, db.connect()).await.ok_or(sqlx::Error::PoolTimedOut)??,
+        };
+        let transaction = connection.insert(connected).begin_with(db.opening()).await?;
+        Ok(Tx { transaction, file: db.file.clone(), _turns: turns })
+    }
+}
+
+/// What has to be had before a write begins, one after the other.
+async fn turns(semaphores: impl Iterator<Item = &Arc<Semaphore>>) -> Result<Vec<OwnedSemaphorePermit>> {
+    let mut turns = Vec::new();
+    for semaphore in semaphores {
+        let turn = Clock::system().timeout(PATIENCE, semaphore.clone().acquire_owned()).await;
+        turns.push(turn.and_then(std::result::Result::ok).ok_or(sqlx::Error::PoolTimedOut)?);
+    }
+    Ok(turns)
 }
 
 /// PostgreSQL's text has no place for NUL; texts of strangers may hold one.
@@ -189,14 +288,14 @@ fn pool(connections: u32, prepare: &'static str) -> AnyPoolOptions {
         let clean = !connection.is_in_transaction();
         Box::pin(async move { Ok(clean) })
     });
-    options.after_connect(move |connection: &mut AnyConnection, _| {
-        Box::pin(async move {
-            for statement in prepare.split(';').filter(|statement| !statement.is_empty()) {
-                connection.execute(statement).await?;
-            }
-            Ok(())
-        })
-    })
+    options.after_connect(move |connection: &mut AnyConnection, _| Box::pin(make_ready(connection, prepare)))
+}
+
+async fn make_ready(connection: &mut AnyConnection, prepare: &'static str) -> sqlx::Result<()> {
+    for statement in prepare.split(';').filter(|statement| !statement.is_empty()) {
+        connection.execute(statement).await?;
+    }
+    Ok(())
 }
 
 /// Reads the whole file once: what is damaged is better told now than when a page is needed. By a connection of its own, since

@@ -51,7 +51,7 @@ impl Store {
 }
 
 /// Returns what the index knew before. Who was in conflict over another customer than it is now gets another chance.
-async fn put(tx: &mut Tx, location: &LocationId, customer: &Customer, now: Timestamp) -> Result<Option<Customer>> {
+async fn put(tx: &mut Tx<'_>, location: &LocationId, customer: &Customer, now: Timestamp) -> Result<Option<Customer>> {
     let query = sqlx::query_as::<_, Row>(BY_ID).bind(location.as_str()).bind(customer.id.0);
     let known = query.fetch_optional(&mut **tx).await?.map(Customer::try_from).transpose()?;
     sqlx::query(PUT)
@@ -72,7 +72,7 @@ async fn put(tx: &mut Tx, location: &LocationId, customer: &Customer, now: Times
     Ok(known)
 }
 
-async fn revive(tx: &mut Tx, location: &LocationId, customer: CustomerId, now: Timestamp) -> Result<()> {
+async fn revive(tx: &mut Tx<'_>, location: &LocationId, customer: CustomerId, now: Timestamp) -> Result<()> {
     let query = sqlx::query(REVIVE_CONFLICTS).bind(location.as_str()).bind(customer.0).bind(now.as_millisecond());
     query.execute(&mut **tx).await?;
     Ok(())

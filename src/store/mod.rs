@@ -4,6 +4,7 @@
 
 mod accept;
 mod activities;
+mod checkpoints;
 mod contacts;
 mod customers;
 mod db;

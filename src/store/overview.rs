@@ -149,7 +149,8 @@ const CONTACTS: &str = "SELECT * FROM contacts
 const WRITES: &str = "SELECT * FROM writes WHERE location_id = $1 AND contact_id = $2 ORDER BY id DESC LIMIT 100";
 const LOAD: &str = "SELECT COUNT(*) FROM contacts WHERE status = $1";
 
-const DUE_NOW: &str = "SELECT (SELECT COUNT(*) FROM contacts WHERE location_id = $1 AND due_at <= $2)
+const DUE_NOW: &str =
+    "SELECT (SELECT COUNT(*) FROM contacts WHERE location_id = $1 AND lane IN (0, 1, 2, 3) AND due_at <= $2)
     + (SELECT COUNT(*) FROM events WHERE location_id = $1 AND due_at <= $2)
     + (SELECT COUNT(*) FROM sweeps WHERE location_id = $1 AND due_at <= $2)";
 

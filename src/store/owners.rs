@@ -58,7 +58,7 @@ const FENCE: &str = "UPDATE connections SET epoch = epoch WHERE location_id = $1
 const SEEN: &str = "UPDATE connections SET customers_seen = $2 WHERE location_id = $1";
 
 /// [`Error::NotOwner`] unless this epoch is still the location's; then nobody takes it over before the transaction ends.
-pub(super) async fn fence(tx: &mut Tx, location: &str, epoch: i64) -> Result<()> {
+pub(super) async fn fence(tx: &mut Tx<'_>, location: &str, epoch: i64) -> Result<()> {
     match sqlx::query(FENCE).bind(location).bind(epoch).execute(&mut **tx).await?.rows_affected() {
         0 => Err(Error::NotOwner),
         _ => Ok(()),

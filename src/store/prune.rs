@@ -39,7 +39,8 @@ impl Store {
         let (location, contact) = (key.location.as_str(), key.contact.as_str());
         let mut tx = self.db.begin().await?;
         for statement in [
-            "DELETE FROM events WHERE location_id = $1 AND contact_id = $2",
+            "DELETE FROM events WHERE location_id = $1 AND contact_id = $2 AND contact_since IN
+                (SELECT known_since FROM contacts WHERE location_id = $1 AND contact_id = $2 UNION SELECT 0)",
             "DELETE FROM activities WHERE location_id = $1 AND contact_id = $2",
             "DELETE FROM writes WHERE location_id = $1 AND contact_id = $2",
             "DELETE FROM findings WHERE location_id = $1 AND contact_id = $2",

@@ -35,11 +35,13 @@ struct Stored {
 
 const STORED: &str = "SELECT location_id, contact_id, object_id, facets, status FROM events WHERE id = $1";
 // A stale event stays stale: its contact is read again, but the event is not acted on as fresh.
-const REQUEUE: &str = "UPDATE events SET contact_id = $2, sequence = $3, due_at = NULL, settled_at = NULL,
+const REQUEUE: &str =
+    "UPDATE events SET contact_id = $2, sequence = $3, contact_since = $4, due_at = NULL, settled_at = NULL,
         status = CASE WHEN status = 'stale' THEN status ELSE 'queued' END, reason = NULL
     WHERE id = $1";
 const REPLAY: &str =
-    "UPDATE events SET sequence = $2, settled_at = NULL, status = 'queued', reason = NULL WHERE id = $1";
+    "UPDATE events SET sequence = $2, contact_since = $3, settled_at = NULL, status = 'queued', reason = NULL
+    WHERE id = $1";
 const LOOK_AGAIN: &str = "UPDATE events SET status = 'unresolved', attempt = 0, due_at = $2 WHERE id = $1";
 const DUE_UNRESOLVED: &str = "SELECT id, facets, object_id, attempt FROM events
     WHERE location_id = $1 AND due_at <= $2 ORDER BY due_at LIMIT $3";
@@ -59,8 +61,8 @@ impl Store {
             (Some(contact), _) if connected == 1 => {
                 let mark =
                     Mark { location: &location, contact: &contact, facets, deleted: false, lane: Lane::Live, now };
-                let sequence = self.mark(&mut tx, &mark).await?;
-                sqlx::query(REPLAY).bind(event).bind(sequence).execute(&mut *tx).await?;
+                let (sequence, since) = self.mark(&mut tx, &mark).await?;
+                sqlx::query(REPLAY).bind(event).bind(sequence).bind(since).execute(&mut *tx).await?;
                 Status::Queued
             }
             (None, Some(_)) if connected == 1 => {
@@ -90,8 +92,9 @@ impl Store {
         let mut tx = self.db.begin().await?;
         let (location, contact) = (event.location.as_str(), contact.as_str());
         let wanted = Mark { location, contact, facets: event.facet.into(), deleted: false, lane: Lane::Live, now };
-        let sequence = self.mark(&mut tx, &wanted).await?;
-        sqlx::query(REQUEUE).bind(&event.event).bind(contact).bind(sequence).execute(&mut *tx).await?;
+        let (sequence, since) = self.mark(&mut tx, &wanted).await?;
+        let query = sqlx::query(REQUEUE).bind(&event.event).bind(contact).bind(sequence).bind(since);
+        query.execute(&mut *tx).await?;
         tx.commit().await
     }
 

@@ -24,7 +24,8 @@ const SETTLE: &str = "UPDATE contacts SET
     WHERE location_id = $1 AND contact_id = $2";
 const SETTLE_EVENTS: &str = "UPDATE events SET status = $4, reason = $5, customer_id = $6, ghl_calls = $7,
         trafft_calls = $8, settled_at = $9
-    WHERE location_id = $1 AND contact_id = $2 AND sequence <= $3 AND status = 'queued' RETURNING id";
+    WHERE location_id = $1 AND contact_since = $10 AND contact_id = $2 AND sequence <= $3 AND status = 'queued'
+    RETURNING id";
 
 /// How a reconcile ended, to be recorded in one transaction.
 #[derive(Debug)]
@@ -112,6 +113,7 @@ impl Store {
             .bind(settle.ghl_calls)
             .bind(settle.trafft_calls)
             .bind(settled.then(|| now.as_millisecond()))
+            .bind(contact.known_since)
             .fetch_all(&mut *tx)
             .await?;
         self.signal(&mut tx, &Signal::Told(told.clone())).await?;

@@ -59,7 +59,7 @@ impl Store {
     }
 
     /// Says it once the transaction is committed.
-    pub(super) async fn signal(&self, tx: &mut Tx, signal: &Signal) -> Result<()> {
+    pub(super) async fn signal(&self, tx: &mut Tx<'_>, signal: &Signal) -> Result<()> {
         if !self.db.is_shared() {
             return Ok(());
         }

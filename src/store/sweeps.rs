@@ -125,8 +125,9 @@ const MET: &str = "UPDATE contacts SET met_at = $3 WHERE location_id = $1 AND co
 // A contact that is known is as it is: events and sweeps see to it.
 const IMPORT: &str =
     "INSERT INTO contacts (location_id, contact_id, sequence, contact_wanted, tasks_wanted, notes_wanted,
-        appointments_wanted, contact_read, lane, due_at, status, marked_at, fields, updated_at, met_at)
-    VALUES ($1, $2, 1, 1, 0, 0, 0, 1, 3, $3, 'queued', $3, $4, $5, $3)
+        appointments_wanted, contact_read, lane, due_at, status, marked_at, known_since, fields,
+        updated_at, met_at)
+    VALUES ($1, $2, 1, 1, 0, 0, 0, 1, 3, $3, 'queued', $3, $3, $4, $5, $3)
     ON CONFLICT (location_id, contact_id) DO NOTHING";
 // What was given up on is not read anyway.
 const STANDING: &str =
@@ -153,7 +154,7 @@ impl Store {
     /// Marks what was found, and keeps it for the report. Returns how many are told there.
     pub(super) async fn found(
         &self,
-        tx: &mut Tx,
+        tx: &mut Tx<'_>,
         location: &LocationId,
         kind: Sweep,
         finding: &Finding,

@@ -72,7 +72,10 @@ async fn only_the_senders_own_id_tells_a_repeat() {
     let contact = world.synced(ada()).await;
     let long = "w".repeat(10_000);
     for id in [json!("0d9f1f6e"), json!("a b"), json!("ä\u{0}"), json!(7), json!(long), json!("sha256:7")] {
-        let body = |location: &str| world.event(json!({ "id": contact, "locationId": location, "webhookId": id }));
+        let now = world.clock.now().to_string();
+        let body = |location: &str| {
+            world.event(json!({ "id": contact, "locationId": location, "webhookId": id, "timestamp": now }))
+        };
         let home = world.sandbox.ghl.location_id();
         let first = world.tell(body(&home)).await;
         assert_eq!(first.status(), "unchanged", "{}", first.json);

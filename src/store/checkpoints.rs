@@ -1,0 +1,26 @@
+//! SQLite's log is copied into its file beside the writer, not by it: who commits does not wait for the copying.
+
+use std::time::Duration;
+
+use tracing::warn;
+
+use super::Store;
+use crate::clock::Clock;
+
+/// Commits are taken together for so long: a page that many of them wrote is copied once.
+const PAUSE: Duration = Duration::from_millis(250);
+
+impl Store {
+    /// Copies whenever something was committed. Never ends; with PostgreSQL it never begins.
+    pub async fn checkpoints(&self) {
+        let clock = Clock::system();
+        loop {
+            self.db.committed().await;
+            clock.sleep(PAUSE).await;
+            if let Err(error) = self.db.checkpoint().await {
+                // The writer copies too once the log is long, and meets the same trouble where it matters.
+                warn!(error = %error, "the database's log could not be copied into its file: {error}");
+            }
+        }
+    }
+}
