@@ -83,7 +83,8 @@ const PRESENT: &str = "SELECT object_id FROM activities
     WHERE location_id = $1 AND contact_id = $2 AND facet = $3 AND gone_at IS NULL";
 const GONE: &str = "UPDATE activities SET gone_at = $4, changed_at = $4
     WHERE location_id = $1 AND facet = $2 AND object_id = $3";
-const OF_CONTACT: &str = "SELECT facet, object_id, object, at, first_seen, changed_at, gone_at FROM activities
+pub(super) const OF_CONTACT: &str =
+    "SELECT facet, object_id, object, at, first_seen, changed_at, gone_at FROM activities
     WHERE location_id = $1 AND contact_id = $2 ORDER BY facet, object_id";
 const CONTACT_OF: &str = "SELECT contact_id FROM activities WHERE location_id = $1 AND facet = $2 AND object_id = $3";
 const PRESENT_OBJECT: &str = "SELECT contact_id, object FROM activities

@@ -262,7 +262,7 @@ const MARKED: &str = "SELECT sequence, known_since FROM contacts WHERE location_
 
 pub(super) const LOAD: &str = "SELECT * FROM contacts WHERE location_id = $1 AND contact_id = $2";
 // Each lane by its own index range: a backlog in one must not be sorted for the sake of another.
-const DUE: &str = "SELECT contact_id, lane FROM (
+pub(super) const DUE: &str = "SELECT contact_id, lane FROM (
         SELECT * FROM (SELECT contact_id, lane, due_at FROM contacts
             WHERE location_id = $1 AND lane = 0 AND due_at <= $2 ORDER BY due_at LIMIT $3) AS live
         UNION ALL SELECT * FROM (SELECT contact_id, lane, due_at FROM contacts
@@ -272,7 +272,7 @@ const DUE: &str = "SELECT contact_id, lane FROM (
         UNION ALL SELECT * FROM (SELECT contact_id, lane, due_at FROM contacts
             WHERE location_id = $1 AND lane = 3 AND due_at <= $2 ORDER BY due_at LIMIT $3) AS backfill) AS due
     WHERE lane <= $4 ORDER BY lane, due_at LIMIT $3";
-const NEXT_DUE: &str = "SELECT MIN(due_at) FROM (
+pub(super) const NEXT_DUE: &str = "SELECT MIN(due_at) FROM (
         SELECT MIN(due_at) AS due_at FROM contacts WHERE location_id = $1 AND lane = 0 AND due_at > $2
         UNION ALL SELECT MIN(due_at) FROM contacts WHERE location_id = $1 AND lane = 1 AND due_at > $2
         UNION ALL SELECT MIN(due_at) FROM contacts WHERE location_id = $1 AND lane = 2 AND due_at > $2

@@ -69,9 +69,9 @@ macro_rules! select {
     };
 }
 pub(super) const BY_ID: &str = select!("customers.customer_id = $2");
-const BY_EMAIL: &str = select!("email_key = $2");
-const BY_PHONE: &str = select!("phone_key = $2");
-const NEWER: &str = select!("customers.customer_id > $2");
+pub(super) const BY_EMAIL: &str = select!("email_key = $2");
+pub(super) const BY_PHONE: &str = select!("phone_key = $2");
+pub(super) const NEWER: &str = select!("customers.customer_id > $2");
 
 impl Store {
     /// One customer.

@@ -21,6 +21,8 @@ mod rows;
 mod settle;
 mod signals;
 mod sweeps;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 
