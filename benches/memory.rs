@@ -144,7 +144,8 @@ async fn connection(address: SocketAddr) -> TcpStream {
     stream
 }
 
-/// Contacts and customers as a sync of long ago left them.
+/// Contacts and customers as a sync of long ago left them. Trafft's ids are below zero: those that the sandbox will give to
+/// new customers must be nobody's yet.
 async fn seed(file: &Path, location: &str) {
     let mut database = SqliteConnection::connect(&format!("sqlite://{}", file.display())).await.unwrap();
     for statement in [
@@ -152,11 +153,11 @@ async fn seed(file: &Path, location: &str) {
             INSERT INTO contacts (location_id, contact_id, sequence, contact_wanted, tasks_wanted, notes_wanted,
                 appointments_wanted, contact_read, tasks_read, notes_read, appointments_read, lane, status, marked_at,
                 settled_at, customer_id, fields, updated_at, rotated_at)
-            SELECT $1, lower(hex(randomblob(10))), 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 'synced', i, i, i,
+            SELECT $1, lower(hex(randomblob(10))), 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 'synced', i, i, -i,
                 json_object('firstName', 'N', 'lastName', 'N' || i, 'email', 'n' || i || '@example.com'), i, i FROM n",
-        "INSERT INTO customers SELECT location_id, customer_id, 'N', 'N' || customer_id, 'n' || customer_id || '@example.com',
-            '', 'n' || customer_id || '@example.com', NULL, settled_at FROM contacts WHERE location_id = $1 AND $2 > 0",
-        "UPDATE connections SET customers_seen = $2 WHERE location_id = $1",
+        "INSERT INTO customers SELECT location_id, customer_id, 'N', 'N' || -customer_id, 'n' || -customer_id || '@example.com',
+            '', 'n' || -customer_id || '@example.com', NULL, settled_at FROM contacts WHERE location_id = $1 AND $2 > 0",
+        "UPDATE connections SET customers_seen = 0 WHERE location_id = $1 AND $2 > 0",
     ] {
         sqlx::query(statement).bind(location).bind(CONTACTS).execute(&mut database).await.unwrap();
     }
