@@ -7,23 +7,24 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use prometheus_client::registry::Registry;
+use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use uuid::Uuid;
 
-use crate::clients::ghl::{Credential, Ghl, GhlSettings};
+use crate::clients::ghl::{AppSettings, Credential, Ghl, GhlSettings, OAuth};
 use crate::clients::trafft::{Trafft, TrafftSettings};
 use crate::clients::{self, CallCounts, Http, Timeouts};
 use crate::clock::Clock;
-use crate::config::{self, Config, Problems, Sources};
+use crate::config::{self, Config, Options, Pair, Problems, Sources};
 use crate::http::{Metrics, Service, Settings, router};
 use crate::intake::{HIGHLEVEL, Intake, Rules, WebhookKeys, WorkflowSecrets};
-use crate::model::{Keep, LocationId};
-use crate::store::{self, Signal, Store};
-use crate::sync::{Connect, Connection, Fleet, Mapping, Nudge, Progress};
+use crate::model::{Keep, LocationId, Policy, Scopes, TrafftAccess};
+use crate::store::{self, ConnectionView, InstallStatus, Keys, Signal, Store, Stored};
+use crate::sync::{Connect, Connection, Fleet, Grants, Mapping, Nudge, Progress};
 
 /// Why the service did not start, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -67,32 +68,91 @@ pub fn load(sources: &Sources) -> Result<Config, Problems> {
             told.join("\n      ")
         })
     };
-    Config::load(sources, &[("GHL_WEBHOOK_PUBLIC_KEYS", &keys), ("MAPPING_FILE", &mapping)])
+    let sealing = |text: &str| Keys::parse(text).map(drop);
+    let checks: [config::Check<'_>; 3] =
+        [("GHL_WEBHOOK_PUBLIC_KEYS", &keys), ("MAPPING_FILE", &mapping), ("ENCRYPTION_KEY", &sealing)];
+    let config = Config::load(sources, &checks)?;
+    Ok(config)
 }
 
-/// The GoHighLevel client, as the command line and the service use it.
-pub fn ghl(config: &config::Ghl, http: Http, clock: Clock) -> Ghl {
-    let config::Ghl { api_url, location, token, scopes, .. } = config.clone();
-    let credential = Credential::PrivateToken(token);
-    let scopes = scopes.map(|scopes| scopes.into_iter().collect());
-    Ghl::new(http, GhlSettings { base: api_url, location, credential, scopes }, clock)
+/// The GoHighLevel client for trying things by hand.
+pub fn ghl(config: config::ByHand, http: Http, clock: Clock) -> Ghl {
+    let config::ByHand { api_url: base, location, token, scopes } = config;
+    let (credential, scopes) = (Credential::PrivateToken(token), scopes.map(Scopes::from_iter));
+    Ghl::new(http, GhlSettings { base, location, credential, scopes }, clock)
 }
 
-fn trafft(config: &config::Trafft, http: Http, clock: Clock) -> Trafft {
-    let config::Trafft { origin, client_id, client_secret } = config.clone();
-    Trafft::new(http, TrafftSettings { origin, client_id, client_secret }, clock)
+/// The marketplace app, if there is one.
+fn oauth(config: &Config, http: &Http, clock: &Clock) -> Option<OAuth> {
+    let app = config.app.clone()?;
+    let settings = AppSettings {
+        base: config.ghl.api_url.clone(),
+        client_id: app.client_id,
+        client_secret: app.client_secret,
+        redirect: app.redirect,
+        scopes: app.scopes.into_iter().collect(),
+    };
+    Some(OAuth::new(http.clone(), settings, clock.clone()))
+}
+
+/// How one location is reached and worked: out of the settings, else as a person entered it.
+struct Way {
+    credential: Credential,
+    scopes: Option<Scopes>,
+    trafft: TrafftSettings,
+    options: Options,
+}
+
+impl Way {
+    fn of_settings(pair: &Pair) -> Self {
+        let config::Trafft { origin, client_id, client_secret } = pair.trafft.clone();
+        Self {
+            credential: Credential::PrivateToken(pair.token.clone()),
+            scopes: pair.scopes.clone().map(Scopes::from_iter),
+            trafft: TrafftSettings { origin, client_id, client_secret },
+            options: pair.options.clone(),
+        }
+    }
+
+    fn as_entered(entered: Stored, credential: Credential) -> Result<Self, String> {
+        let Stored { trafft: TrafftAccess { url, client_id, client_secret }, options } = entered;
+        let origin = url.parse().map_err(|_| "its Trafft URL is none: enter the credentials again".to_owned())?;
+        let trafft = TrafftSettings { origin, client_id, client_secret };
+        Ok(Self { credential, scopes: None, trafft, options })
+    }
 }
 
 /// What makes a connection of a location that was taken over: new clients each time, because what an owner before us has
 /// spent and seen is not known.
-fn connect(config: &Config, mapping: Mapping, http: Http, clock: Clock) -> Connect {
-    let pairs: HashMap<_, _> = config.pairs().map(|(ghl, trafft)| (ghl.location.clone(), (ghl, trafft))).collect();
-    let (mapping, policy) = (Arc::new(mapping), config.policy.clone());
-    Box::new(move |owned, lease| {
-        let (to_ghl, to_trafft) = &pairs[&owned.location];
-        let (ghl, trafft) = (ghl(to_ghl, http.clone(), clock.clone()), trafft(to_trafft, http.clone(), clock.clone()));
-        Connection::new(owned, ghl, trafft, mapping.clone(), policy.clone(), lease, clock.clone())
+fn connect(config: &Config, mapping: Mapping, grants: Arc<Grants>, http: Http, clock: Clock) -> Connect {
+    let pairs: HashMap<_, _> = config.pairs.iter().cloned().map(|pair| (pair.location.clone(), pair)).collect();
+    let (mapping, policy, base) = (Arc::new(mapping), config.policy.clone(), config.ghl.api_url.clone());
+    Box::new(move |owned, entered, lease| {
+        let location = owned.location.clone();
+        let way = match (pairs.get(&location), entered) {
+            (Some(pair), _) => Way::of_settings(pair),
+            (None, Some(entered)) => Way::as_entered(entered, grants.credential(location.clone()))?,
+            (None, None) => return Err("nothing is known of it; is `CONNECTIONS_FILE` the same everywhere?".to_owned()),
+        };
+        let (policy, mapping) = own(&way.options, &policy, &mapping)?;
+        let settings = GhlSettings { base: base.clone(), location, credential: way.credential, scopes: way.scopes };
+        let ghl = Ghl::new(http.clone(), settings, clock.clone());
+        let trafft = Trafft::new(http.clone(), way.trafft, clock.clone());
+        Ok(Connection::new(owned, ghl, trafft, mapping, policy, lease, clock.clone()))
     })
+}
+
+/// How a connection wants to be worked, with what it has for itself.
+fn own(options: &Options, policy: &Policy, mapping: &Arc<Mapping>) -> Result<(Policy, Arc<Mapping>), String> {
+    let policy = policy.clone().with(options)?;
+    let mapping = match options.get(config::MAPPING) {
+        None => mapping.clone(),
+        Some(text) => Arc::new(Mapping::parse(text).map_err(|mistakes| {
+            let told: Vec<_> = mistakes.iter().map(|mistake| format!("the mapping: {mistake}")).collect();
+            told.join("; ")
+        })?),
+    };
+    Ok((policy, mapping))
 }
 
 /// The service, built and listening, not yet running.
@@ -102,7 +162,6 @@ pub struct App {
     address: SocketAddr,
     router: axum::Router,
     fleet: Fleet,
-    freed: Arc<Notify>,
     nudge: Nudge,
     keep: Keep,
     handle: Handle,
@@ -134,18 +193,22 @@ impl App {
         let keys = config.ghl.webhook_keys.as_deref().unwrap_or(HIGHLEVEL);
         let keys =
             WebhookKeys::parse(keys).map_err(|what| Error::Setting(format!("`GHL_WEBHOOK_PUBLIC_KEYS`: {what}")))?;
-        let store = Store::open(&config.database_url).await?;
+        let sealing = config.encryption_key.as_ref().map(|keys| Keys::parse(keys.expose_secret())).transpose();
+        let sealing = sealing.map_err(|what| Error::Setting(format!("`ENCRYPTION_KEY`: {what}")))?.unwrap_or_default();
+        let store = Store::open(&config.database_url, sealing).await?;
         let counts = CallCounts::default();
         let mut registry = Registry::with_prefix("ghl_trafft_sync");
         counts.register(&mut registry);
         let http = Http::new(Timeouts::default(), counts).map_err(Error::Client)?;
-        let locations: Vec<_> = config.pairs().map(|(ghl, _)| ghl.location).collect();
-        for (ghl, trafft) in config.pairs() {
-            store.connect(&ghl.location, &trafft.origin.origin().ascii_serialization(), clock.now()).await?;
+        let locations: Vec<_> = config.pairs.iter().map(|pair| pair.location.clone()).collect();
+        for Pair { location, trafft, .. } in &config.pairs {
+            store.connect(location, &trafft.origin.origin().ascii_serialization(), clock.now()).await?;
         }
         let nudge = Nudge::default();
         let process = Uuid::new_v4().to_string();
-        let connect = connect(&config, mapping, http, clock.clone());
+        let oauth = oauth(&config, &http, &clock);
+        let grants = Grants::new(store.clone(), oauth.clone(), process.clone(), config.lease, clock.clone());
+        let connect = connect(&config, mapping, grants.clone(), http, clock.clone());
         let fleet = Fleet::new(store.clone(), process, config.lease, locations.clone(), connect, nudge.clone());
         let (inbox, serve) = store.inbox();
         let mut commit = JoinSet::new();
@@ -163,7 +226,7 @@ impl App {
                 secret: config.ghl.workflow_secret.clone(),
             },
             freshness: config.freshness,
-            location: config.ghl.location.clone(),
+            location: locations.first().cloned(),
         };
         let intake = Intake::new(rules, store.clone(), inbox, nudge.clone(), clock.clone());
         let settings = Settings {
@@ -177,8 +240,8 @@ impl App {
         let listener = TcpListener::bind(config.bind).await.map_err(bind)?;
         let address = listener.local_addr().map_err(bind)?;
         let handle = Handle { store, clock, locations, progress: fleet.progress() };
-        let (freed, patience, keep) = (fleet.freed(), config.shutdown, config.keep);
-        Ok(Self { listener, address, router, fleet, freed, nudge, keep, handle, commit, stop, patience })
+        let (patience, keep) = (config.shutdown, config.keep);
+        Ok(Self { listener, address, router, fleet, nudge, keep, handle, commit, stop, patience })
     }
 
     /// Where it listens; of use when the port was left to the system.
@@ -196,7 +259,7 @@ impl App {
     /// # Errors
     /// A part died, or the stop took too long.
     pub async fn run(self) -> Result<(), Error> {
-        let Self { listener, address, router, fleet, freed, nudge, keep, handle, mut commit, stop, patience } = self;
+        let Self { listener, address, router, fleet, nudge, keep, handle, mut commit, stop, patience } = self;
         info!(%address, locations = handle.locations.len(), "listening on {address}");
         let mut parts = JoinSet::new();
         parts.spawn({
@@ -219,7 +282,7 @@ impl App {
             let (store, stop) = (handle.store.clone(), stop.clone());
             async move {
                 // Others are not heard any more while we stop; what they say is in the database.
-                let _ = stop.run_until_cancelled(hear(store, nudge, freed)).await;
+                let _ = stop.run_until_cancelled(hear(store, nudge)).await;
                 "listener"
             }
         });
@@ -261,10 +324,10 @@ impl App {
 }
 
 /// Passes on what other processes on the same database say.
-async fn hear(store: Store, nudge: Nudge, freed: Arc<Notify>) {
+async fn hear(store: Store, nudge: Nudge) {
     let clock = Clock::system();
     loop {
-        match listen(&store, &nudge, &freed).await {
+        match listen(&store, &nudge).await {
             Ok(()) => std::future::pending().await,
             Err(error) => warn!(error = %error, "other processes are not heard: {error}"),
         }
@@ -273,7 +336,7 @@ async fn hear(store: Store, nudge: Nudge, freed: Arc<Notify>) {
 }
 
 /// Returns at once when there can be no other process.
-async fn listen(store: &Store, nudge: &Nudge, freed: &Notify) -> Result<(), store::Error> {
+async fn listen(store: &Store, nudge: &Nudge) -> Result<(), store::Error> {
     let Some(mut signals) = store.signals().await? else { return Ok(()) };
     loop {
         match signals.next().await? {
@@ -283,7 +346,7 @@ async fn listen(store: &Store, nudge: &Nudge, freed: &Notify) -> Result<(), stor
                 }
             }
             Signal::Told(events) => store.tell(&events),
-            Signal::Free => freed.notify_one(),
+            Signal::Free => nudge.connections(),
         }
     }
 }
@@ -320,7 +383,7 @@ impl Handle {
     /// When something will be due, if every location is at rest.
     async fn rests(&self, progress: &Progress) -> Result<Option<Option<Timestamp>>, store::Error> {
         let (now, mut next) = (self.clock.now(), Vec::new());
-        for location in &self.locations {
+        for location in &self.worked().await? {
             let Some(at) = progress.of(location) else { return Ok(None) };
             // A contact that was marked but not yet taken shows in the store, not in the progress.
             let waits = at.held_back && at.next.is_some_and(|next| next > now);
@@ -330,6 +393,16 @@ impl Handle {
             next.extend(if waits { at.next } else { self.store.next_due(location, now).await? });
         }
         Ok(Some(next.into_iter().min()))
+    }
+
+    /// The locations that somebody should be working.
+    async fn worked(&self) -> Result<Vec<LocationId>, store::Error> {
+        let is_worked = |one: &ConnectionView| {
+            let installed = one.entered && one.install == Some(InstallStatus::Active);
+            !one.paused && (installed || self.locations.iter().any(|known| known.as_str() == one.location_id))
+        };
+        let all = self.store.connections().await?;
+        Ok(all.iter().filter(|one| is_worked(one)).filter_map(|one| one.location_id.parse().ok()).collect())
     }
 
     /// The store, to look into.

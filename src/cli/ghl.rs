@@ -208,9 +208,9 @@ struct Found {
 
 impl Ghl {
     pub(super) async fn run(self, sources: &Sources) -> Result<(), Failure> {
-        let config = config::Ghl::load(sources)?;
+        let config = config::ByHand::load(sources)?;
         let http = Http::new(Timeouts::default(), CallCounts::default())?;
-        let ghl = app::ghl(&config, http, Clock::system());
+        let ghl = app::ghl(config, http, Clock::system());
         match self {
             Self::Contacts(command) => command.run(&ghl).await,
             Self::Tasks(command) => command.run(&ghl).await,

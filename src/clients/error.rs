@@ -57,6 +57,15 @@ pub enum Error {
         /// The scope that the operation needs.
         scope: String,
     },
+    /// The refresh token or code is used up, unknown or too old (G §3.2): only a new authorisation helps.
+    #[error("GoHighLevel does not know this authorisation any more")]
+    GrantInvalid,
+    /// The location is paused or unpaid at GoHighLevel; the tokens stay good (G §3.2).
+    #[error("the location is not active in GoHighLevel (paused or unpaid); it goes on by itself once it is")]
+    LocationInactive,
+    /// A person has to authorise the app again.
+    #[error("the app's authorisation is lost: open `/oauth/install` on this service and choose the location again")]
+    Reauthorise,
     /// GHL has a contact with this e-mail or phone, and its location allows no second (G §4). A lookup result, in a way.
     #[error("a contact with this e-mail address or phone number exists already")]
     Duplicate {
@@ -111,6 +120,9 @@ impl Error {
             Self::Unavailable { .. } => "unavailable",
             Self::CredentialsRefused { .. } => "credentials_refused",
             Self::ScopeMissing { .. } => "scope_missing",
+            Self::GrantInvalid => "grant_invalid",
+            Self::LocationInactive => "location_inactive",
+            Self::Reauthorise => "reauthorise",
             Self::Duplicate { .. } => "duplicate",
             Self::NotFound => "not_found",
             Self::Refused { .. } => "refused",

@@ -9,6 +9,7 @@ pub mod error;
 pub mod ghl;
 pub mod http;
 mod lenient;
+mod oauth;
 mod refusal;
 pub mod trafft;
 

@@ -1,21 +1,22 @@
 //! The settings: read from a file and the environment, checked whole, every problem told at once with its fix.
 
-mod further;
+mod own;
+mod pairs;
 mod reader;
 mod reference;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use jiff::tz::TimeZone;
 use url::{Host, Url};
 
-use crate::model::{DeletePolicy, DescriptionPolicy, Keep, LocationId, MissingPolicy, Pace, Policy, Region, Secret};
+use crate::model::{DeletePolicy, DescriptionPolicy, Keep, LocationId, MissingPolicy, Pace, Policy, Secret};
 
+pub use own::{MAPPING, OWN, Options};
+pub use pairs::Pair;
 pub use reader::{Problem, Problems, Sources};
 pub use reference::{SETTINGS, Setting, markdown};
 
-use further::Further;
 use reader::Reader;
 
 /// Everything that can be set, ready to use.
@@ -27,9 +28,12 @@ pub struct Config {
     pub database_url: String,
     /// GoHighLevel.
     pub ghl: Ghl,
-    /// Trafft.
-    pub trafft: Trafft,
-    further: Vec<Further>,
+    /// The locations that the settings connect.
+    pub pairs: Vec<Pair>,
+    /// The marketplace app, if locations are to be connected by installing it.
+    pub app: Option<MarketplaceApp>,
+    /// Keys that seal secrets at rest, as text.
+    pub encryption_key: Option<Secret>,
     /// Guards the admin API; without it that API is off.
     pub admin_token: Option<Secret>,
     /// How long a webhook waits for its contact to be synced.
@@ -52,25 +56,36 @@ pub struct Config {
     pub log_json: bool,
 }
 
-/// GoHighLevel's part.
+/// GoHighLevel's part, for all locations.
 #[derive(Debug, Clone)]
 pub struct Ghl {
     /// Base of the API.
     pub api_url: Url,
     /// Only this app's events.
     pub app: Option<String>,
-    /// The location.
-    pub location: LocationId,
-    /// Its private integration token.
-    pub token: Secret,
-    /// What that token may do, when known.
-    pub scopes: Option<Vec<String>>,
     /// Keys that sign webhooks, as text; `None`: HighLevel's own.
     pub webhook_keys: Option<String>,
     /// HMAC secret of workflow webhooks.
     pub workflow_secret: Option<Secret>,
     /// Token of workflow webhooks.
     pub workflow_token: Option<Secret>,
+}
+
+/// The marketplace app, as its developer registered it with HighLevel.
+#[derive(Debug, Clone)]
+pub struct MarketplaceApp {
+    /// `<app id>-<suffix>`.
+    pub client_id: String,
+    /// From the app's settings.
+    pub client_secret: Secret,
+    /// What it asks for.
+    pub scopes: Vec<String>,
+    /// Where an admin chooses the location.
+    pub chooser: Url,
+    /// The same for agencies with a domain of their own.
+    pub white_label_chooser: Url,
+    /// Where HighLevel sends the browser back to.
+    pub redirect: Url,
 }
 
 /// Trafft's part.
@@ -96,6 +111,10 @@ pub struct Admin {
 /// Checks that belong to other rooms: the setting's name, and what finds fault with its value.
 pub type Check<'a> = (&'static str, &'a dyn Fn(&str) -> Result<(), String>);
 
+const NOTHING_TO_DO: &str = "is not set, and neither is a marketplace app: there is no location to work. For a single account set \
+    `GHL_LOCATION_ID`, `GHL_ACCESS_TOKEN`, `TRAFFT_API_URL`, `TRAFFT_CLIENT_ID` and `TRAFFT_CLIENT_SECRET`; to install an app \
+    through the browser, `GHL_CLIENT_ID`";
+
 /// A retried delivery is up to 70 minutes old (G §8.6).
 const SHORTEST_FRESHNESS: u64 = 75 * 60;
 
@@ -117,7 +136,12 @@ impl Config {
         let bind = from.get("BIND_ADDR", address);
         let database_url = from.get("DATABASE_URL", |text| Ok(text.to_owned()));
         let ghl = Ghl::read(from);
-        let trafft = Trafft::read(from);
+        let pair = Pair::read(from);
+        let app = MarketplaceApp::read(from);
+        let encryption_key = from.optional("ENCRYPTION_KEY", secret);
+        if !["GHL_LOCATION_ID", "GHL_CLIENT_ID", "CONNECTIONS_FILE", "ENCRYPTION_KEY"].iter().any(|name| from.is_set(name)) {
+            from.agree("GHL_LOCATION_ID", Err::<(), _>(NOTHING_TO_DO.to_owned()));
+        }
         let admin_token = from.optional("ADMIN_TOKEN", long_secret);
         let inline_deadline =
             from.get("SYNC_INLINE_DEADLINE_MS", |text| number(text, 0, 30_000)).map(Duration::from_millis);
@@ -131,7 +155,12 @@ impl Config {
                 .map_err(|what| format!("{what}; a delivery that HighLevel retries is more than an hour old"))
         });
         let shutdown = from.get("SHUTDOWN_SECONDS", |text| number(text, 1, 600)).map(Duration::from_secs);
-        let further = from.optional("CONNECTIONS_FILE", further::read);
+        let further = from.optional("CONNECTIONS_FILE", pairs::read).unwrap_or_default();
+        if let Some(policy) = &policy {
+            for Pair { location, options, .. } in &further {
+                from.agree("CONNECTIONS_FILE", policy.clone().with(options).map_err(|what| format!("connection `{location}`, {what}")));
+            }
+        }
         let lease = from.get("LEASE_SECONDS", |text| number(text, 3, 300)).map(Duration::from_secs);
         let keep = keep(from);
         let log_json = from.get("LOG_FORMAT", |text| choice(text, &[("text", false), ("json", true)]));
@@ -139,7 +168,9 @@ impl Config {
             bind: bind?,
             database_url: database_url?,
             ghl: ghl?,
-            trafft: trafft?,
+            pairs: pair?.into_iter().chain(further).collect(),
+            app: app?,
+            encryption_key,
             admin_token,
             inline_deadline: inline_deadline?,
             mapping: mapping.unwrap_or_default(),
@@ -149,50 +180,79 @@ impl Config {
             shutdown: shutdown?,
             lease: lease?,
             keep: keep?,
-            further: further.unwrap_or_default(),
             log_json: log_json?,
         })
     }
 }
 
-impl Config {
-    /// Every location with its account.
-    pub fn pairs(&self) -> impl Iterator<Item = (Ghl, Trafft)> {
-        let first = (self.ghl.clone(), self.trafft.clone());
-        std::iter::once(first).chain(self.further.iter().cloned().map(|further| further.with(&self.ghl)))
+impl Ghl {
+    fn read(from: &mut Reader) -> Option<Self> {
+        let api_url = from.get("GHL_API_URL", api_url);
+        let app = from.optional("GHL_APP_ID", |text| Ok(text.to_owned()));
+        // The part before the first `-` is what webhooks call the app (G §3.1).
+        let of_client = from.optional("GHL_CLIENT_ID", |text| Ok(text.split('-').next().unwrap_or(text).to_owned()));
+        let webhook_keys = from.optional("GHL_WEBHOOK_PUBLIC_KEYS", |text| Ok(text.to_owned()));
+        let workflow_secret = from.optional("GHL_WORKFLOW_SECRET", long_secret);
+        let workflow_token = from.optional("GHL_WORKFLOW_TOKEN", long_secret);
+        Some(Self { api_url: api_url?, app: app.or(of_client), webhook_keys, workflow_secret, workflow_token })
     }
 }
 
-impl Ghl {
-    /// Reads GoHighLevel's part alone: all that it takes to try its API.
+impl MarketplaceApp {
+    /// The app: whole, or not at all.
+    fn read(from: &mut Reader) -> Option<Option<Self>> {
+        if !from.is_set("GHL_CLIENT_ID") && !from.is_set("GHL_CLIENT_SECRET") {
+            return Some(None);
+        }
+        let client_id = from.get("GHL_CLIENT_ID", |text| Ok(text.to_owned()));
+        let client_secret = from.get("GHL_CLIENT_SECRET", secret);
+        let scopes = from.get("GHL_APP_SCOPES", |text| Ok(pairs::words(text)));
+        let chooser = from.get("GHL_CHOOSER_URL", api_url);
+        let white_label_chooser = from.get("GHL_WHITE_LABEL_CHOOSER_URL", api_url);
+        let redirect = from.get("PUBLIC_URL", |text| {
+            let url = api_url(text)?;
+            url.join("/oauth/callback").map_err(|_| "write a whole URL, beginning with `https://`".to_owned())
+        });
+        // The pages need somebody who is signed in, and what they bring needs a seal.
+        let admin = from.get("ADMIN_TOKEN", long_secret);
+        let key = from.get("ENCRYPTION_KEY", secret);
+        let (_, _) = (admin?, key?);
+        Some(Some(Self {
+            client_id: client_id?,
+            client_secret: client_secret?,
+            scopes: scopes?,
+            chooser: chooser?,
+            white_label_chooser: white_label_chooser?,
+            redirect: redirect?,
+        }))
+    }
+}
+
+/// What it takes to try GoHighLevel's API by hand.
+#[derive(Debug, Clone)]
+pub struct ByHand {
+    /// Base of the API.
+    pub api_url: Url,
+    /// The location.
+    pub location: LocationId,
+    /// Its private integration token.
+    pub token: Secret,
+    /// What that token may do, when known.
+    pub scopes: Option<Vec<String>>,
+}
+
+impl ByHand {
+    /// Reads these alone; here they must be set.
     ///
     /// # Errors
     /// Every problem found, each with its fix.
     pub fn load(sources: &Sources) -> Result<Self, Problems> {
         let mut from = Reader::new(sources);
-        let config = Self::read(&mut from);
-        from.finish(config)
-    }
-
-    fn read(from: &mut Reader) -> Option<Self> {
         let api_url = from.get("GHL_API_URL", api_url);
-        let app = from.optional("GHL_APP_ID", |text| Ok(text.to_owned()));
-        let location = from.get("GHL_LOCATION_ID", |text| text.parse().map_err(|error| format!("{error}")));
-        let token = from.get("GHL_ACCESS_TOKEN", secret);
-        let scopes = from.optional("GHL_SCOPES", |text| Ok(text.split_whitespace().map(str::to_owned).collect()));
-        let webhook_keys = from.optional("GHL_WEBHOOK_PUBLIC_KEYS", |text| Ok(text.to_owned()));
-        let workflow_secret = from.optional("GHL_WORKFLOW_SECRET", long_secret);
-        let workflow_token = from.optional("GHL_WORKFLOW_TOKEN", long_secret);
-        Some(Self {
-            api_url: api_url?,
-            app,
-            location: location?,
-            token: token?,
-            scopes,
-            webhook_keys,
-            workflow_secret,
-            workflow_token,
-        })
+        let (location, token, scopes) = pairs::private(&mut from);
+        let config = api_url.zip(location).zip(token);
+        let config = config.map(|((api_url, location), token)| Self { api_url, location, token, scopes });
+        from.finish(config)
     }
 }
 
@@ -248,28 +308,30 @@ fn pace(from: &mut Reader) -> Option<Pace> {
     })
 }
 
+const DESCRIPTION: [(&str, DescriptionPolicy); 3] = [
+    ("created", DescriptionPolicy::Created),
+    ("all", DescriptionPolicy::All),
+    ("at-creation", DescriptionPolicy::AtCreation),
+];
+const ESCAPE: [(&str, bool); 2] = [("html", true), ("none", false)];
+const DELETE: [(&str, DeletePolicy); 3] = [
+    ("keep", DeletePolicy::Keep),
+    ("delete-created", DeletePolicy::DeleteCreated),
+    ("ignore", DeletePolicy::Ignore),
+];
+const MISSING: [(&str, MissingPolicy); 2] =
+    [("conflict", MissingPolicy::Conflict), ("recreate", MissingPolicy::Recreate)];
+
 fn policy(from: &mut Reader) -> Option<Policy> {
-    use DeletePolicy::{DeleteCreated, Ignore, Keep};
-    use DescriptionPolicy::{All, AtCreation, Created};
-    let description = from.get("DESCRIPTION_POLICY", |text| {
-        choice(text, &[("created", Created), ("all", All), ("at-creation", AtCreation)])
-    });
-    let escape = from.get("DESCRIPTION_ESCAPE", |text| choice(text, &[("html", true), ("none", false)]));
-    let delete = from.get("DELETE_POLICY", |text| {
-        choice(text, &[("keep", Keep), ("delete-created", DeleteCreated), ("ignore", Ignore)])
-    });
-    let missing = from.get("MISSING_CUSTOMER_POLICY", |text| {
-        choice(text, &[("conflict", MissingPolicy::Conflict), ("recreate", MissingPolicy::Recreate)])
-    });
+    let description = from.get("DESCRIPTION_POLICY", |text| choice(text, &DESCRIPTION));
+    let escape = from.get("DESCRIPTION_ESCAPE", |text| choice(text, &ESCAPE));
+    let delete = from.get("DELETE_POLICY", |text| choice(text, &DELETE));
+    let missing = from.get("MISSING_CUSTOMER_POLICY", |text| choice(text, &MISSING));
     let settle_time = from.get("SETTLE_SECONDS", |text| number(text, 1, 3600)).map(Duration::from_secs);
     let page_pause = from.get("TRAFFT_PAGE_PAUSE_MS", |text| number(text, 0, 60_000)).map(Duration::from_millis);
     let pace = pace(from);
-    let zone = from.optional("TIME_ZONE", |text| {
-        TimeZone::get(text).map_err(|_| "write a zone's name as in `Europe/Berlin`".to_owned())
-    });
-    let region = from.optional("PHONE_REGION", |text| {
-        Region::new(text).ok_or_else(|| "write the two letters of a country as in `US`".to_owned())
-    });
+    let zone = from.optional("TIME_ZONE", own::zone);
+    let region = from.optional("PHONE_REGION", own::region);
     Some(Policy {
         description: description?,
         escape: escape?,

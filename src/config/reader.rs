@@ -127,6 +127,18 @@ impl Reader {
         self.parse(name, &text, parse)
     }
 
+    /// Does it have a value, other than its default?
+    pub(super) fn is_set(&self, name: &str) -> bool {
+        self.value(name).is_some()
+    }
+
+    /// Takes down what is wrong with values that are fine by themselves.
+    pub(super) fn agree<T>(&mut self, name: &str, result: Result<T, String>) {
+        if let Err(message) = result {
+            self.problem(name, message);
+        }
+    }
+
     /// Another room's opinion on a value, if there is one.
     pub(super) fn check(&mut self, name: &'static str, check: &dyn Fn(&str) -> Result<(), String>) {
         self.optional(name, check);

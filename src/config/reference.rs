@@ -7,10 +7,8 @@ use std::fmt::Write;
 pub struct Setting {
     /// As in the environment and in the file.
     pub name: &'static str,
-    /// What holds when it is not set; none: it is off, or must be set.
+    /// What holds when it is not set; none: it is off.
     pub default: Option<&'static str>,
-    /// Must it be set?
-    pub required: bool,
     /// Secrets can come from a file, `NAME_FILE`, and are never shown.
     pub secret: bool,
     /// What it does, and where to find its value.
@@ -18,15 +16,11 @@ pub struct Setting {
 }
 
 const fn setting(name: &'static str, default: Option<&'static str>, hint: &'static str) -> Setting {
-    Setting { name, default, required: false, secret: false, hint }
+    Setting { name, default, secret: false, hint }
 }
 
-const fn required(name: &'static str, hint: &'static str) -> Setting {
-    Setting { name, default: None, required: true, secret: false, hint }
-}
-
-const fn secret(name: &'static str, required: bool, hint: &'static str) -> Setting {
-    Setting { name, default: None, required, secret: true, hint }
+const fn secret(name: &'static str, hint: &'static str) -> Setting {
+    Setting { name, default: None, secret: true, hint }
 }
 
 /// All of them, in the order of the documentation.
@@ -37,13 +31,13 @@ pub const SETTINGS: &[Setting] = &[
         Some("sqlite://ghl-trafft-sync.db"),
         "where the store is: a SQLite file, created on first start, for one process; `postgres://user:password@host/name` for several",
     ),
-    required(
+    setting(
         "GHL_LOCATION_ID",
-        "the id of the location (sub-account): HighLevel, Settings, Business Profile, or the part of the address after `/location/`",
+        None,
+        "for a single account without an app of its own: the id of the location (sub-account): HighLevel, Settings, Business Profile, or the part of the address after `/location/`",
     ),
     secret(
         "GHL_ACCESS_TOKEN",
-        true,
         "the private integration token of that location: HighLevel, Settings, Private Integrations; scopes `contacts.readonly`, and better also `locations.readonly`, `locations/customFields.readonly`, `locations/tasks.readonly`",
     ),
     setting(
@@ -56,7 +50,32 @@ pub const SETTINGS: &[Setting] = &[
         Some("https://services.leadconnectorhq.com"),
         "base of HighLevel's API; another one only for a sandbox",
     ),
-    setting("GHL_APP_ID", None, "the id of your marketplace app; when set, signed events of other apps are refused"),
+    setting(
+        "GHL_CLIENT_ID",
+        None,
+        "turns installing through the browser on: the client id of your marketplace app; needs `GHL_CLIENT_SECRET`, `PUBLIC_URL`, `ADMIN_TOKEN` and `ENCRYPTION_KEY` as well",
+    ),
+    secret("GHL_CLIENT_SECRET", "the client secret of that app; HighLevel shows it once"),
+    setting(
+        "GHL_APP_SCOPES",
+        Some("contacts.readonly locations.readonly locations/customFields.readonly locations/tasks.readonly oauth.readonly oauth.write"),
+        "what the app asks for, separated by blanks; each must be ticked in the app's settings at HighLevel",
+    ),
+    setting(
+        "GHL_CHOOSER_URL",
+        Some("https://marketplace.gohighlevel.com/v2/oauth/chooselocation"),
+        "where an admin chooses the location to install the app in",
+    ),
+    setting(
+        "GHL_WHITE_LABEL_CHOOSER_URL",
+        Some("https://marketplace.leadconnectorhq.com/v2/oauth/chooselocation"),
+        "the same for agencies that show HighLevel under a domain of their own",
+    ),
+    setting(
+        "GHL_APP_ID",
+        None,
+        "the id of your marketplace app, by default the first part of `GHL_CLIENT_ID`; when known, signed events of other apps are refused",
+    ),
     setting(
         "GHL_WEBHOOK_PUBLIC_KEYS",
         None,
@@ -64,21 +83,24 @@ pub const SETTINGS: &[Setting] = &[
     ),
     secret(
         "GHL_WORKFLOW_TOKEN",
-        false,
         "turns `/webhooks/ghl/workflow` on: the value that workflow webhooks send in `X-Workflow-Token`",
     ),
     secret(
         "GHL_WORKFLOW_SECRET",
-        false,
         "turns `/webhooks/ghl/workflow` on for relays that sign with HMAC-SHA256 (Standard Webhooks); `whsec_…` or any text",
     ),
-    required(
+    setting(
         "TRAFFT_API_URL",
-        "the URL on the API card of Trafft, Features and Integrations; its origin, as in `https://name.admin.trafft.com`",
+        None,
+        "of that location: the URL on the API card of Trafft, Features and Integrations; its origin, as in `https://name.admin.trafft.com`",
     ),
-    required("TRAFFT_CLIENT_ID", "the client id on the same card"),
-    secret("TRAFFT_CLIENT_SECRET", true, "the client secret on the same card"),
-    secret("ADMIN_TOKEN", false, "turns the admin API on: the bearer token that it asks for, at least 16 characters"),
+    setting("TRAFFT_CLIENT_ID", None, "the client id on the same card"),
+    secret("TRAFFT_CLIENT_SECRET", "the client secret on the same card"),
+    secret(
+        "ENCRYPTION_KEY",
+        "seals tokens and Trafft secrets in the database: 32 bytes in hex or base64, from `openssl rand -hex 32`; several separated by commas while one is being replaced: the first seals, all open",
+    ),
+    secret("ADMIN_TOKEN", "turns the admin API on: the bearer token that it asks for, at least 16 characters"),
     setting(
         "SYNC_INLINE_DEADLINE_MS",
         Some("2000"),
@@ -166,7 +188,7 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "CONNECTIONS_FILE",
         None,
-        "further locations beside the one above: a TOML file with a `[[connection]]` for each, holding `ghl_location_id`, `ghl_access_token`, `trafft_api_url`, `trafft_client_id`, `trafft_client_secret` and, if wanted, `ghl_scopes`; readable by the service alone",
+        "further locations beside the one above: a TOML file with a `[[connection]]` for each, holding `ghl_location_id`, `ghl_access_token`, `trafft_api_url`, `trafft_client_id`, `trafft_client_secret` and, if wanted, `ghl_scopes`, `mapping_file`, `description_policy`, `description_escape`, `delete_policy`, `missing_customer_policy`, `time_zone`, `phone_region`; readable by the service alone",
     ),
     setting(
         "LEASE_SECONDS",
@@ -187,12 +209,8 @@ pub fn markdown() -> String {
          Whatever is wrong is told at start, all at once.\n\n\
          | setting | default | what it does |\n| --- | --- | --- |\n",
     );
-    for Setting { name, default, required, secret, hint } in SETTINGS {
-        let default = match (default, required) {
-            (Some(default), _) => format!("`{default}`"),
-            (None, true) => "**must be set**".to_owned(),
-            (None, false) => "—".to_owned(),
-        };
+    for Setting { name, default, secret, hint } in SETTINGS {
+        let default = default.map_or_else(|| "—".to_owned(), |default| format!("`{default}`"));
         let by_file = if *secret { " (or by file)" } else { "" };
         // Writing into a String cannot fail.
         let _ = writeln!(page, "| `{name}`{by_file} | {default} | {} |", hint.replace('|', "\\|"));

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::webhook::Answer;
 use super::{Problem, Service};
-use crate::model::{CustomerId, Status};
+use crate::model::{CustomerId, LocationId, Status};
 use crate::store::{ContactKey, ContactView, Cursor, Decided, Decision, EventFilter, EventView, WriteView};
 
 /// Which rows to list.
@@ -144,10 +144,7 @@ pub(super) async fn sync(
     Parsed(which): Parsed<Which>,
 ) -> Result<Json<Answer>, Problem> {
     let contact = id.parse().map_err(|error| Problem::bad_request(format!("{error}")))?;
-    let location = match which.location_id {
-        Some(location) => location.parse().map_err(|error| Problem::bad_request(format!("{error}")))?,
-        None => service.intake.location(),
-    };
+    let location = service.whose(which.location_id)?;
     let admitted = service.intake.operator(ContactKey { location, contact }).await?;
     Ok(Json(service.follow(admitted).await))
 }
@@ -245,6 +242,14 @@ impl<S: Send + Sync> axum::extract::FromRequestParts<S> for Named {
 }
 
 impl Service {
+    /// The location that is meant: the one of the settings, if none is named.
+    pub(super) fn whose(&self, named: Option<String>) -> Result<LocationId, Problem> {
+        match named {
+            Some(location) => location.parse().map_err(|error| Problem::bad_request(format!("{error}"))),
+            None => self.intake.location().ok_or_else(|| Problem::bad_request("say which location: add `location_id`")),
+        }
+    }
+
     /// The one contact that is meant.
     pub(super) async fn find_contact(&self, id: &str, which: Which) -> Result<(ContactKey, ContactView), Problem> {
         let filter =

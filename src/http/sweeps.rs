@@ -149,9 +149,6 @@ impl Service {
             let names: Vec<_> = Sweep::ALL.iter().map(|sweep| sweep.name()).collect();
             Problem::not_found(format!("there is no such sweep; there are {}", names.join(", ")))
         })?;
-        match whose.location_id {
-            Some(location) => Ok((kind, location.parse().map_err(|error| Problem::bad_request(format!("{error}")))?)),
-            None => Ok((kind, self.intake.location())),
-        }
+        Ok((kind, self.whose(whose.location_id)?))
     }
 }

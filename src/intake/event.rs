@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{Refusal, Rules, VerifiedWebhook, is_stale};
 use crate::clients::ghl::wire::{Envelope, WorkflowDocument};
-use crate::model::{ContactId, Facet, Facets, LocationId, ObjectId};
+use crate::model::{ContactId, Facet, Facets, Installer, LocationId, ObjectId};
 use crate::store::{Accept, ContactKey, Source, Subject};
 
 /// What an event is about.
@@ -17,10 +17,12 @@ enum About {
     Gone,
     /// Something that belongs to a contact.
     Owned(Facet),
+    Installed,
+    Uninstalled,
 }
 
 /// The events that we act on (G §8.5).
-const KINDS: [(&str, About); 14] = [
+const KINDS: [(&str, About); 16] = [
     ("ContactCreate", About::Contact),
     ("ContactUpdate", About::Contact),
     ("ContactDelete", About::Gone),
@@ -35,6 +37,8 @@ const KINDS: [(&str, About); 14] = [
     ("AppointmentCreate", About::Owned(Facet::Appointments)),
     ("AppointmentUpdate", About::Owned(Facet::Appointments)),
     ("AppointmentDelete", About::Owned(Facet::Appointments)),
+    ("INSTALL", About::Installed),
+    ("UNINSTALL", About::Uninstalled),
 ];
 /// Our own two names.
 const WORKFLOW: &str = "Workflow";
@@ -49,6 +53,9 @@ pub enum Unreadable {
     /// A workflow document without a contact.
     #[error("the body names no contact: send HighLevel's own webhook action, or a JSON object with `contact_id`")]
     NoContact,
+    /// A workflow document without a location, and none in the settings.
+    #[error("the body names no location: send HighLevel's own webhook action, or add `location_id` to the JSON object")]
+    NoLocation,
 }
 
 /// For counting: one of [`KINDS`], or `other`.
@@ -68,12 +75,12 @@ pub(super) fn marketplace(webhook: VerifiedWebhook, rules: &Rules, now: Timestam
     {
         return Err(Refusal::OtherApp.into());
     }
-    let subject = subject(&kind, &event);
+    let subject = subject(&kind, &event, rules);
     let sent_at = event.timestamp.as_deref().and_then(|text| text.parse().ok());
     let (location, subject) = match (event.location_id.clone(), subject) {
         (Some(location), subject) => (location, subject),
         // Location events carry their location as `id`, company events carry none (G §8.4).
-        (None, ignored @ Subject::Nothing(_)) => {
+        (None, ignored @ (Subject::Nothing(_) | Subject::Installed { .. } | Subject::Uninstalled(_))) => {
             let other = [&event.id, &event.company_id].into_iter().flatten().find_map(|id| id.parse().ok());
             (other.unwrap_or_else(nowhere), ignored)
         }
@@ -103,7 +110,7 @@ pub(super) fn workflow(webhook: VerifiedWebhook, rules: &Rules, now: Timestamp) 
     let body = text(webhook.body)?;
     let document: WorkflowDocument = parse(&body)?;
     let contact = document.contact_id.ok_or(Unreadable::NoContact)?;
-    let location = document.location_id.unwrap_or_else(|| rules.location.clone());
+    let location = document.location_id.or_else(|| rules.location.clone()).ok_or(Unreadable::NoLocation)?;
     let named = document.custom_data.get("facet").and_then(|facet| facet.as_str());
     let facet = named.and_then(|named| Facet::ALL.into_iter().find(|facet| facet.name() == named));
     Ok(Accept {
@@ -136,7 +143,7 @@ pub(super) fn operator(key: ContactKey, now: Timestamp) -> Accept {
     }
 }
 
-fn subject(kind: &str, event: &Envelope) -> Subject {
+fn subject(kind: &str, event: &Envelope, rules: &Rules) -> Subject {
     let contact = |deleted| {
         let id: ContactId = event.id.as_deref()?.parse().ok()?;
         Some(Subject::Contact { id, facets: Facet::Contact.into(), deleted })
@@ -151,6 +158,7 @@ fn subject(kind: &str, event: &Envelope) -> Subject {
             (None, object) => object.map(|id| Subject::Object { facet, id }),
         }
     };
+    let company = event.company_id.as_deref().and_then(|id| id.parse().ok());
     let Some((_, about)) = KINDS.iter().find(|(name, _)| *name == kind) else {
         return Subject::Nothing(format!("`{}` is not acted on", printable(kind)));
     };
@@ -158,6 +166,19 @@ fn subject(kind: &str, event: &Envelope) -> Subject {
         About::Contact => contact(false),
         About::Gone => contact(true),
         About::Owned(facet) => owned(*facet),
+        // Every app's installs are signed with the same key.
+        About::Installed | About::Uninstalled if rules.app.is_none() || event.app_id.is_none() => {
+            return Subject::Nothing("whose app it is about is not known: set `GHL_CLIENT_ID` or `GHL_APP_ID`".to_owned());
+        }
+        About::Installed => match (&event.location_id, company) {
+            (Some(location), Some(company)) => Some(Subject::Installed { location: location.clone(), company }),
+            // Tokens come with the browser, before this event or after it.
+            _ => return Subject::Nothing("the browser that installs the app brings what is needed".to_owned()),
+        },
+        About::Uninstalled => match (&event.location_id, company) {
+            (Some(location), _) => Some(Subject::Uninstalled(Installer::Location(location.clone()))),
+            (None, company) => company.map(|company| Subject::Uninstalled(Installer::Company(company))),
+        },
     };
     subject.unwrap_or_else(|| Subject::Nothing("it has no usable id".to_owned()))
 }

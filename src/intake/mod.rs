@@ -27,8 +27,8 @@ pub struct Rules {
     pub workflow: WorkflowSecrets,
     /// Older than this is stale; must exceed the 75 minutes that a retried delivery may take (G §8.6).
     pub freshness: Duration,
-    /// Whose an event is that does not say (only workflow documents may leave it out).
-    pub location: LocationId,
+    /// Whose an event is that does not say (only workflow documents may leave it out); none: such an event is refused.
+    pub location: Option<LocationId>,
 }
 
 /// The intake. Cheap to clone.
@@ -104,8 +104,8 @@ impl Intake {
         self.accept(event).await
     }
 
-    /// The location that is meant where none is named.
-    pub fn location(&self) -> LocationId {
+    /// The location that is meant where none is named, if there is one.
+    pub fn location(&self) -> Option<LocationId> {
         self.rules.location.clone()
     }
 
@@ -141,7 +141,10 @@ impl Intake {
         // Before the commit: a settle that comes right behind it finds the notice there.
         let notice = self.store.notice(&event.id, key);
         let accepted = self.inbox.accept(event).await?;
-        self.nudge.now(&location);
+        match accepted.status {
+            Status::Applied => self.nudge.connections(),
+            _ => self.nudge.now(&location),
+        }
         let is_new = accepted.status != Status::Duplicate;
         Ok(Admitted { accepted, kind, notice, contact, is_new })
     }

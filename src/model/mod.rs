@@ -2,6 +2,7 @@
 
 mod facets;
 mod ids;
+mod install;
 mod outcome;
 mod policy;
 mod sweep;
@@ -9,6 +10,7 @@ mod values;
 
 pub use facets::{Facet, Facets};
 pub use ids::{ContactId, CustomerId, InvalidId, LocationId, ObjectId};
+pub use install::{CompanyId, Installer, Scopes, Tokens, TrafftAccess};
 pub use outcome::{Lane, Outcome, Status, Verdict};
 pub use policy::{DeletePolicy, DescriptionPolicy, MissingPolicy, Policy};
 pub use sweep::{Keep, Pace, Sweep};

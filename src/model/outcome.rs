@@ -36,11 +36,13 @@ pub enum Status {
     Parked,
     /// The event does not say which contact it is about; sync looks for it.
     Unresolved,
+    /// The app was installed or uninstalled, and that is taken down.
+    Applied,
 }
 
 impl Status {
     /// Every status.
-    pub const ALL: [Status; 12] = [
+    pub const ALL: [Status; 13] = [
         Status::Synced,
         Status::Unchanged,
         Status::Queued,
@@ -53,6 +55,7 @@ impl Status {
         Status::Stale,
         Status::Parked,
         Status::Unresolved,
+        Status::Applied,
     ];
 
     /// The word as it is stored and shown.
@@ -70,6 +73,7 @@ impl Status {
             Status::Stale => "stale",
             Status::Parked => "parked",
             Status::Unresolved => "unresolved",
+            Status::Applied => "applied",
         }
     }
 }

@@ -98,7 +98,7 @@ impl<'a> From<&'a New<'_>> for Row<'a> {
         let (contact, object, facets) = match &event.subject {
             Subject::Contact { id, facets, .. } => (Some(id.as_str()), None, *facets),
             Subject::Object { facet, id } => (None, Some(id.as_str()), Facets::from(*facet)),
-            Subject::Nothing(_) => (None, None, Facets::NONE),
+            Subject::Installed { .. } | Subject::Uninstalled(_) | Subject::Nothing(_) => (None, None, Facets::NONE),
         };
         let received = event.received_at.as_millisecond();
         Self {
@@ -137,7 +137,10 @@ impl Store {
                 }
                 first.insert(delivery, event.id.clone());
             }
-            let (status, reason) = status(event, connected.contains(event.location.as_str()));
+            let (status, reason) = match self.apply(&mut tx, event).await? {
+                Some(applied) => applied,
+                None => status(event, connected.contains(event.location.as_str())),
+            };
             new.push(New { event, status, reason });
         }
         // Always in the same order: two processes that store the same deliveries must not wait for each other in a circle.
@@ -161,6 +164,22 @@ impl Store {
             Accepted { event: id.clone(), status, reason }
         };
         Ok(events.iter().map(accepted).collect())
+    }
+
+    /// What an event changes by itself. None: it is about a contact, or nothing.
+    async fn apply(&self, tx: &mut Tx<'_>, event: &Accept) -> Result<Option<(Status, Option<String>)>> {
+        let (applied, otherwise) = match &event.subject {
+            Subject::Installed { location, company } => (
+                self.installed(tx, location, company, event.received_at).await?,
+                "the browser that installs the app brings what is needed",
+            ),
+            Subject::Uninstalled(installer) => (
+                self.uninstalled(tx, installer, event.sent_at.unwrap_or(event.received_at)).await?,
+                "it is not installed here, or was installed again since",
+            ),
+            _ => return Ok(None),
+        };
+        Ok(Some(if applied { (Status::Applied, None) } else { (Status::Ignored, Some(otherwise.to_owned())) }))
     }
 
     async fn connected(&self, tx: &mut Tx<'_>, locations: &BTreeSet<&str>) -> Result<BTreeSet<String>> {
@@ -215,7 +234,7 @@ fn status(event: &Accept, connected: bool) -> (Status, Option<String>) {
     match &event.subject {
         Subject::Nothing(reason) => (Status::Ignored, Some(reason.clone())),
         _ if !connected => {
-            (Status::Parked, Some(format!("location `{location}` is not connected: check `GHL_LOCATION_ID`")))
+            (Status::Parked, Some(format!("location `{location}` is not connected; it is kept until it is: see `connections list`")))
         }
         _ if event.stale => (
             Status::Stale,

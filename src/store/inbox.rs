@@ -5,7 +5,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::db::Line;
 use super::{Error, Result, Store};
-use crate::model::{ContactId, Facet, Facets, LocationId, ObjectId, Status};
+use crate::model::{CompanyId, ContactId, Facet, Facets, Installer, LocationId, ObjectId, Status};
 
 /// Where an event came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +48,15 @@ pub enum Subject {
         /// Which.
         id: ObjectId,
     },
+    /// The app was installed in a location of an agency.
+    Installed {
+        /// Where.
+        location: LocationId,
+        /// By whom.
+        company: CompanyId,
+    },
+    /// The app was uninstalled there.
+    Uninstalled(Installer),
     /// Nothing that we act on, and why.
     Nothing(String),
 }

@@ -5,6 +5,7 @@
 mod accept;
 mod activities;
 mod checkpoints;
+mod connections;
 mod contacts;
 mod customers;
 mod db;
@@ -12,12 +13,14 @@ mod decisions;
 mod findings;
 mod inbox;
 mod index;
+mod installs;
 mod notices;
 mod overview;
 mod owners;
 mod prune;
 mod replays;
 mod rows;
+mod seal;
 mod settle;
 mod signals;
 mod sweeps;
@@ -27,15 +30,18 @@ mod tests;
 use std::path::PathBuf;
 
 pub use activities::{Activity, Mirrored, MirroredObject};
+pub use connections::{ConnectionView, Options, Stored};
 pub use contacts::{Contact, ContactKey, CreateIntent, Decision};
 pub use customers::{Customer, Linked, Write};
 pub use decisions::Decided;
 pub use findings::{FindingView, SweepLoad, SweepView};
 pub use inbox::{Accept, Accepted, Inbox, Source, Subject};
+pub use installs::{Install, InstallStatus, Pair};
 pub use notices::{Notice, Told};
 pub use overview::{ContactView, Cursor, EventFilter, EventView, Load, WriteView};
 pub use owners::{Beat, Connection};
 pub use replays::Unresolved;
+pub use seal::Keys;
 pub use settle::Settle;
 pub use signals::{Signal, Signals};
 pub use sweeps::{Finding, Import, Step, Sweeping};
@@ -106,6 +112,15 @@ pub enum Error {
         /// The location that has it.
         holder: String,
     },
+    /// There is something to seal or to open, and no key.
+    #[error("secrets are kept sealed, and there is no key: set `ENCRYPTION_KEY` ({}), and keep it as safe as the database's backups", seal::HOW)]
+    NoKey,
+    /// The key that sealed something is not among those that there are.
+    #[error("secrets in this database are sealed with another key (its id is `{id}`): add that key to `ENCRYPTION_KEY`, after a comma; once `keys rotate` has run it may go")]
+    KeyMissing {
+        /// The first bytes of its digest.
+        id: String,
+    },
     /// The location has another owner now: nothing was recorded, and nothing may be sent to its vendors.
     #[error("another process works this location now")]
     NotOwner,
@@ -130,15 +145,17 @@ pub struct Store {
     /// For the listener's own connection; holds a password, so it is never shown.
     url: Secret,
     notices: Notices,
+    keys: Keys,
 }
 
 impl Store {
-    /// Opens the database, creating it on first start, and brings its schema up to date.
+    /// Opens the database, creating it on first start, and brings its schema up to date. `keys` seal and open secrets.
     ///
     /// # Errors
-    /// Not an address of a database; another process has it; it is damaged, away or not ours to write.
-    pub async fn open(url: &str) -> Result<Self> {
-        let store = Self { db: Db::open(url).await?, url: url.into(), notices: Notices::default() };
+    /// Not an address of a database; another process has it; it is damaged, away or not ours to write; a key is missing.
+    pub async fn open(url: &str, keys: Keys) -> Result<Self> {
+        let store = Self { db: Db::open(url).await?, url: url.into(), notices: Notices::default(), keys };
+        store.check_keys().await?;
         if !store.db.is_shared() {
             // The file lock says that nobody else is alive: nothing has to be waited for.
             let mut tx = store.db.begin().await?;

@@ -1,13 +1,13 @@
-//! Locations, the Trafft accounts they are paired with, and which process works them.
+//! Which process works which location.
 //!
 //! Every process keeps one heartbeat. What a process owns is its own while the heartbeat is younger than the lease, by
 //! the database's clock; after that anybody may take it over, under a new epoch.
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use sqlx::FromRow;
 
+use super::contacts::id;
 use super::{Error, Result, Signal, Store, Tx};
 use crate::model::LocationId;
 
@@ -27,6 +27,8 @@ pub struct Connection {
     pub location: LocationId,
     /// Fences off a former owner: what it writes back under an older epoch is refused.
     pub epoch: i64,
+    /// Raised by every change of what its owner has to know.
+    pub revision: i64,
     /// Every customer up to this id is in the index; none until the first full pass over Trafft's customers has ended.
     pub customers_seen: Option<i64>,
 }
@@ -36,19 +38,20 @@ struct Row {
     location_id: String,
     owner: Option<String>,
     epoch: i64,
+    revision: i64,
     customers_seen: Option<i64>,
+    paused: i64,
+    entered: i64,
     alive: i64,
 }
 
-const CONNECT: &str = "INSERT INTO connections (location_id, trafft_account, created_at) VALUES ($1, $2, $3)
-    ON CONFLICT (location_id) DO NOTHING";
-const ACCOUNT: &str = "SELECT trafft_account FROM connections WHERE location_id = $1";
-const HOLDER: &str = "SELECT location_id FROM connections WHERE trafft_account = $1 AND location_id <> $2";
 const BEAT: &str = "INSERT INTO processes (id, heartbeat_at) VALUES ($1, $2)
     ON CONFLICT (id) DO UPDATE SET heartbeat_at = excluded.heartbeat_at";
 const LIVE: &str = "SELECT COUNT(*) FROM processes WHERE heartbeat_at > $1";
-const OWNED: &str = "SELECT location_id, owner, epoch, customers_seen,
-        (SELECT COUNT(*) FROM processes WHERE id = owner AND heartbeat_at > $1) AS alive
+const OWNED: &str = "SELECT location_id, owner, epoch, revision, customers_seen, paused,
+        (SELECT COUNT(*) FROM installs WHERE kind = 'location' AND id = location_id AND status = 'active'
+            AND trafft IS NOT NULL) AS entered,
+        (SELECT COUNT(*) FROM processes WHERE processes.id = owner AND heartbeat_at > $1) AS alive
     FROM connections ORDER BY location_id";
 const TAKE: &str = "UPDATE connections SET owner = $3, epoch = epoch + 1 WHERE location_id = $1 AND epoch = $2";
 const RELEASE: &str = "UPDATE connections SET owner = NULL WHERE location_id = $1 AND owner = $2";
@@ -66,28 +69,9 @@ pub(super) async fn fence(tx: &mut Tx<'_>, location: &str, epoch: i64) -> Result
 }
 
 impl Store {
-    /// Pairs the location with the account, if it is not yet.
-    ///
-    /// `account` is the origin of the Trafft account: with another one the stored links would point at strangers,
-    /// so that is an error; as is an account that another location has.
-    pub async fn connect(&self, location: &LocationId, account: &str, now: Timestamp) -> Result<()> {
-        let mut tx = self.db.begin().await?;
-        let holder: Option<String> =
-            sqlx::query_scalar(HOLDER).bind(account).bind(location.as_str()).fetch_optional(&mut *tx).await?;
-        if let Some(holder) = holder {
-            return Err(Error::AccountTaken { account: account.to_owned(), holder });
-        }
-        sqlx::query(CONNECT).bind(location.as_str()).bind(account).bind(now.as_millisecond()).execute(&mut *tx).await?;
-        let known: String = sqlx::query_scalar(ACCOUNT).bind(location.as_str()).fetch_one(&mut *tx).await?;
-        if known != account {
-            return Err(Error::OtherAccount { location: location.to_string(), known, asked: account.to_owned() });
-        }
-        tx.commit().await
-    }
-
     /// One heartbeat of this process; takes over what nobody works, up to its share among the living.
     ///
-    /// `candidates`: the locations that it knows how to work.
+    /// `candidates`: the locations that the settings tell it how to work; those that a person connected tell it themselves.
     pub async fn beat(&self, process: &str, lease: Duration, candidates: &[LocationId]) -> Result<Beat> {
         let mut tx = self.db.begin().await?;
         let now = self.db.time(&mut tx).await?;
@@ -95,12 +79,15 @@ impl Store {
         sqlx::query(BEAT).bind(process).bind(now).execute(&mut *tx).await?;
         let live: i64 = sqlx::query_scalar(LIVE).bind(alive_since).fetch_one(&mut *tx).await?;
         let rows: Vec<Row> = sqlx::query_as(OWNED).bind(alive_since).fetch_all(&mut *tx).await?;
+        let is_wanted = |row: &Row| {
+            row.paused == 0 && (row.entered > 0 || candidates.iter().any(|known| known.as_str() == row.location_id))
+        };
+        let rows: Vec<Row> = rows.into_iter().filter(is_wanted).collect();
         let share = rows.len().div_ceil(usize::try_from(live).unwrap_or(1).max(1));
         let mut owned = Vec::new();
         let mut free = Vec::new();
-        for Row { location_id, owner, epoch, customers_seen, alive } in rows {
-            let Some(location) = candidates.iter().find(|known| known.as_str() == location_id) else { continue };
-            let connection = Connection { location: location.clone(), epoch, customers_seen };
+        for Row { location_id, owner, epoch, revision, customers_seen, alive, .. } in rows {
+            let connection = Connection { location: id(location_id)?, epoch, revision, customers_seen };
             match owner {
                 Some(owner) if owner == process => owned.push(connection),
                 Some(_) if alive > 0 => {}

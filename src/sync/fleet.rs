@@ -5,18 +5,16 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
-
-use std::sync::Arc;
 
 use super::owner::Owner;
 use super::{Connection, Lease, Nudge};
 use crate::clock::Clock;
 use crate::model::LocationId;
-use crate::store::{self, Store};
+use crate::store::{self, Store, Stored};
 
 /// Where the work of one location is.
 #[derive(Debug, Clone, Copy)]
@@ -44,8 +42,8 @@ impl Progress {
     }
 }
 
-/// Makes a connection of what taking a location over gave.
-pub type Connect = Box<dyn Fn(&store::Connection, Lease) -> Connection + Send + Sync>;
+/// Makes a connection of what taking a location over gave, and of what a person entered for it, if the settings do not have it.
+pub type Connect = Box<dyn Fn(&store::Connection, Option<Stored>, Lease) -> Result<Connection, String> + Send + Sync>;
 
 /// The locations of one process.
 pub struct Fleet {
@@ -55,13 +53,13 @@ pub struct Fleet {
     candidates: Vec<LocationId>,
     connect: Connect,
     nudge: Nudge,
-    freed: Arc<Notify>,
     progress: watch::Sender<Progress>,
 }
 
 /// An owner at work.
 struct Running {
     epoch: i64,
+    revision: i64,
     stop: CancellationToken,
 }
 
@@ -76,18 +74,12 @@ impl Fleet {
         connect: Connect,
         nudge: Nudge,
     ) -> Self {
-        let (freed, progress) = (Arc::new(Notify::new()), watch::Sender::default());
-        Self { store, process, lease, candidates, connect, nudge, freed, progress }
+        Self { store, process, lease, candidates, connect, nudge, progress: watch::Sender::default() }
     }
 
     /// How far the work is; changes whenever it moves on.
     pub fn progress(&self) -> watch::Receiver<Progress> {
         self.progress.subscribe()
-    }
-
-    /// To be rung when another process has handed something back.
-    pub fn freed(&self) -> Arc<Notify> {
-        self.freed.clone()
     }
 
     /// Works until told to stop; then finishes what is in flight and hands everything back. Ends by itself only when an
@@ -102,14 +94,14 @@ impl Fleet {
             match self.store.beat(&self.process, self.lease, &self.candidates).await {
                 Ok(beat) => {
                     lease.renew(sent + self.lease);
-                    self.follow(beat, &lease, &mut running, &mut owners);
+                    self.follow(beat, &lease, &mut running, &mut owners).await;
                 }
                 Err(error) => warn!(error = %error, "no heartbeat: {error}"),
             }
             tokio::select! {
                 () = stop.cancelled() => break,
                 () = clock.sleep(self.lease / 3) => {}
-                () = self.freed.notified() => {}
+                () = self.nudge.fleet.notified() => {}
                 Some(ended) = owners.join_next() => {
                     let Ok(location) = ended else { return };
                     running.remove(&location);
@@ -129,7 +121,7 @@ impl Fleet {
     }
 
     /// Starts and stops owners, until what runs is what is owned.
-    fn follow(
+    async fn follow(
         &self,
         beat: store::Beat,
         lease: &Lease,
@@ -139,7 +131,7 @@ impl Fleet {
         let store::Beat { mut owned, share } = beat;
         owned.truncate(share);
         for (location, owner) in running.iter() {
-            if !owned.iter().any(|owned| owned.location == *location && owned.epoch == owner.epoch) {
+            if !owned.iter().any(|owned| is_that(owned, location, owner)) {
                 owner.stop.cancel();
             }
         }
@@ -147,12 +139,26 @@ impl Fleet {
             if running.contains_key(&connection.location) {
                 continue;
             }
-            let (location, epoch, stop) = (connection.location.clone(), connection.epoch, CancellationToken::new());
+            let store::Connection { location, epoch, revision, .. } = connection.clone();
+            let stop = CancellationToken::new();
+            let entered = match self.store.entered(&location).await {
+                Ok(entered) => entered,
+                Err(error) => {
+                    warn!(location.id = %location, error = %error, "location {location} cannot be worked: {error}");
+                    continue;
+                }
+            };
+            let connected = match (self.connect)(&connection, entered, lease.clone()) {
+                Ok(connected) => connected,
+                Err(problem) => {
+                    warn!(location.id = %location, "location {location} cannot be worked: {problem}");
+                    continue;
+                }
+            };
             info!(location.id = %location, epoch, "working location {location}");
-            let connected = (self.connect)(&connection, lease.clone());
             let owner =
                 Owner::new(self.store.clone(), connected, self.nudge.clone(), self.progress.clone(), stop.clone());
-            running.insert(location.clone(), Running { epoch, stop });
+            running.insert(location.clone(), Running { epoch, revision, stop });
             owners.spawn(async move {
                 owner.run().await;
                 location
@@ -169,6 +175,11 @@ impl Fleet {
             warn!(location.id = %location, error = %error, "location {location} is free once the lease ends: {error}");
         }
     }
+}
+
+/// A change of what an owner has to know ends it as a change of owners does: the next heartbeat starts it anew.
+fn is_that(owned: &store::Connection, location: &LocationId, running: &Running) -> bool {
+    owned.location == *location && owned.epoch == running.epoch && owned.revision == running.revision
 }
 
 impl std::fmt::Debug for Fleet {

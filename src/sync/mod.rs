@@ -7,6 +7,7 @@ mod apply;
 mod directory;
 mod fleet;
 mod gate;
+mod grants;
 mod identity;
 mod lease;
 mod mapping;
@@ -23,7 +24,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::clients;
 use crate::clients::ghl::Ghl;
@@ -33,6 +34,7 @@ use crate::model::{DeletePolicy, DescriptionPolicy, LocationId, MissingPolicy, P
 use crate::store;
 
 pub use fleet::{At, Connect, Fleet, Progress};
+pub use grants::Grants;
 pub use lease::Lease;
 pub use mapping::{DEFAULTS, Mapping, Mistake};
 
@@ -40,9 +42,12 @@ use directory::Directory;
 use gate::Gate;
 use metadata::Metadata;
 
-/// "Look now": says that something of a location is due, and carries nothing.
+/// "Look now": says that something of a location is due, or that what is connected has changed, and carries nothing.
 #[derive(Clone, Debug, Default)]
-pub struct Nudge(Arc<Mutex<HashMap<LocationId, watch::Sender<()>>>>);
+pub struct Nudge {
+    locations: Arc<Mutex<HashMap<LocationId, watch::Sender<()>>>>,
+    fleet: Arc<Notify>,
+}
 
 impl Nudge {
     /// Wakes whoever works the location, or keeps it from falling asleep. Nobody here works it: nothing happens.
@@ -52,12 +57,17 @@ impl Nudge {
         }
     }
 
+    /// A location was connected, changed, or handed back: who works what has to be looked at again.
+    pub fn connections(&self) {
+        self.fleet.notify_one();
+    }
+
     fn listen(&self, location: &LocationId) -> watch::Receiver<()> {
         self.locations().entry(location.clone()).or_default().subscribe()
     }
 
     fn locations(&self) -> MutexGuard<'_, HashMap<LocationId, watch::Sender<()>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.locations.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -86,6 +86,9 @@ impl Owner {
         if self.stop.run_until_cancelled(self.build_directory()).await.is_none() {
             return;
         }
+        if let Err(error) = self.store.release_parked(location, clock.now()).await {
+            error!(location.id = %location, error = %error, "events from before location {location} was connected still wait: {error}");
+        }
         if let Err(error) = sweeps::plan(&self.store, &self.connection).await {
             error!(location.id = %location, error = %error, "sweeps go on as they were planned before: {error}");
         }

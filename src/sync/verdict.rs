@@ -52,7 +52,11 @@ pub(super) fn decide(
             }
         }
         // Nothing is wrong with the contact: it waits, and goes on by itself once somebody has mended the settings.
-        Error::CredentialsRefused { .. } | Error::ScopeMissing { .. } => {
+        Error::CredentialsRefused { .. }
+        | Error::ScopeMissing { .. }
+        | Error::GrantInvalid
+        | Error::LocationInactive
+        | Error::Reauthorise => {
             Verdict::Snooze { until: later(UNTIL_MENDED), reason }
         }
         Error::NotFound | Error::Duplicate { .. } | Error::Refused { .. } => Verdict::Dead {

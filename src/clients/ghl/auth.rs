@@ -1,26 +1,50 @@
-//! Whose permission a call carries, and how far it goes.
+//! Whose permission a call carries.
 
-use std::collections::BTreeSet;
-
-use secrecy::SecretString;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
 
 use crate::clients::Error;
 use crate::model::Secret;
 
 /// What a connection to GHL authenticates with.
 #[derive(Debug, Clone)]
-#[non_exhaustive]
 pub enum Credential {
     /// A private integration token: static, replaced by hand (G §3.7).
     PrivateToken(Secret),
+    /// The token of an install, which somebody else keeps and renews.
+    Kept(Keeper),
 }
 
 impl Credential {
-    /// The token for the next call. Async, and fallible, for credentials that renew themselves.
-    pub async fn bearer(&self) -> Result<Secret, Error> {
+    /// The token for the next call; `refused`: the one that GHL has just not taken. None: there is no other one.
+    pub(super) async fn bearer(&self, refused: Option<Secret>) -> Result<Option<Secret>, Error> {
         match self {
-            Self::PrivateToken(token) => Ok(SecretString::clone(token)),
+            Self::PrivateToken(token) => Ok(refused.is_none().then(|| token.clone())),
+            Self::Kept(keeper) => keeper.0(refused).await.map(Some),
         }
+    }
+}
+
+type Bearer = Pin<Box<dyn Future<Output = Result<Secret, Error>> + Send>>;
+
+/// Hands out the token for the next call, and another one for that which was refused.
+#[derive(Clone)]
+pub struct Keeper(Arc<dyn Fn(Option<Secret>) -> Bearer + Send + Sync>);
+
+impl Keeper {
+    /// Asks `bearer` for each call.
+    pub fn new<F>(bearer: impl Fn(Option<Secret>) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<Secret, Error>> + Send + 'static,
+    {
+        Self(Arc::new(move |refused| Box::pin(bearer(refused))))
+    }
+}
+
+impl fmt::Debug for Keeper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Keeper")
     }
 }
 
@@ -30,41 +54,13 @@ pub(super) const LOCATIONS_READ: &str = "locations.readonly";
 pub(super) const CUSTOM_FIELDS_READ: &str = "locations/customFields.readonly";
 pub(super) const TASKS_READ: &str = "locations/tasks.readonly";
 
-/// The scopes that a connection holds (G §3.8). One does not imply another.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Scopes(BTreeSet<String>);
-
-impl Scopes {
-    /// From the `scope` text of a token answer: names with spaces between (G §3.2).
-    pub fn parse(text: &str) -> Self {
-        text.split_whitespace().map(str::to_owned).collect()
-    }
-
-    /// Is the scope among them?
-    pub fn holds(&self, scope: &str) -> bool {
-        self.0.contains(scope)
-    }
-}
-
-impl FromIterator<String> for Scopes {
-    fn from_iter<I: IntoIterator<Item = String>>(scopes: I) -> Self {
-        Self(scopes.into_iter().collect())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn a_private_token_stays_out_of_debug() {
-        let credential = Credential::PrivateToken("pit-hush".into());
-        assert!(!format!("{credential:?} {:?}", credential.bearer().await).contains("hush"));
-    }
-
     #[test]
-    fn writing_does_not_imply_reading() {
-        let scopes = Scopes::parse("contacts.write  locations.readonly");
-        assert!(scopes.holds(CONTACTS_WRITE) && scopes.holds(LOCATIONS_READ) && !scopes.holds(CONTACTS_READ));
+    fn a_private_token_stays_out_of_debug() {
+        let credential = Credential::PrivateToken("pit-hush".into());
+        assert!(!format!("{credential:?}").contains("hush"));
     }
 }

@@ -7,6 +7,7 @@ mod activities;
 mod auth;
 mod budget;
 mod contacts;
+mod oauth;
 pub mod wire;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,11 +24,12 @@ use super::error::Error;
 use super::http::{Answer, Http, Vendor};
 use super::refusal::refusal;
 use crate::clock::Clock;
-use crate::model::{Lane, LocationId};
+use crate::model::{Lane, LocationId, Scopes, Secret};
 
-pub use auth::{Credential, Scopes};
+pub use auth::{Credential, Keeper};
 pub use budget::{Budget, Wait};
 pub use contacts::ListAfter;
+pub use oauth::{AppSettings, Grant, OAuth};
 
 /// The one version that all our calls are written for (G §2).
 const VERSION: &str = "2021-07-28";
@@ -75,6 +77,7 @@ struct Call<'a> {
 }
 
 const NO_BODY: Option<&Value> = None;
+const NO_TOKEN: Error = Error::NotSent { reason: "there is no token for this location" };
 
 impl Ghl {
     /// Connects to nothing yet.
@@ -103,13 +106,32 @@ impl Ghl {
         &self,
         call: Call<'_>,
         body: Option<&impl Serialize>,
-        read: impl FnOnce(&Answer) -> Result<T, Error>,
+        read: impl Fn(&Answer) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        if self.connection.settings.scopes.as_ref().is_some_and(|scopes| !scopes.holds(call.scope)) {
+        let settings = &self.connection.settings;
+        if settings.scopes.as_ref().is_some_and(|scopes| !scopes.holds(call.scope)) {
             return Err(Error::ScopeMissing { scope: call.scope.to_owned() });
         }
-        let bearer = self.connection.settings.credential.bearer().await?;
-        let mut request = self.connection.http.request(call.method, self.url(call.path, call.query)?);
+        let Some(bearer) = settings.credential.bearer(None).await? else { return Err(NO_TOKEN) };
+        let refused = match self.once(&call, &bearer, body, &read).await {
+            // Not carried out. A scope that is missing is told apart: no other token has it (G §4).
+            Err(refused @ Error::CredentialsRefused { .. }) => refused,
+            result => return result,
+        };
+        match settings.credential.bearer(Some(bearer)).await? {
+            Some(bearer) => self.once(&call, &bearer, body, &read).await,
+            None => Err(refused),
+        }
+    }
+
+    async fn once<T>(
+        &self,
+        call: &Call<'_>,
+        bearer: &Secret,
+        body: Option<&impl Serialize>,
+        read: &impl Fn(&Answer) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let mut request = self.connection.http.request(call.method.clone(), self.url(call.path, call.query)?);
         request =
             request.bearer_auth(bearer.expose_secret()).header("Version", VERSION).header("Accept", "application/json");
         if let Some(body) = body {

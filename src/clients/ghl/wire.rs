@@ -1,6 +1,7 @@
 //! GHL's records as they are read: tolerant, since nearly everything is optional, and unknown keys pass (G §2).
 
 mod bodies;
+mod grants;
 mod hooks;
 mod search;
 
@@ -15,6 +16,7 @@ pub use bodies::{
     ContactPatch, DndSetting, DndSettings, InboundDnd, InboundDndSettings, NewContact, NewTask, TaskPatch,
     WrittenCustomField,
 };
+pub use grants::{Granted, InstalledLocation, InstalledLocations, Reconnected};
 pub use hooks::{Envelope, EnvelopeAppointment, WorkflowDocument};
 pub(super) use search::ContactSearchBody;
 pub use search::{ContactPage, ContactSearch, Cursor, Filter, Sort, TaskSearch, TasksFound};

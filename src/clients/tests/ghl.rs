@@ -2,7 +2,8 @@ use axum::http::header::{LOCATION, RETRY_AFTER};
 use serde_json::{Value, json};
 
 use super::super::ghl::wire::{ContactPatch, ContactSearch, NewContact, NewTask, TaskPatch, TaskSearch};
-use super::super::ghl::{Credential, Ghl, GhlSettings, ListAfter, Scopes};
+use super::super::ghl::{Credential, Ghl, GhlSettings, ListAfter};
+use crate::model::Scopes;
 use super::*;
 use crate::model::{ContactId, EmailKey, ObjectId, Phone};
 

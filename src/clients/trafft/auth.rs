@@ -1,20 +1,17 @@
 //! Trafft's access tokens: client credentials, an hour each, kept in memory only (T §3).
 
-use std::pin::Pin;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use oauth2::basic::BasicClient;
-use oauth2::{
-    AsyncHttpClient, AuthType, ClientId, ClientSecret, HttpRequest, HttpResponse, RequestTokenError, TokenResponse,
-    TokenUrl,
-};
-use reqwest::{Request, Url};
+use oauth2::{AuthType, ClientId, ClientSecret, TokenResponse, TokenUrl};
+use reqwest::Url;
 use secrecy::ExposeSecret;
 use tokio::sync::Mutex;
 
 use crate::clients::error::{Error, VendorMessage};
 use crate::clients::http::{Answer, Http, Vendor};
+use crate::clients::oauth::{Carrier, failure};
 use crate::clients::refusal::{refusal, words};
 use crate::clock::Clock;
 use crate::model::Secret;
@@ -74,10 +71,15 @@ impl Tokens {
             // Both in the form, where Trafft looks for them (T §3).
             .set_auth_type(AuthType::RequestBody)
             .set_token_uri(TokenUrl::from_url(self.endpoint.clone()));
-        let answer = client.exchange_client_credentials().request_async(self).await.map_err(|error| match error {
-            RequestTokenError::Request(error) => error,
-            RequestTokenError::ServerResponse(_) | RequestTokenError::Parse(..) | RequestTokenError::Other(_) => {
-                Error::NotSent { reason: "the answer to the request for a token is not the JSON expected" }
+        let judge = |answer: &Answer| {
+            refusal(Vendor::Trafft, answer, None, self.clock.now()).map(|error| self.not_sent(error, answer))
+        };
+        let carrier = Carrier { http: &self.http, vendor: Vendor::Trafft, operation: "token", judge: &judge };
+        let answer = client.exchange_client_credentials().request_async(&carrier).await.map_err(|error| {
+            let reason = "the answer to the request for a token is not the JSON expected";
+            match failure(error, Error::NotSent { reason }) {
+                Error::Unanswered { .. } => Error::NotSent { reason: "no answer to the request for a token" },
+                error => error,
             }
         })?;
         let life = answer.expires_in().unwrap_or(USUAL_LIFE);
@@ -86,22 +88,6 @@ impl Tokens {
             token: answer.access_token().secret().as_str().into(),
             until: asked_at.checked_add(life).unwrap_or(Timestamp::MAX),
         })
-    }
-
-    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, Error> {
-        let read = |answer: Answer| match refusal(Vendor::Trafft, &answer, None, self.clock.now()) {
-            None => Ok(answer),
-            Some(error) => Err(self.not_sent(error, &answer)),
-        };
-        let answer = self.http.send(Vendor::Trafft, "token", Request::try_from(request), read).await;
-        let answer = answer.map_err(|error| match error {
-            Error::Unanswered { .. } => Error::NotSent { reason: "no answer to the request for a token" },
-            error => error,
-        })?;
-        let mut response = HttpResponse::new(answer.body);
-        *response.status_mut() = answer.status;
-        *response.headers_mut() = answer.headers;
-        Ok(response)
     }
 
     /// Without a token the call it was for was not sent, so nothing of that call can have been carried out. OAuth
@@ -117,14 +103,5 @@ impl Tokens {
             }
             (error, _) => error,
         }
-    }
-}
-
-impl<'c> AsyncHttpClient<'c> for Tokens {
-    type Error = Error;
-    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, Error>> + Send + 'c>>;
-
-    fn call(&'c self, request: HttpRequest) -> Self::Future {
-        Box::pin(self.send(request))
     }
 }

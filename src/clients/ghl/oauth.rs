@@ -1,0 +1,272 @@
+//! How HighLevel lets an app in: codes become tokens, tokens become newer ones (G §3).
+//!
+//! A refresh token is good once. Nothing here is repeated, and nothing is kept: that is the caller's business.
+
+use std::time::Duration;
+
+use oauth2::basic::{
+    BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse,
+};
+use oauth2::{
+    AuthType, AuthUrl, AuthorizationCode, Client, ClientId, ClientSecret, CsrfToken, EndpointNotSet, EndpointSet,
+    RedirectUrl, RefreshToken, Scope, StandardRevocableToken, TokenResponse, TokenUrl,
+};
+use reqwest::{Method, RequestBuilder, Url};
+use secrecy::ExposeSecret;
+use serde_json::json;
+
+use super::VERSION;
+use super::wire::{Granted, InstalledLocation, InstalledLocations, Reconnected};
+use crate::clients::error::{Error, VendorMessage};
+use crate::clients::http::{Answer, Http, Vendor};
+use crate::clients::oauth::{Carrier, failure};
+use crate::clients::refusal::{refusal, words};
+use crate::clock::Clock;
+use crate::model::{CompanyId, Installer, LocationId, Scopes, Secret, Tokens};
+
+/// A day, as long as an access token lives (G §3.3).
+const USUAL_LIFE: Duration = Duration::from_secs(86_399);
+/// Locations on one page of an agency's list; 20 is what it gives by itself (G §3.5).
+const PAGE: usize = 100;
+
+/// The marketplace app, as its developer registered it.
+#[derive(Debug, Clone)]
+pub struct AppSettings {
+    /// `https://services.leadconnectorhq.com`, or a stand-in.
+    pub base: Url,
+    /// `<app id>-<suffix>`.
+    pub client_id: String,
+    /// From the app's settings.
+    pub client_secret: Secret,
+    /// Where HighLevel sends the browser back to; registered with the app.
+    pub redirect: Url,
+    /// What the app asks for.
+    pub scopes: Scopes,
+}
+
+/// The app, and HighLevel's side of it.
+#[derive(Debug, Clone)]
+pub struct OAuth {
+    http: Http,
+    app: AppSettings,
+    clock: Clock,
+}
+
+/// What HighLevel granted.
+#[derive(Debug, Clone)]
+pub struct Grant {
+    /// Whose it is.
+    pub installer: Installer,
+    /// Of a location: its agency, where known.
+    pub company: Option<CompanyId>,
+    /// The pair.
+    pub tokens: Tokens,
+    /// How long the access token lives.
+    pub life: Duration,
+    /// What it may do, where the answer says so.
+    pub scopes: Option<Scopes>,
+}
+
+type GhlClient = Client<
+    BasicErrorResponse,
+    Granted,
+    BasicTokenIntrospectionResponse,
+    StandardRevocableToken,
+    BasicRevocationErrorResponse,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointSet,
+>;
+
+impl OAuth {
+    /// Connects to nothing yet.
+    pub fn new(http: Http, app: AppSettings, clock: Clock) -> Self {
+        Self { http, app, clock }
+    }
+
+    /// The app's id: what its webhooks name (G §3.1).
+    pub fn app_id(&self) -> &str {
+        self.app.client_id.split('-').next().unwrap_or_default()
+    }
+
+    /// Where an admin chooses the location, on that host (G §3.1). `state` comes back with the browser, or does not.
+    pub fn chooser(&self, host: &Url, state: &str) -> Url {
+        let client = self.client().set_auth_uri(AuthUrl::from_url(host.clone()));
+        let scopes = self.app.scopes.to_string();
+        let asked = client.authorize_url(|| CsrfToken::new(state.to_owned())).add_scope(Scope::new(scopes));
+        asked.url().0
+    }
+
+    /// A browser's code becomes tokens (G §3.2).
+    ///
+    /// # Errors
+    /// [`Error::GrantInvalid`]: the code is used up or too old.
+    pub async fn exchange(&self, code: &str) -> Result<Grant, Error> {
+        let judge = |answer: &Answer| self.judge(answer);
+        let carrier = self.carrier("exchange_code", &judge);
+        let client = self.client();
+        let asked = client.exchange_code(AuthorizationCode::new(code.to_owned())).request_async(&carrier).await;
+        grant(asked.map_err(|error| failure(error, Error::UNEXPECTED_BODY))?, None)
+    }
+
+    /// A new pair for an old one, which is good once (G §3.3).
+    ///
+    /// # Errors
+    /// [`Error::GrantInvalid`]: the pair is lost. [`Error::LocationInactive`]: it stays good.
+    pub async fn refresh(&self, installer: &Installer, refresh: &Secret) -> Result<Grant, Error> {
+        let judge = |answer: &Answer| self.judge(answer);
+        let carrier = self.carrier("refresh", &judge);
+        let user_type = match installer {
+            Installer::Location(_) => "Location",
+            Installer::Company(_) => "Company",
+        };
+        let (client, token) = (self.client(), RefreshToken::new(refresh.expose_secret().to_owned()));
+        let asked = client.exchange_refresh_token(&token).add_extra_param("user_type", user_type);
+        let asked = asked.request_async(&carrier).await.map_err(|error| failure(error, Error::UNEXPECTED_BODY))?;
+        grant(asked, Some(installer))
+    }
+
+    /// A token for one location of an agency, by the agency's (G §3.4).
+    ///
+    /// # Errors
+    /// [`Error::CredentialsRefused`]: the agency's token is not good any more.
+    pub async fn location_token(
+        &self,
+        agency: &Secret,
+        company: &CompanyId,
+        location: &LocationId,
+    ) -> Result<Grant, Error> {
+        let form = [("companyId", company.as_str()), ("locationId", location.as_str())];
+        let request = self.http.request(Method::POST, self.url(&["oauth", "locationToken"])).form(&form);
+        let granted: Granted = self.ask("location_token", authorized(request, agency), "oauth.write").await?;
+        grant(granted, Some(&Installer::Location(location.clone())))
+    }
+
+    /// The locations in which an agency has installed the app (G §3.5).
+    ///
+    /// # Errors
+    /// Those of the calls; there are several when there are many locations.
+    pub async fn installed_locations(
+        &self,
+        agency: &Secret,
+        company: &CompanyId,
+    ) -> Result<Vec<InstalledLocation>, Error> {
+        let mut all: Vec<InstalledLocation> = Vec::new();
+        loop {
+            let mut url = self.url(&["oauth", "installedLocations"]);
+            url.query_pairs_mut().extend_pairs([
+                ("companyId", company.as_str()),
+                ("appId", self.app_id()),
+                ("isInstalled", "true"),
+                ("skip", &all.len().to_string()),
+                ("limit", &PAGE.to_string()),
+            ]);
+            let request = authorized(self.http.request(Method::GET, url), agency);
+            let page: InstalledLocations = self.ask("installed_locations", request, "oauth.readonly").await?;
+            // A vendor may give fewer than it was asked for; only an empty page is the end.
+            let (met, before) = (page.locations.len(), all.len());
+            for location in page.locations {
+                if !all.iter().any(|known| known.id == location.id) {
+                    all.push(location);
+                }
+            }
+            if met == 0 || all.len() == before {
+                all.retain(|location| location.is_installed != Some(false));
+                return Ok(all);
+            }
+        }
+    }
+
+    /// A code for an app that is still installed and has lost its tokens (G §3.6: reported, not documented).
+    ///
+    /// # Errors
+    /// Any refusal: a person has to authorise again.
+    pub async fn reconnect(&self, installer: &Installer) -> Result<String, Error> {
+        let key = match installer {
+            Installer::Location(_) => "locationId",
+            Installer::Company(_) => "companyId",
+        };
+        let secret = self.app.client_secret.expose_secret();
+        let body = json!({ "clientKey": self.app.client_id, "clientSecret": secret, key: installer.id() });
+        let request = self.http.request(Method::POST, self.url(&["oauth", "reconnect"])).json(&body);
+        let answer: Reconnected = self.ask("reconnect", request.header("Accept", "application/json"), "").await?;
+        Ok(answer.authorization_code)
+    }
+
+    fn client(&self) -> GhlClient {
+        Client::new(ClientId::new(self.app.client_id.clone()))
+            .set_client_secret(ClientSecret::new(self.app.client_secret.expose_secret().to_owned()))
+            .set_auth_type(AuthType::RequestBody)
+            .set_token_uri(TokenUrl::from_url(self.url(&["oauth", "token"])))
+            .set_redirect_uri(RedirectUrl::from_url(self.app.redirect.clone()))
+    }
+
+    fn carrier<'a>(
+        &'a self,
+        operation: &'static str,
+        judge: &'a (dyn Fn(&Answer) -> Option<Error> + Sync),
+    ) -> Carrier<'a> {
+        Carrier { http: &self.http, vendor: Vendor::Ghl, operation, judge }
+    }
+
+    async fn ask<T: serde::de::DeserializeOwned>(
+        &self,
+        operation: &'static str,
+        request: RequestBuilder,
+        scope: &str,
+    ) -> Result<T, Error> {
+        let read = |answer: Answer| match refusal(Vendor::Ghl, &answer, Some(scope), self.clock.now()) {
+            None => answer.json(),
+            Some(error) => Err(error),
+        };
+        self.http.send(Vendor::Ghl, operation, request.build(), read).await
+    }
+
+    /// What the token endpoint means (G §3.2); its words may repeat what we sent.
+    fn judge(&self, answer: &Answer) -> Option<Error> {
+        let words = words(&answer.body);
+        let says = |part: &str| words.to_lowercase().contains(part);
+        match answer.status.as_u16() {
+            400 if says("location is not active") => Some(Error::LocationInactive),
+            400 if says("invalid grant") || says("invalid_grant") => Some(Error::GrantInvalid),
+            400 | 401 | 403 | 422 => {
+                let words = words.replace(self.app.client_secret.expose_secret(), "[REDACTED]");
+                Some(Error::CredentialsRefused { message: VendorMessage::new(&words) })
+            }
+            _ => refusal(Vendor::Ghl, answer, None, self.clock.now()),
+        }
+    }
+
+    fn url(&self, path: &[&str]) -> Url {
+        let mut url = self.app.base.clone();
+        // A base that cannot have anything below it was refused with the settings.
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(path);
+        }
+        url
+    }
+}
+
+fn authorized(request: RequestBuilder, bearer: &Secret) -> RequestBuilder {
+    request.bearer_auth(bearer.expose_secret()).header("Version", VERSION).header("Accept", "application/json")
+}
+
+/// `asked`: for whom, where that is known; then the answer need not say it.
+fn grant(granted: Granted, asked: Option<&Installer>) -> Result<Grant, Error> {
+    let of_company = granted.user_type.as_deref() == Some("Company") || granted.location_id.is_none();
+    let installer = match (asked, &granted.location_id, &granted.company_id) {
+        (Some(asked), ..) => asked.clone(),
+        (None, _, Some(company)) if of_company => Installer::Company(company.clone()),
+        (None, Some(location), _) => Installer::Location(location.clone()),
+        (None, ..) => return Err(Error::UNEXPECTED_BODY),
+    };
+    let tokens = Tokens {
+        access: granted.access_token().secret().as_str().into(),
+        refresh: granted.refresh_token().map(|token| token.secret().as_str().into()),
+    };
+    let life = granted.expires_in().unwrap_or(USUAL_LIFE);
+    let scopes = granted.scope.as_deref().map(Scopes::parse);
+    Ok(Grant { installer, company: granted.company_id, tokens, life, scopes })
+}

@@ -1,0 +1,56 @@
+//! What a connection may have for itself, by the names of the settings that hold where it has nothing of its own.
+
+use std::collections::BTreeMap;
+
+use jiff::tz::TimeZone;
+
+use super::{DELETE, DESCRIPTION, ESCAPE, MISSING, choice};
+use crate::model::{Policy, Region};
+
+/// Settings that a connection has for itself, by name.
+pub type Options = BTreeMap<String, String>;
+
+/// The text of its mapping, where `MAPPING_FILE` names a file.
+pub const MAPPING: &str = "MAPPING";
+
+/// The names.
+pub const OWN: [&str; 7] = [
+    MAPPING,
+    "PHONE_REGION",
+    "TIME_ZONE",
+    "DESCRIPTION_POLICY",
+    "DESCRIPTION_ESCAPE",
+    "DELETE_POLICY",
+    "MISSING_CUSTOMER_POLICY",
+];
+
+impl Policy {
+    /// The same, with what a connection has for itself. The mapping is another room's business.
+    ///
+    /// # Errors
+    /// Which of them is wrong, and what to write.
+    pub fn with(mut self, options: &Options) -> Result<Self, String> {
+        for (name, text) in options {
+            let wrong = |what: String| format!("`{name}`: {what}");
+            match name.as_str() {
+                MAPPING => {}
+                "PHONE_REGION" => self.region = Some(region(text).map_err(wrong)?),
+                "TIME_ZONE" => self.zone = Some(zone(text).map_err(wrong)?),
+                "DESCRIPTION_POLICY" => self.description = choice(text, &DESCRIPTION).map_err(wrong)?,
+                "DESCRIPTION_ESCAPE" => self.escape = choice(text, &ESCAPE).map_err(wrong)?,
+                "DELETE_POLICY" => self.delete = choice(text, &DELETE).map_err(wrong)?,
+                "MISSING_CUSTOMER_POLICY" => self.missing = choice(text, &MISSING).map_err(wrong)?,
+                _ => return Err(format!("`{name}` is no setting of a connection; there are: {}", OWN.join(", "))),
+            }
+        }
+        Ok(self)
+    }
+}
+
+pub(super) fn zone(text: &str) -> Result<TimeZone, String> {
+    TimeZone::get(text).map_err(|_| "write a zone's name as in `Europe/Berlin`".to_owned())
+}
+
+pub(super) fn region(text: &str) -> Result<Region, String> {
+    Region::new(text).ok_or_else(|| "write the two letters of a country as in `US`".to_owned())
+}

@@ -1,0 +1,325 @@
+//! What HighLevel lets us into: installs, and their tokens, sealed.
+//!
+//! A new pair is stored by the generation that it replaces, whatever else has changed meanwhile: a finished refresh is the only
+//! valid pair there is. One process at a time asks for a new pair of one install; its claim ends with its heartbeat.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use secrecy::ExposeSecret;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sqlx::FromRow;
+
+use super::contacts::time;
+use super::db::plain;
+use super::{Error, Result, Signal, Store, Tx};
+use crate::model::{CompanyId, Installer, LocationId, Scopes, Tokens};
+
+/// How an install stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum InstallStatus {
+    /// Usable.
+    Active,
+    /// Its tokens are lost: a person has to authorise the app again.
+    Lost,
+    /// The app was uninstalled there.
+    Uninstalled,
+}
+
+/// An install, opened.
+#[derive(Debug, Clone)]
+pub struct Install {
+    /// Whose.
+    pub installer: Installer,
+    /// Of a location: its agency, where known.
+    pub company: Option<CompanyId>,
+    /// How it stands.
+    pub status: InstallStatus,
+    /// What it may do; none: nobody knows.
+    pub scopes: Option<Scopes>,
+    /// None yet, or dropped.
+    pub tokens: Option<Tokens>,
+    /// Of the access token; none: it does not expire.
+    pub expires_at: Option<Timestamp>,
+    /// Fences new pairs.
+    pub generation: i64,
+}
+
+/// A new pair of tokens.
+#[derive(Debug, Clone)]
+pub struct Pair {
+    /// The pair.
+    pub tokens: Tokens,
+    /// Of the access token; none: it does not expire.
+    pub expires_at: Option<Timestamp>,
+    /// What it may do, where that was said.
+    pub scopes: Option<Scopes>,
+}
+
+#[derive(FromRow)]
+struct Row {
+    kind: String,
+    id: String,
+    company_id: Option<String>,
+    status: String,
+    scopes: Option<String>,
+    tokens: Option<String>,
+    expires_at: Option<i64>,
+    generation: i64,
+}
+
+const LOAD: &str = "SELECT kind, id, company_id, status, scopes, tokens, expires_at, generation FROM installs
+    WHERE kind = $1 AND id = $2";
+const GRANT: &str = "INSERT INTO installs (kind, id, company_id, status, scopes, tokens, expires_at, installed_at)
+    VALUES ($1, $2, $3, 'active', $4, $5, $6, $7)
+    ON CONFLICT (kind, id) DO UPDATE SET company_id = COALESCE(excluded.company_id, installs.company_id),
+        status = 'active', reason = NULL, scopes = excluded.scopes, tokens = excluded.tokens,
+        expires_at = excluded.expires_at, installed_at = excluded.installed_at, generation = installs.generation + 1,
+        renewer = NULL";
+// A location whose tokens are its own keeps them.
+const INCLUDE: &str = "INSERT INTO installs (kind, id, company_id, name, status, installed_at)
+    VALUES ('location', $1, $2, $3, 'active', $4)
+    ON CONFLICT (kind, id) DO UPDATE SET company_id = excluded.company_id,
+        name = COALESCE(excluded.name, installs.name), status = 'active', reason = NULL,
+        installed_at = CASE WHEN installs.status = 'active' THEN installs.installed_at ELSE excluded.installed_at END";
+const IS_INSTALLED: &str = "SELECT COUNT(*) FROM installs WHERE kind = 'company' AND id = $1 AND status = 'active'";
+// What is older than the install was about an earlier one.
+const UNINSTALL: &str = "UPDATE installs SET status = 'uninstalled', tokens = NULL, expires_at = NULL,
+        generation = generation + 1, reason = 'the app was uninstalled in HighLevel'
+    WHERE status <> 'uninstalled' AND installed_at <= $3
+        AND ((kind = $1 AND id = $2) OR ($1 = 'company' AND company_id = $2))";
+// Not even the process that holds the claim gets it twice: somebody there is still at it.
+const CLAIM: &str = "UPDATE installs SET renewer = $3, renewing_until = $5
+    WHERE kind = $1 AND id = $2 AND (renewer IS NULL OR renewing_until < $4
+        OR renewer NOT IN (SELECT id FROM processes WHERE heartbeat_at > $6))";
+const UNCLAIM: &str = "UPDATE installs SET renewer = NULL WHERE kind = $1 AND id = $2 AND renewer = $3";
+const RENEW: &str = "UPDATE installs SET tokens = $4, expires_at = $5, scopes = COALESCE($6, scopes),
+        generation = generation + 1, status = 'active', reason = NULL
+    WHERE kind = $1 AND id = $2 AND generation = $3 AND status <> 'uninstalled'";
+const REMARK: &str = "UPDATE installs SET status = $4, reason = $5 WHERE kind = $1 AND id = $2 AND generation = $3";
+const TOUCH: &str = "UPDATE connections SET revision = revision + 1 WHERE location_id IN
+    (SELECT id FROM installs WHERE kind = 'location' AND (($1 = 'location' AND id = $2) OR ($1 = 'company' AND company_id = $2)))";
+const SEALED: &str = "SELECT kind, id, tokens FROM installs WHERE tokens IS NOT NULL";
+const RESEAL: &str = "UPDATE installs SET tokens = $3 WHERE kind = $1 AND id = $2 AND tokens = $4";
+
+/// How long one process may take to ask for a new pair: a refresh, and what follows when it fails.
+const RENEWING: Duration = Duration::from_mins(2);
+
+impl Store {
+    /// An install, its tokens opened.
+    pub async fn install(&self, installer: &Installer) -> Result<Option<Install>> {
+        let query = sqlx::query_as::<_, Row>(LOAD).bind(installer.kind()).bind(installer.id());
+        let row = query.fetch_optional(&self.db.read).await?;
+        row.map(|row| self.opened(row)).transpose()
+    }
+
+    fn opened(&self, row: Row) -> Result<Install> {
+        let corrupt = |_| Error::Corrupt("an install with an id that is none".to_owned());
+        let installer = Installer::new(&row.kind, &row.id).map_err(corrupt)?;
+        let tokens = row.tokens.as_deref().map(|sealed| self.unsealed(&installer, sealed)).transpose()?;
+        Ok(Install {
+            installer,
+            company: row.company_id.and_then(|id| id.parse().ok()),
+            status: status(&row.status),
+            scopes: row.scopes.as_deref().map(Scopes::parse),
+            tokens,
+            expires_at: row.expires_at.map(time).transpose()?,
+            generation: row.generation,
+        })
+    }
+
+    fn sealed(&self, installer: &Installer, tokens: &Tokens) -> Result<String> {
+        let refresh = tokens.refresh.as_ref().map(|token| token.expose_secret());
+        let text = json!({ "access": tokens.access.expose_secret(), "refresh": refresh }).to_string();
+        self.keys.seal(&installer.to_string(), &text)
+    }
+
+    fn unsealed(&self, installer: &Installer, sealed: &str) -> Result<Tokens> {
+        let text = self.keys.open(&installer.to_string(), sealed)?;
+        let mut tokens: Value = serde_json::from_str(text.expose_secret()).unwrap_or_default();
+        let mut take = |name: &str| match tokens[name].take() {
+            Value::String(token) => Some(token.into()),
+            _ => None,
+        };
+        let (access, refresh) = (take("access"), take("refresh"));
+        let access = access.ok_or_else(|| Error::Corrupt(format!("tokens of {installer} without an access token")))?;
+        Ok(Tokens { access, refresh })
+    }
+
+    /// A person authorised the app there, or gave a private token: whatever was before is replaced.
+    pub async fn granted(
+        &self,
+        installer: &Installer,
+        company: Option<&CompanyId>,
+        pair: &Pair,
+        now: Timestamp,
+    ) -> Result<()> {
+        let tokens = self.sealed(installer, &pair.tokens)?;
+        let mut tx = self.db.begin().await?;
+        sqlx::query(GRANT)
+            .bind(installer.kind())
+            .bind(installer.id())
+            .bind(company.map(CompanyId::as_str))
+            .bind(pair.scopes.as_ref().map(Scopes::to_string))
+            .bind(tokens)
+            .bind(pair.expires_at.map(|at| at.as_millisecond()))
+            .bind(now.as_millisecond())
+            .execute(&mut *tx)
+            .await?;
+        self.touched(&mut tx, installer).await?;
+        tx.commit().await
+    }
+
+    /// These locations are covered by their agency's install.
+    pub async fn include(
+        &self,
+        company: &CompanyId,
+        locations: &[(LocationId, Option<String>)],
+        now: Timestamp,
+    ) -> Result<()> {
+        let mut tx = self.db.begin().await?;
+        for (location, name) in locations {
+            include(&mut tx, company, location, name.as_deref(), now).await?;
+        }
+        self.touched(&mut tx, &Installer::Company(company.clone())).await?;
+        tx.commit().await
+    }
+
+    /// An INSTALL event (G §8.5). A location of an agency that we know is connected by it; one that we do not know waits for
+    /// the browser. Returns whether it was the former.
+    pub(super) async fn installed(
+        &self,
+        tx: &mut Tx<'_>,
+        location: &LocationId,
+        company: &CompanyId,
+        now: Timestamp,
+    ) -> Result<bool> {
+        let known: i64 = sqlx::query_scalar(IS_INSTALLED).bind(company.as_str()).fetch_one(&mut **tx).await?;
+        if known == 0 {
+            return Ok(false);
+        }
+        include(tx, company, location, None, now).await?;
+        self.touched(tx, &Installer::Location(location.clone())).await?;
+        Ok(true)
+    }
+
+    /// An UNINSTALL event: tokens are dropped, links are kept for a return. `at`: when it was sent.
+    pub(super) async fn uninstalled(&self, tx: &mut Tx<'_>, installer: &Installer, at: Timestamp) -> Result<bool> {
+        let query = sqlx::query(UNINSTALL).bind(installer.kind()).bind(installer.id()).bind(at.as_millisecond());
+        let changed = query.execute(&mut **tx).await?.rows_affected() > 0;
+        if changed {
+            self.touched(tx, installer).await?;
+        }
+        Ok(changed)
+    }
+
+    /// Whoever owns a location of this install has to look again.
+    async fn touched(&self, tx: &mut Tx<'_>, installer: &Installer) -> Result<()> {
+        sqlx::query(TOUCH).bind(installer.kind()).bind(installer.id()).execute(&mut **tx).await?;
+        self.signal(tx, &Signal::Free).await
+    }
+
+    /// Claims the right to ask for a new pair. `false`: another living process is at it.
+    pub async fn claim_renewal(&self, installer: &Installer, process: &str, lease: Duration) -> Result<bool> {
+        let mut tx = self.db.begin().await?;
+        let now = self.db.time(&mut tx).await?;
+        let milliseconds = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+        let claimed = sqlx::query(CLAIM)
+            .bind(installer.kind())
+            .bind(installer.id())
+            .bind(process)
+            .bind(now)
+            .bind(now + milliseconds(RENEWING))
+            .bind(now - milliseconds(lease))
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(claimed.rows_affected() == 1)
+    }
+
+    /// Gives that right back.
+    pub async fn end_renewal(&self, installer: &Installer, process: &str) -> Result<()> {
+        let mut tx = self.db.begin().await?;
+        let query = sqlx::query(UNCLAIM).bind(installer.kind()).bind(installer.id()).bind(process);
+        query.execute(&mut *tx).await?;
+        tx.commit().await
+    }
+
+    /// Stores a new pair in the place of that generation. `false`: there is a newer one already, or the app is uninstalled.
+    pub async fn renewed(&self, installer: &Installer, generation: i64, pair: &Pair) -> Result<bool> {
+        let tokens = self.sealed(installer, &pair.tokens)?;
+        let mut tx = self.db.begin().await?;
+        let stored = sqlx::query(RENEW)
+            .bind(installer.kind())
+            .bind(installer.id())
+            .bind(generation)
+            .bind(tokens)
+            .bind(pair.expires_at.map(|at| at.as_millisecond()))
+            .bind(pair.scopes.as_ref().map(Scopes::to_string))
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(stored.rows_affected() == 1)
+    }
+
+    /// Says how that generation of an install stands.
+    pub async fn remark(
+        &self,
+        installer: &Installer,
+        generation: i64,
+        status: InstallStatus,
+        reason: &str,
+    ) -> Result<()> {
+        let mut tx = self.db.begin().await?;
+        let query = sqlx::query(REMARK).bind(installer.kind()).bind(installer.id()).bind(generation);
+        query.bind(status.name()).bind(plain(reason)).execute(&mut *tx).await?;
+        tx.commit().await
+    }
+
+    /// Seals every token with the first key. Returns how many were sealed with another.
+    pub(super) async fn reseal_installs(&self) -> Result<u64> {
+        let rows: Vec<(String, String, String)> = sqlx::query_as(SEALED).fetch_all(&self.db.read).await?;
+        let mut resealed = 0;
+        for (kind, id, old) in rows.into_iter().filter(|(_, _, sealed)| self.keys.is_old(sealed)) {
+            let installer = Installer::new(&kind, &id).map_err(|error| Error::Corrupt(error.to_string()))?;
+            let new = self.sealed(&installer, &self.unsealed(&installer, &old)?)?;
+            let mut tx = self.db.begin().await?;
+            let query = sqlx::query(RESEAL).bind(kind).bind(id).bind(new).bind(old);
+            resealed += query.execute(&mut *tx).await?.rows_affected();
+            tx.commit().await?;
+        }
+        Ok(resealed)
+    }
+}
+
+async fn include(
+    tx: &mut Tx<'_>,
+    company: &CompanyId,
+    location: &LocationId,
+    name: Option<&str>,
+    now: Timestamp,
+) -> Result<()> {
+    let query = sqlx::query(INCLUDE).bind(location.as_str()).bind(company.as_str()).bind(name.map(plain));
+    query.bind(now.as_millisecond()).execute(&mut **tx).await?;
+    Ok(())
+}
+
+impl InstallStatus {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Lost => "lost",
+            Self::Uninstalled => "uninstalled",
+        }
+    }
+}
+
+pub(super) fn status(name: &str) -> InstallStatus {
+    match name {
+        "active" => InstallStatus::Active,
+        "lost" => InstallStatus::Lost,
+        _ => InstallStatus::Uninstalled,
+    }
+}

@@ -1,0 +1,311 @@
+//! Keeps the tokens of installs: hands them out, renews them in time, gets lost ones back.
+//!
+//! A refresh token is good once (G §3.3), so one process at a time renews an install (a claim in the store), and within a process one
+//! caller; the others wait for what it brings. A pair is stored before it is used. What a crash can lose is the pair that GHL
+//! has just made: then the old one is refused, and the app asks to be connected again (G §3.6), without a person.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+use secrecy::ExposeSecret;
+use tokio::sync::Mutex as Turn;
+use tracing::{error, info, warn};
+
+use crate::clients::{Error, VendorMessage};
+use crate::clients::ghl::{Credential, Grant, Keeper, OAuth};
+use crate::clock::Clock;
+use crate::model::{Installer, LocationId, Secret};
+use crate::store::{self, Install, InstallStatus, Pair, Store};
+
+/// So much earlier than it expires a token is replaced.
+const EARLY: Duration = Duration::from_mins(5);
+/// How long nobody asks again after HighLevel, or nobody but a person, could help.
+const REST: Duration = Duration::from_mins(5);
+/// How long another process is waited for that renews the same install, and how often we look.
+const PATIENCE: Duration = Duration::from_secs(20);
+const LOOK: Duration = Duration::from_millis(200);
+/// How often a pair that GHL has made is tried to be stored, a second apart: the old one is dead already.
+const STORE_TRIES: u32 = 30;
+
+/// The tokens of one process's installs.
+pub struct Grants {
+    store: Store,
+    /// None: there is no marketplace app, only private tokens.
+    oauth: Option<OAuth>,
+    process: String,
+    lease: Duration,
+    clock: Clock,
+    /// Locked by whoever looks after that install just now.
+    held: Mutex<HashMap<Installer, Arc<Turn<Option<Held>>>>>,
+}
+
+/// What is known of an install without asking.
+#[derive(Clone)]
+enum Held {
+    Token { token: Secret, since: Timestamp, until: Timestamp },
+    Nothing { error: Error, until: Timestamp },
+}
+
+impl Held {
+    fn told(&self, refused: Option<&Secret>, now: Timestamp) -> Option<Result<Secret, Error>> {
+        match self {
+            Self::Token { token, until, .. } if now < *until && !is_that(token, refused) => Some(Ok(token.clone())),
+            // Whatever it does not like about it, it will not like about the next one either.
+            Self::Token { since, .. } if refused.is_some() && Duration::try_from(now.duration_since(*since)).is_ok_and(|age| age < REST) => {
+                Some(Err(Error::CredentialsRefused { message: VendorMessage::default() }))
+            }
+            Self::Nothing { error, until } if now < *until => Some(Err(error.clone())),
+            _ => None,
+        }
+    }
+}
+
+impl Grants {
+    /// `process` and `lease`: as in its heartbeats.
+    pub fn new(store: Store, oauth: Option<OAuth>, process: String, lease: Duration, clock: Clock) -> Arc<Self> {
+        Arc::new(Self { store, oauth, process, lease, clock, held: Mutex::default() })
+    }
+
+    /// What a location's client authenticates with.
+    pub fn credential(self: &Arc<Self>, location: LocationId) -> Credential {
+        let (grants, installer) = (self.clone(), Installer::Location(location));
+        // What was known of it may be older than what made somebody connect it now.
+        self.forget(&installer);
+        Credential::Kept(Keeper::new(move |refused| {
+            let (grants, installer) = (grants.clone(), installer.clone());
+            async move { grants.bearer(&installer, refused.as_ref()).await }
+        }))
+    }
+
+    /// A person has authorised it anew.
+    pub(super) fn forget(&self, installer: &Installer) {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).remove(installer);
+    }
+
+    /// A token that is good for now, and is not the one that was refused.
+    pub(super) fn bearer<'a>(
+        self: &'a Arc<Self>,
+        installer: &'a Installer,
+        refused: Option<&'a Secret>,
+    ) -> BoxFuture<'a, Result<Secret, Error>> {
+        Box::pin(async move {
+            let mut held = self.turn(installer).lock_owned().await;
+            if let Some(told) = held.as_ref().and_then(|held| held.told(refused, self.clock.now())) {
+                return told;
+            }
+            // In a task of its own: a caller that loses interest must not take a pair with it that was just made.
+            let fresh = tokio::spawn({
+                let (grants, installer, refused) = (self.clone(), installer.clone(), refused.cloned());
+                async move { grants.fresh(&installer, refused.as_ref()).await }
+            });
+            let fresh = fresh.await.unwrap_or(Err(Error::NotSent { reason: "the renewal of the token broke off" }));
+            *held = match &fresh {
+                Ok(held) => Some(held.clone()),
+                Err(error) if lasts(error) => {
+                    Some(Held::Nothing { error: error.clone(), until: self.clock.now() + REST })
+                }
+                Err(_) => None,
+            };
+            match fresh? {
+                Held::Token { token, .. } => Ok(token),
+                Held::Nothing { error, .. } => Err(error),
+            }
+        })
+    }
+
+    fn turn(&self, installer: &Installer) -> Arc<Turn<Option<Held>>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).entry(installer.clone()).or_default().clone()
+    }
+
+    /// The stored token if it is good, else a new one, made here or by the process that is at it.
+    async fn fresh(self: &Arc<Self>, installer: &Installer, refused: Option<&Secret>) -> Result<Held, Error> {
+        // Other processes do not live by a clock that is moved by hand.
+        let clock = Clock::system();
+        let patience = clock.now() + PATIENCE;
+        loop {
+            if let Some(held) = self.stored(&self.load(installer).await?, refused)? {
+                return Ok(held);
+            }
+            if self.store.claim_renewal(installer, &self.process, self.lease).await.map_err(away)? {
+                break;
+            }
+            if clock.now() > patience {
+                return Err(Error::NotSent { reason: "another process is renewing the token" });
+            }
+            clock.sleep(LOOK).await;
+        }
+        let renewed = self.renew_claimed(installer, refused).await;
+        if let Err(error) = self.store.end_renewal(installer, &self.process).await {
+            warn!(install = %installer, error = %error, "others wait a while to renew the token of {installer}: {error}");
+        }
+        renewed
+    }
+
+    async fn renew_claimed(self: &Arc<Self>, installer: &Installer, refused: Option<&Secret>) -> Result<Held, Error> {
+        // Once more, now that nobody else can be at it.
+        let install = self.load(installer).await?;
+        if let Some(held) = self.stored(&install, refused)? {
+            return Ok(held);
+        }
+        match self.renew(&install).await {
+            Ok(grant) => self.keep(&install, grant).await,
+            Err(error) => {
+                let status = match error {
+                    Error::Reauthorise => InstallStatus::Lost,
+                    _ if lasts(&error) => install.status,
+                    _ => return Err(error),
+                };
+                warn!(install = %installer, error = %error, "no token for {installer}: {error}");
+                self.store.remark(installer, install.generation, status, &error.to_string()).await.map_err(away)?;
+                Err(error)
+            }
+        }
+    }
+
+    async fn load(&self, installer: &Installer) -> Result<Install, Error> {
+        let install = self.store.install(installer).await.map_err(away)?;
+        install.filter(|install| install.status != InstallStatus::Uninstalled).ok_or(Error::Reauthorise)
+    }
+
+    /// What is stored, if it is good.
+    fn stored(&self, install: &Install, refused: Option<&Secret>) -> Result<Option<Held>, Error> {
+        let Some(tokens) = &install.tokens else { return Ok(None) };
+        let until = match install.expires_at {
+            Some(at) => at - EARLY,
+            // A private token: good until somebody replaces it (G §3.7).
+            None => Timestamp::MAX,
+        };
+        let is_good = self.clock.now() < until && !is_that(&tokens.access, refused);
+        // When it was made is not known, and long ago, as far as we are concerned.
+        Ok(is_good.then(|| Held::Token { token: tokens.access.clone(), since: Timestamp::MIN, until }))
+    }
+
+    /// A new pair, one way or another.
+    async fn renew(self: &Arc<Self>, install: &Install) -> Result<Grant, Error> {
+        let installer = &install.installer;
+        let by_agency = match (installer, &install.company) {
+            (Installer::Location(location), Some(company)) => Some((location, company)),
+            _ => None,
+        };
+        let refresh = install.tokens.as_ref().and_then(|tokens| tokens.refresh.as_ref());
+        let Some(oauth) = self.oauth.as_ref().filter(|_| refresh.is_some() || by_agency.is_some()) else {
+            return Err(Error::CredentialsRefused { message: VendorMessage::default() });
+        };
+        let lost = match (refresh, by_agency) {
+            (Some(refresh), _) => match oauth.refresh(installer, refresh).await {
+                Err(Error::GrantInvalid) => Error::GrantInvalid,
+                settled => return settled,
+            },
+            (None, Some((location, company))) => match self.by_agency(oauth, location, company).await {
+                Err(error) if is_final(&error) => error,
+                settled => return settled,
+            },
+            (None, None) => Error::GrantInvalid,
+        };
+        warn!(install = %installer, "the tokens of {installer} are lost ({lost}); asking HighLevel to connect it again");
+        match self.reconnect(oauth, installer).await {
+            Err(error) if is_final(&error) => {}
+            settled => return settled,
+        }
+        match by_agency {
+            // As HighLevel's own client falls back (G §3.3).
+            Some((location, company)) if refresh.is_some() => match self.by_agency(oauth, location, company).await {
+                Err(error) if is_final(&error) => Err(Error::Reauthorise),
+                settled => settled,
+            },
+            _ => Err(Error::Reauthorise),
+        }
+    }
+
+    async fn by_agency(
+        self: &Arc<Self>,
+        oauth: &OAuth,
+        location: &LocationId,
+        company: &LocationId,
+    ) -> Result<Grant, Error> {
+        let agency = Installer::Company(company.clone());
+        let token = self.bearer(&agency, None).await?;
+        match oauth.location_token(&token, company, location).await {
+            Err(Error::CredentialsRefused { .. }) => {
+                let token = self.bearer(&agency, Some(&token)).await?;
+                oauth.location_token(&token, company, location).await
+            }
+            settled => settled,
+        }
+    }
+
+    async fn reconnect(&self, oauth: &OAuth, installer: &Installer) -> Result<Grant, Error> {
+        let code = oauth.reconnect(installer).await?;
+        oauth.exchange(&code).await
+    }
+
+    /// Stores the pair, then hands it out.
+    async fn keep(&self, install: &Install, grant: Grant) -> Result<Held, Error> {
+        let installer = &install.installer;
+        let pair = pair(grant, self.clock.now());
+        let clock = Clock::system();
+        for left in (0..STORE_TRIES).rev() {
+            match self.store.renewed(installer, install.generation, &pair).await {
+                Ok(true) => {
+                    info!(install = %installer, "the token of {installer} was renewed");
+                    let until = pair.expires_at.map_or(Timestamp::MAX, |at| at - EARLY);
+                    return Ok(Held::Token { token: pair.tokens.access, since: self.clock.now(), until });
+                }
+                // Somebody authorised it anew meanwhile, or it was uninstalled.
+                Ok(false) => {
+                    let install = self.load(installer).await?;
+                    let again = Error::NotSent { reason: "the token was replaced meanwhile" };
+                    return self.stored(&install, None)?.ok_or(again);
+                }
+                Err(error) => {
+                    error!(install = %installer, error = %error, "a new token of {installer} cannot be stored, and the old one is dead; {left} more tries: {error}");
+                    clock.sleep(Duration::from_secs(1)).await;
+                }
+            }
+        }
+        Err(Error::NotSent { reason: "the new token could not be stored" })
+    }
+}
+
+impl fmt::Debug for Grants {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Grants").field("process", &self.process).finish_non_exhaustive()
+    }
+}
+
+/// A grant as it is stored.
+pub(super) fn pair(grant: Grant, now: Timestamp) -> Pair {
+    let expires_at = now.checked_add(grant.life).unwrap_or(Timestamp::MAX);
+    Pair { tokens: grant.tokens, expires_at: Some(expires_at), scopes: grant.scopes }
+}
+
+fn is_that(token: &Secret, refused: Option<&Secret>) -> bool {
+    refused.is_some_and(|refused| refused.expose_secret() == token.expose_secret())
+}
+
+/// Will asking again soon bring the same?
+fn lasts(error: &Error) -> bool {
+    matches!(error, Error::LocationInactive) || is_final(error)
+}
+
+/// A refusal, not a failure on the way.
+fn is_final(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::GrantInvalid
+            | Error::Reauthorise
+            | Error::CredentialsRefused { .. }
+            | Error::ScopeMissing { .. }
+            | Error::NotFound
+            | Error::Refused { .. }
+    )
+}
+
+fn away(error: store::Error) -> Error {
+    error!(error = %error, "tokens cannot be read or kept: {error}");
+    Error::NotSent { reason: "the store that keeps the tokens is away" }
+}
