@@ -27,7 +27,7 @@ pub enum Class {
     Metadata,
     /// GHL: tasks of a whole location.
     TaskSearch,
-    /// Trafft: a token.
+    /// A token, or what leads to one.
     Token,
     /// Trafft: a page of customers.
     CustomersPage,

@@ -98,6 +98,17 @@ impl Sandbox {
         Ok(trafft)
     }
 
+    /// The environment of a service that is installed like a marketplace app: no location, no token, no Trafft.
+    pub fn oauth_settings(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("GHL_API_URL", self.ghl.url()),
+            ("GHL_CLIENT_ID", self.ghl.client_id()),
+            ("GHL_CLIENT_SECRET", self.ghl.client_secret()),
+            ("GHL_CHOOSER_URL", self.ghl.chooser_url()),
+            ("GHL_WEBHOOK_PUBLIC_KEYS", self.ghl.public_key()),
+        ]
+    }
+
     /// The environment that points a service at these two.
     pub fn settings(&self) -> Vec<(&'static str, String)> {
         vec![

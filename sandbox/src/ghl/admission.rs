@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use super::Shared;
 use super::catalogue::{self, Operation};
 use super::checks;
+use super::oauth::{self, Bearer};
 use super::person::object;
 use crate::front::{Answer, Call, Desk, Vendor};
 use crate::journal::Class;
@@ -60,6 +61,15 @@ impl Shared {
         if catalogue::find(&call.method, &call.segments()).is_none() {
             return refuse(404, &format!("Cannot {}", call.name()));
         }
+        self.gate_bearer(call)
+    }
+
+    /// Version, token, allowance.
+    pub(super) fn gate_bearer(&self, call: &Call) -> Option<Answer> {
+        let refuse = |status: u16, message: &str| {
+            self.complain(call, message);
+            Some(refusal(status, &json!(message)))
+        };
         match call.header("version") {
             None => return refuse(401, "version header was not found."),
             Some(version) if !PUBLISHED.contains(&version) => {
@@ -76,10 +86,15 @@ impl Shared {
             (_, true) => "Invalid Private Integration token",
             _ => "Invalid token: access token is invalid",
         };
-        if !self.state().tokens.contains_key(token) {
-            return refuse(401, message);
+        let now = self.now();
+        let bearer = self.state().bearer(token, now);
+        match bearer {
+            Bearer::Location(..) | Bearer::Company(_) => {}
+            // It was good once. That a day is over, or that an admin uninstalls, is nobody's mistake.
+            Bearer::Ended => return Some(refusal(401, &json!("Invalid JWT"))),
+            Bearer::Unknown => return refuse(401, message),
         }
-        if !self.state().limits.spend(token, self.now()) {
+        if !self.state().spend(token, now) {
             return refuse(429, "Too Many Requests");
         }
         None
@@ -94,14 +109,14 @@ impl Shared {
         let Some((operation, path)) = catalogue::find(&call.method, &call.segments()) else {
             return refuse(404, json!(format!("Cannot {}", call.name())));
         };
-        let grant = self
-            .state()
-            .tokens
-            .get(call.bearer().unwrap_or_default())
-            .map(|grant| (grant.location.clone(), grant.scopes.clone()));
-        // A token revoked between the gate and here.
-        let Some((location, scopes)) = grant else {
-            return refuse(401, json!("Invalid token: access token is invalid"));
+        let bearer = self.state().bearer(call.bearer().unwrap_or_default(), self.now());
+        let (location, scopes) = match bearer {
+            Bearer::Location(location, scopes) => (location, scopes),
+            // Contacts need a location's token (G §3). The text is that of a missing scope: refreshing does not help.
+            Bearer::Company(_) => return refuse(401, json!("The token is not authorized for this scope.")),
+            // A token that ended between the gate and here.
+            Bearer::Ended => return Err(refusal(401, &json!("Invalid JWT"))),
+            Bearer::Unknown => return refuse(401, json!("Invalid token: access token is invalid")),
         };
         if !scopes.iter().any(|scope| scope == operation.scope) {
             return refuse(401, json!("The token is not authorized for this scope."));
@@ -151,14 +166,18 @@ impl Vendor for Shared {
     }
 
     fn classify(&self, call: &Call) -> Class {
-        catalogue::find(&call.method, &call.segments()).map_or(Class::Other, |(operation, _)| operation.class)
+        let found = catalogue::find(&call.method, &call.segments()).map(|(operation, _)| operation.class);
+        found.or_else(|| oauth::classify(call)).unwrap_or(Class::Other)
     }
 
     fn admit(&self, call: &Call) -> Option<Answer> {
-        self.gate(call)
+        self.admit_oauth(call).unwrap_or_else(|| self.gate(call))
     }
 
     fn carry_out(&self, call: &Call) -> Answer {
+        if let Some(answer) = self.answer_oauth(call) {
+            return answer;
+        }
         match self.inspect(call) {
             Ok(admitted) => self.answer(&admitted),
             Err(refused) => refused,
@@ -176,7 +195,10 @@ impl Vendor for Shared {
     }
 
     fn decorate(&self, call: &Call, answer: Answer) -> Answer {
-        let left = self.state().limits.left(call.bearer().unwrap_or_default(), self.now());
-        left.onto(answer)
+        // Without a token there is nobody whose allowance could be told.
+        match call.bearer() {
+            None if oauth::classify(call).is_some() => answer,
+            token => self.state().left(token.unwrap_or_default(), self.now()).onto(answer),
+        }
     }
 }

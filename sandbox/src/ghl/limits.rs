@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use super::state::State;
 use super::windows::Met;
 use crate::front::Answer;
 
@@ -90,6 +91,18 @@ impl Limits {
     /// The most calls of this key in any ten seconds so far, refused ones included.
     pub(crate) fn most(&self, key: &str, window: Window) -> u32 {
         self.usage.get(key).map_or(0, |usage| usage.met.most(window))
+    }
+}
+
+impl State {
+    /// Counts a call against whoever the token belongs to.
+    pub(super) fn spend(&mut self, token: &str, now: i64) -> bool {
+        self.limits.spend(self.papers.payer(token), now)
+    }
+
+    /// What is left for whoever the token belongs to.
+    pub(super) fn left(&mut self, token: &str, now: i64) -> Left {
+        self.limits.left(self.papers.payer(token), now)
     }
 }
 

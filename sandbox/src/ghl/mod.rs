@@ -21,6 +21,7 @@ mod index;
 mod limits;
 mod many;
 mod metadata;
+mod oauth;
 mod person;
 mod query;
 mod search;
@@ -41,7 +42,7 @@ use crate::faults::Faults;
 use crate::front::Desk;
 use crate::journal::Journal;
 use sign::Signer;
-use state::{Location, State};
+use state::{Location, Scopes, State};
 
 /// Everything behind a [`Ghl`].
 pub(crate) struct Shared {
@@ -135,14 +136,19 @@ impl Ghl {
 
     /// Leaves a token these scopes only.
     pub fn set_scopes(&self, token: &str, scopes: &[&str]) {
-        if let Some(grant) = self.0.state().tokens.get_mut(token) {
-            grant.scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
+        let scopes: Scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect::<Vec<_>>().into();
+        let mut state = self.0.state();
+        state.papers.set_scopes(token, &scopes);
+        if let Some(grant) = state.tokens.get_mut(token) {
+            grant.scopes = scopes;
         }
     }
 
     /// Makes a token worthless, as replacing it in the screen does (G §3.7).
     pub fn revoke_token(&self, token: &str) {
-        self.0.state().tokens.remove(token);
+        let mut state = self.0.state();
+        state.tokens.remove(token);
+        state.papers.revoke(token);
     }
 
     fn set_on_location(&self, location: &str, set: impl FnOnce(&mut Location)) {
@@ -193,9 +199,11 @@ impl Ghl {
     }
 
     /// The most calls that came with this token in any ten seconds so far, counted as `window` counts them. Those that
-    /// were refused for being too many are among them, and it does not matter which limit or window is in force.
+    /// were refused for being too many are among them, and it does not matter which limit or window is in force. All OAuth
+    /// tokens of a location, or of the company, count as one, and its id may stand for them (G §5).
     pub fn most_in_a_window(&self, token: &str, window: Window) -> u32 {
-        self.0.state().limits.most(token, window)
+        let state = self.0.state();
+        state.limits.most(state.papers.payer(token), window)
     }
 
     /// How many calls were answered 429 because an allowance was used up; no fault is among them.

@@ -1,6 +1,6 @@
 //! What people do in the GHL screens. Every change moves `dateUpdated` and causes the events of G §8.5.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::Ghl;
 use super::activity::Sort;
@@ -170,21 +170,6 @@ impl Ghl {
         drop(state);
         there(document.is_some(), "contact", contact);
         document.unwrap_or_default()
-    }
-
-    /// The app is installed on a location: `INSTALL` (G §8.5).
-    pub fn install(&self, location: &str) {
-        let fields = json!({
-            "installType": "Location", "locationId": location, "companyId": super::state::COMPANY,
-            "userId": "y0BeYjuRIlDwsDcOHOJo", "companyName": "Example Agency", "isWhitelabelCompany": false,
-            "planId": "66a0419a0dffa47fb5f8b22f",
-        });
-        self.queue_event("INSTALL", fields);
-    }
-
-    /// The app is removed from a location: `UNINSTALL` (G §8.5).
-    pub fn uninstall(&self, location: &str) {
-        self.queue_event("UNINSTALL", json!({ "locationId": location }));
     }
 
     /// Any event at all, say of a type nobody knows; the envelope of G §8.4 is added.

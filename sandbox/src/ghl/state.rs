@@ -1,6 +1,7 @@
 //! What this GoHighLevel remembers: locations, tokens, contacts, the lagging search index, and events not yet sent.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -10,6 +11,7 @@ use super::contact::{Activity, Contact, is_empty};
 use super::events::Event;
 use super::index::Index;
 use super::limits::Limits;
+use super::oauth::{App, Bearer, Installs, Papers};
 use super::webhooks::{Delivered, WebhookSwitches};
 use crate::clock;
 
@@ -17,6 +19,13 @@ pub(crate) const APP: &str = "6578278e879ad2646715ba9c";
 pub(crate) const APP_VERSION: &str = "6578278e879ad2646715ba9d";
 pub(crate) const COMPANY: &str = "tDtDnQdgm2LXpyiqYvZ6";
 pub(crate) const HOME: &str = "ve9EPM428h8vShlRW1KT";
+/// The admin who installs things.
+pub(crate) const USER: &str = "y0BeYjuRIlDwsDcOHOJo";
+/// What the app costs.
+pub(crate) const PLAN: &str = "66a0419a0dffa47fb5f8b22f";
+
+/// What a token may be used for; many hold the same ones.
+pub(crate) type Scopes = Arc<[String]>;
 
 /// Every scope of G §3.8 that some operation here asks for.
 pub(crate) const SCOPES: [&str; 5] = [
@@ -49,6 +58,9 @@ const WATCHED: [&str; 19] = [
     "additionalEmails",
     "businessId",
 ];
+
+/// Keys of events that are there even when empty (G §8.5).
+const ALWAYS: [&str; 2] = ["attachments", "whitelabelDetails"];
 
 /// How a contact that is not there is refused (G §1.7).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -107,12 +119,16 @@ impl Location {
 
 pub(crate) struct Grant {
     pub(crate) location: String,
-    pub(crate) scopes: Vec<String>,
+    pub(crate) scopes: Scopes,
 }
 
 pub(crate) struct State {
     pub(crate) locations: BTreeMap<String, Location>,
+    /// Private integration tokens.
     pub(crate) tokens: HashMap<String, Grant>,
+    pub(crate) app: App,
+    pub(crate) installs: Installs,
+    pub(crate) papers: Papers,
     pub(crate) contacts: Book,
     pub(crate) index: Index,
     pub(crate) not_found: NotFound,
@@ -134,6 +150,9 @@ impl State {
         let mut state = Self {
             locations: BTreeMap::new(),
             tokens: HashMap::new(),
+            app: App::new(),
+            installs: Installs::default(),
+            papers: Papers::default(),
             contacts: Book::default(),
             index: Index::new(2000),
             not_found: NotFound::default(),
@@ -152,9 +171,17 @@ impl State {
     }
 
     pub(crate) fn add_location(&mut self, location: Location, token: &str) {
-        let scopes = SCOPES.iter().map(|scope| (*scope).to_owned()).collect();
+        let scopes = SCOPES.iter().map(|scope| (*scope).to_owned()).collect::<Vec<_>>().into();
         self.tokens.insert(token.to_owned(), Grant { location: location.id.clone(), scopes });
         self.locations.insert(location.id.clone(), location);
+    }
+
+    /// What a bearer token is good for, of whichever kind it is (G §3).
+    pub(crate) fn bearer(&self, token: &str, now: i64) -> Bearer {
+        match self.tokens.get(token) {
+            Some(grant) => Bearer::Location(grant.location.clone(), grant.scopes.clone()),
+            None => self.papers.bearer(token, now),
+        }
     }
 
     /// The contact, if this location has it.
@@ -260,7 +287,7 @@ impl State {
         let webhook_id = Uuid::new_v4().to_string();
         let mut body = Map::new();
         body.insert("type".to_owned(), json!(kind));
-        body.extend(fields.into_iter().filter(|(key, value)| key == "attachments" || !is_empty(value)));
+        body.extend(fields.into_iter().filter(|(key, value)| ALWAYS.contains(&key.as_str()) || !is_empty(value)));
         if kind == "TaskCreate" && self.switches.thin_task_create {
             body.remove("contactId");
             body.remove("body");

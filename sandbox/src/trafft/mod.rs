@@ -148,6 +148,11 @@ impl Trafft {
         self.0.state().tokens.values_mut().for_each(|ends| *ends = i64::MIN);
     }
 
+    /// The client secret and every access token there ever was: what no log and no database may show.
+    pub fn tokens_seen(&self) -> Vec<String> {
+        std::iter::once(&self.0.client_secret).chain(self.0.state().tokens.keys()).cloned().collect()
+    }
+
     /// The largest page; 50 at first. The answer's `pagination.limit` tells the truth (T §10).
     pub fn set_max_limit(&self, limit: usize) {
         self.0.state().max_limit = limit.max(1);

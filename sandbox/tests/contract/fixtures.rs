@@ -206,8 +206,8 @@ async fn events() {
     world.ghl.delete_appointment(&id, &appointment);
     world.ghl.edit_contact(&id, json!({ "firstName": "Augusta" }));
     world.ghl.edit_contact(&id, json!({ "dndSettings": { "SMS": { "status": "active" } } }));
-    world.ghl.install(&world.ghl.location_id());
-    world.ghl.uninstall(&world.ghl.location_id());
+    world.ghl.install_location(&world.ghl.location_id(), &["contacts.readonly"]);
+    world.ghl.uninstall_location(&world.ghl.location_id());
     // Examples of the book leave the app's ids out of all but the first.
     let envelope = ["appId", "versionId"];
     let mut seen = BTreeSet::new();
@@ -222,10 +222,7 @@ async fn events() {
             "ContactDndUpdate" => with(&fixture!("ghl/event-contact-update"), &["dndSettings"]),
             "TaskCreate" | "TaskComplete" | "TaskDelete" => with(&fixture!("ghl/event-task-create"), &envelope),
             "NoteCreate" | "NoteUpdate" | "NoteDelete" => with(&fixture!("ghl/event-note-create"), &envelope),
-            "INSTALL" => keys(&fixture!("ghl/event-install"))
-                .into_iter()
-                .filter(|key| key != "whitelabelDetails" && key != "trial")
-                .collect(),
+            "INSTALL" => keys(&fixture!("ghl/event-install")).into_iter().filter(|key| key != "trial").collect(),
             "UNINSTALL" => with(&fixture!("ghl/event-uninstall"), &["versionId"]),
             _ => {
                 let expected = fixture!("ghl/event-appointment-update");

@@ -7,6 +7,7 @@ mod fixtures;
 mod ghl_contacts;
 mod ghl_gates;
 mod ghl_search;
+mod oauth;
 mod openapi;
 mod scale;
 mod trafft;

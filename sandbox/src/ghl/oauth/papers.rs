@@ -1,0 +1,273 @@
+//! Codes and tokens: whose they are, and until when they are good (G §3.1 to §3.4).
+
+use std::collections::HashMap;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use super::No;
+use crate::ghl::state::{APP_VERSION, COMPANY, PLAN, Scopes, USER, new_id};
+
+/// A code's quarter of an hour (G §3.1, reported).
+pub(super) const CODE_MS: i64 = 15 * 60 * 1000;
+/// A day but a second (G §3.3).
+pub(super) const ACCESS_SECONDS: i64 = 86_399;
+/// A year (G §3.3).
+const REFRESH_MS: i64 = 365 * 86_400_000;
+
+/// Whose token it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Seat {
+    /// A location's, by its own install.
+    Location(String),
+    /// The agency's.
+    Company,
+    /// A location's, by the agency's install.
+    Through(String),
+}
+
+impl Seat {
+    pub(super) fn location(&self) -> Option<&str> {
+        match self {
+            Self::Location(id) | Self::Through(id) => Some(id),
+            Self::Company => None,
+        }
+    }
+
+    fn hangs_on_company(&self) -> bool {
+        !matches!(self, Self::Location(_))
+    }
+}
+
+/// What codes and tokens have in common.
+#[derive(Clone)]
+pub(super) struct Paper {
+    pub(super) seat: Seat,
+    pub(super) scopes: Scopes,
+    number: u64,
+    ends_ms: i64,
+}
+
+struct Code {
+    paper: Paper,
+    /// Where it was sent; `None` when no browser carried it.
+    redirect: Option<String>,
+    /// The locations that were ticked.
+    approved: Vec<String>,
+}
+
+struct Refresh {
+    paper: Paper,
+    used: bool,
+}
+
+/// What a bearer token is good for.
+pub(crate) enum Bearer {
+    /// Calls about this location.
+    Location(String, Scopes),
+    /// Calls about the agency's installs.
+    Company(Scopes),
+    /// Nothing any more: expired, lost, uninstalled.
+    Ended,
+    /// Nothing ever.
+    Unknown,
+}
+
+/// Every code and token there ever was. Tokens end by number rather than one by one: who has thousands of
+/// locations must not pay for each of them.
+#[derive(Default)]
+pub(crate) struct Papers {
+    codes: HashMap<String, Code>,
+    refresh: HashMap<String, Refresh>,
+    access: HashMap<String, Paper>,
+    issued: u64,
+    /// By location or company: what has a smaller number is worthless.
+    floors: HashMap<String, u64>,
+    /// Access tokens with a smaller number have expired.
+    expired: u64,
+    /// All of them, in order.
+    pub(super) seen: Vec<String>,
+}
+
+impl Papers {
+    fn paper(&mut self, seat: Seat, scopes: Scopes, ends_ms: i64) -> Paper {
+        self.issued += 1;
+        Paper { seat, scopes, number: self.issued, ends_ms }
+    }
+
+    fn is_worthless(&self, paper: &Paper) -> bool {
+        let below = |id: &str| self.floors.get(id).is_some_and(|floor| paper.number <= *floor);
+        paper.seat.location().is_some_and(below) || (paper.seat.hangs_on_company() && below(COMPANY))
+    }
+
+    /// All codes and tokens of a location, or of the company and those that it passed on, are worthless from now on.
+    pub(super) fn void(&mut self, location_or_company: &str) {
+        self.floors.insert(location_or_company.to_owned(), self.issued);
+    }
+
+    /// All access tokens are expired from now on.
+    pub(super) fn expire_access(&mut self) {
+        self.expired = self.issued;
+    }
+
+    /// A code for the browser to carry.
+    pub(super) fn code(
+        &mut self,
+        now: i64,
+        seat: Seat,
+        scopes: Scopes,
+        redirect: Option<String>,
+        approved: Vec<String>,
+    ) -> String {
+        let code = Uuid::new_v4().simple().to_string();
+        let paper = self.paper(seat, scopes, now + CODE_MS);
+        self.codes.insert(code.clone(), Code { paper, redirect, approved });
+        self.seen.push(code.clone());
+        code
+    }
+
+    /// Takes a code in (G §3.2); `refused` looks at it once it is known to be good, and may leave it unspent.
+    pub(super) fn redeem(
+        &mut self,
+        now: i64,
+        code: &str,
+        redirect: Option<&str>,
+        refused: impl FnOnce(&Paper) -> Result<(), No>,
+    ) -> Result<(Paper, Vec<String>), No> {
+        let known = self.codes.get(code).filter(|code| !self.is_worthless(&code.paper));
+        // No document has the texts; these are of a piece with the one for refresh tokens.
+        let Some(known) = known else {
+            return Err(No::Sorry(400, "Invalid grant: authorization code is invalid"));
+        };
+        if now >= known.paper.ends_ms {
+            return Err(No::Sorry(400, "Invalid grant: authorization code has expired"));
+        }
+        if let (Some(sent_to), Some(named)) = (&known.redirect, redirect)
+            && sent_to != named
+        {
+            return super::wrong(400, "Invalid request: redirect_uri is invalid");
+        }
+        refused(&known.paper)?;
+        let code = self.codes.remove(code).ok_or(No::Sorry(400, "Invalid grant: authorization code is invalid"))?;
+        Ok((code.paper, code.approved))
+    }
+
+    /// Takes a refresh token in, once (G §3.3). `Ok(None)`: it was used before.
+    pub(super) fn rotate(
+        &mut self,
+        now: i64,
+        token: &str,
+        refused: impl FnOnce(&Paper) -> Result<(), No>,
+    ) -> Result<Option<Paper>, No> {
+        let Some(known) = self.refresh.get(token) else {
+            return super::wrong(400, super::grants::BAD_REFRESH);
+        };
+        if self.is_worthless(&known.paper) || now >= known.paper.ends_ms {
+            return Err(No::Sorry(400, super::grants::BAD_REFRESH));
+        }
+        if known.used {
+            return Ok(None);
+        }
+        refused(&known.paper)?;
+        // Assumed: the access token that came with it stays good until its own end.
+        let paper = known.paper.clone();
+        if let Some(known) = self.refresh.get_mut(token) {
+            known.used = true;
+        }
+        Ok(Some(paper))
+    }
+
+    fn mint(&mut self, now: i64, kind: &str, paper: &Paper) -> String {
+        let token = jwt(now, kind, paper);
+        self.seen.push(token.clone());
+        token
+    }
+
+    /// An access token, with the keys that every answer has which brings one.
+    pub(super) fn access(&mut self, now: i64, seat: Seat, scopes: Scopes) -> Map<String, Value> {
+        let paper = self.paper(seat, scopes, now + ACCESS_SECONDS * 1000);
+        let token = self.mint(now, "access", &paper);
+        let mut out = Map::new();
+        for (key, value) in [
+            ("access_token", json!(token)),
+            ("token_type", json!("Bearer")),
+            ("expires_in", json!(ACCESS_SECONDS)),
+            ("scope", json!(paper.scopes.join(" "))),
+            ("userId", json!(USER)),
+            ("planId", json!(PLAN)),
+        ] {
+            out.insert(key.to_owned(), value);
+        }
+        if let Some(location) = paper.seat.location() {
+            out.insert("locationId".to_owned(), json!(location));
+        }
+        self.access.insert(token, paper);
+        out
+    }
+
+    /// A refresh token, good for a year or once.
+    pub(super) fn refresh(&mut self, now: i64, seat: Seat, scopes: Scopes) -> String {
+        let paper = self.paper(seat, scopes, now + REFRESH_MS);
+        let token = self.mint(now, "refresh", &paper);
+        self.refresh.insert(token.clone(), Refresh { paper, used: false });
+        token
+    }
+
+    /// What an access token is good for now.
+    pub(crate) fn bearer(&self, token: &str, now: i64) -> Bearer {
+        let Some(paper) = self.access.get(token) else {
+            return Bearer::Unknown;
+        };
+        if now >= paper.ends_ms || paper.number <= self.expired || self.is_worthless(paper) {
+            return Bearer::Ended;
+        }
+        match paper.seat.location() {
+            Some(location) => Bearer::Location(location.to_owned(), paper.scopes.clone()),
+            None => Bearer::Company(paper.scopes.clone()),
+        }
+    }
+
+    /// Whose allowance a token spends: the app has one in each location, and one in the company (G §5).
+    pub(crate) fn payer<'a>(&'a self, token: &'a str) -> &'a str {
+        self.access.get(token).map_or(token, |paper| paper.seat.location().unwrap_or(COMPANY))
+    }
+
+    /// Leaves an access token these scopes only.
+    pub(crate) fn set_scopes(&mut self, token: &str, scopes: &Scopes) {
+        if let Some(paper) = self.access.get_mut(token) {
+            paper.scopes = scopes.clone();
+        }
+    }
+
+    /// Makes one access token worthless.
+    pub(crate) fn revoke(&mut self, token: &str) {
+        if let Some(paper) = self.access.get_mut(token) {
+            paper.ends_ms = i64::MIN;
+        }
+    }
+}
+
+/// Looks like the real ones, which are JSON web tokens of several hundred characters. Nobody verifies it.
+fn jwt(now: i64, kind: &str, paper: &Paper) -> String {
+    let class = if paper.seat.location().is_some() { "Location" } else { "Company" };
+    let claims = json!({
+        "authClass": class, "authClassId": paper.seat.location().unwrap_or(COMPANY), "source": "INTEGRATION", "kind": kind,
+        "sourceId": APP_VERSION, "channel": "OAUTH", "primaryAuthClassId": COMPANY, "oauthMeta": { "scopes": *paper.scopes },
+        "iat": now / 1000, "exp": paper.ends_ms / 1000, "uniqueId": new_id(),
+    });
+    let part = |text: &str| URL_SAFE_NO_PAD.encode(text);
+    let signature = URL_SAFE_NO_PAD.encode([Uuid::new_v4().into_bytes(), Uuid::new_v4().into_bytes()].concat());
+    format!("{}.{}.{signature}", part(r#"{"alg":"HS256","typ":"JWT"}"#), part(&claims.to_string()))
+}
+
+/// Scopes as they are passed around.
+pub(crate) fn scopes<T: AsRef<str>>(names: &[T]) -> Scopes {
+    names.iter().map(|name| name.as_ref().to_owned()).collect::<Vec<_>>().into()
+}
+
+/// What of a company's scopes its location tokens have: those about the app itself are the company's own.
+pub(super) fn passed_on(scopes: &Scopes) -> Scopes {
+    scopes.iter().filter(|scope| !scope.starts_with("oauth.")).cloned().collect::<Vec<_>>().into()
+}
