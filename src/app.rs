@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
+use url::Url;
 use uuid::Uuid;
 
 use crate::clients::ghl::{AppSettings, Credential, Ghl, GhlSettings, OAuth};
@@ -22,9 +23,9 @@ use crate::clock::Clock;
 use crate::config::{self, Config, Options, Pair, Problems, Sources};
 use crate::http::{Metrics, Service, Settings, router};
 use crate::intake::{HIGHLEVEL, Intake, Rules, WebhookKeys, WorkflowSecrets};
-use crate::model::{Keep, LocationId, Policy, Scopes, TrafftAccess};
+use crate::model::{ContactId, Keep, LocationId, Policy, Scopes, TrafftAccess};
 use crate::store::{self, ConnectionView, InstallStatus, Keys, Signal, Store, Stored};
-use crate::sync::{Connect, Connection, Fleet, Grants, Mapping, Nudge, Progress};
+use crate::sync::{self, Check, Fleet, Grants, Mapping, Nudge, Onboard, Progress, Reach, Reached};
 
 /// Why the service did not start, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -122,23 +123,78 @@ impl Way {
     }
 }
 
-/// What makes a connection of a location that was taken over: new clients each time, because what an owner before us has
-/// spent and seen is not known.
-fn connect(config: &Config, mapping: Mapping, grants: Arc<Grants>, http: Http, clock: Clock) -> Connect {
-    let pairs: HashMap<_, _> = config.pairs.iter().cloned().map(|pair| (pair.location.clone(), pair)).collect();
-    let (mapping, policy, base) = (Arc::new(mapping), config.policy.clone(), config.ghl.api_url.clone());
-    Box::new(move |owned, entered, lease| {
-        let location = owned.location.clone();
-        let way = match (pairs.get(&location), entered) {
-            (Some(pair), _) => Way::of_settings(pair),
-            (None, Some(entered)) => Way::as_entered(entered, grants.credential(location.clone()))?,
-            (None, None) => return Err("nothing is known of it; is `CONNECTIONS_FILE` the same everywhere?".to_owned()),
-        };
-        let (policy, mapping) = own(&way.options, &policy, &mapping)?;
+/// What all locations share on their way to the vendors.
+struct Shared {
+    base: Url,
+    policy: Policy,
+    mapping: Arc<Mapping>,
+    http: Http,
+    clock: Clock,
+}
+
+impl Shared {
+    fn new(config: &Config, mapping: Mapping, http: Http, clock: Clock) -> Self {
+        let (base, policy) = (config.ghl.api_url.clone(), config.policy.clone());
+        Self { base, policy, mapping: Arc::new(mapping), http, clock }
+    }
+
+    /// New clients each time, because what an owner before us has spent and seen is not known.
+    fn reached(&self, location: LocationId, way: Way) -> Result<Reached, String> {
+        let Self { base, policy, mapping, http, clock } = self;
+        let (policy, mapping) = own(&way.options, policy, mapping)?;
         let settings = GhlSettings { base: base.clone(), location, credential: way.credential, scopes: way.scopes };
         let ghl = Ghl::new(http.clone(), settings, clock.clone());
         let trafft = Trafft::new(http.clone(), way.trafft, clock.clone());
-        Ok(Connection::new(owned, ghl, trafft, mapping, policy, lease, clock.clone()))
+        Ok(Reached { ghl, trafft, mapping, policy })
+    }
+}
+
+fn reach(config: &Config, shared: Shared, grants: Arc<Grants>) -> Reach {
+    let pairs: HashMap<_, _> = config.pairs.iter().cloned().map(|pair| (pair.location.clone(), pair)).collect();
+    Arc::new(move |location, entered| {
+        let way = match (pairs.get(location), entered) {
+            (Some(pair), _) => Way::of_settings(pair),
+            (None, Some(entered)) => Way::as_entered(entered, grants.credential(location.clone()))?,
+            (None, None) => return Err(NOBODY_KNOWS.to_owned()),
+        };
+        shared.reached(location.clone(), way)
+    })
+}
+
+const NOBODY_KNOWS: &str = "its Trafft credentials are not known here: enter them with `connections add`; where they stand in \
+    `CONNECTIONS_FILE`, see that it is the same for every process";
+
+/// Tries everything that working the locations of the settings needs; `contact`: shows what that one would become.
+///
+/// # Errors
+/// What is wrong with a connection's own settings.
+pub async fn probe(
+    config: &Config,
+    http: Http,
+    contact: Option<&ContactId>,
+) -> Result<Vec<(LocationId, Vec<Check>)>, Error> {
+    let shared = Shared::new(config, mapping(config)?, http, Clock::system());
+    let mut all = Vec::new();
+    for pair in &config.pairs {
+        let reached = shared.reached(pair.location.clone(), Way::of_settings(pair)).map_err(Error::Setting)?;
+        all.push((pair.location.clone(), sync::probe(&reached, contact, &shared.clock).await));
+    }
+    Ok(all)
+}
+
+/// The keys that seal and open secrets.
+///
+/// # Errors
+/// What is wrong with them.
+pub fn keys(config: &Config) -> Result<Keys, Error> {
+    let keys = config.encryption_key.as_ref().map(|keys| Keys::parse(keys.expose_secret())).transpose();
+    Ok(keys.map_err(|what| Error::Setting(format!("`ENCRYPTION_KEY`: {what}")))?.unwrap_or_default())
+}
+
+fn mapping(config: &Config) -> Result<Mapping, Error> {
+    Mapping::parse(&config.mapping).map_err(|mistakes| {
+        let told: Vec<_> = mistakes.iter().map(|mistake| format!("`MAPPING_FILE` {mistake}")).collect();
+        Error::Setting(told.join("; "))
     })
 }
 
@@ -185,17 +241,11 @@ impl App {
     /// # Errors
     /// What keeps it from starting, and what to do.
     pub async fn build(config: Config, clock: Clock, stop: CancellationToken) -> Result<Self, Error> {
-        let mapping = Mapping::parse(&config.mapping).map_err(|mistakes| {
-            Error::Setting(
-                mistakes.iter().map(|mistake| format!("`MAPPING_FILE` {mistake}")).collect::<Vec<_>>().join("; "),
-            )
-        })?;
+        let mapping = mapping(&config)?;
         let keys = config.ghl.webhook_keys.as_deref().unwrap_or(HIGHLEVEL);
         let keys =
             WebhookKeys::parse(keys).map_err(|what| Error::Setting(format!("`GHL_WEBHOOK_PUBLIC_KEYS`: {what}")))?;
-        let sealing = config.encryption_key.as_ref().map(|keys| Keys::parse(keys.expose_secret())).transpose();
-        let sealing = sealing.map_err(|what| Error::Setting(format!("`ENCRYPTION_KEY`: {what}")))?.unwrap_or_default();
-        let store = Store::open(&config.database_url, sealing).await?;
+        let store = Store::open(&config.database_url, self::keys(&config)?).await?;
         let counts = CallCounts::default();
         let mut registry = Registry::with_prefix("ghl_trafft_sync");
         counts.register(&mut registry);
@@ -208,8 +258,16 @@ impl App {
         let process = Uuid::new_v4().to_string();
         let oauth = oauth(&config, &http, &clock);
         let grants = Grants::new(store.clone(), oauth.clone(), process.clone(), config.lease, clock.clone());
-        let connect = connect(&config, mapping, grants.clone(), http, clock.clone());
-        let fleet = Fleet::new(store.clone(), process, config.lease, locations.clone(), connect, nudge.clone());
+        let reach = reach(&config, Shared::new(&config, mapping, http, clock.clone()), grants.clone());
+        let fleet = Fleet::new(
+            store.clone(),
+            process,
+            config.lease,
+            locations.clone(),
+            reach.clone(),
+            nudge.clone(),
+            clock.clone(),
+        );
         let (inbox, serve) = store.inbox();
         let mut commit = JoinSet::new();
         // On a thread of its own: between two statements of a batch nobody should have to queue behind a thousand requests.
@@ -235,7 +293,9 @@ impl App {
             max_body: config.max_body,
         };
         let metrics = Metrics::new(registry);
-        let router = router(Service::new(intake, store.clone(), clock.clone(), metrics, settings, stop.clone()));
+        let choosers = config.app.as_ref().map(|app| [app.chooser.clone(), app.white_label_chooser.clone()]);
+        let onboard = Onboard::new(store.clone(), grants, oauth, choosers, reach, nudge.clone(), clock.clone());
+        let router = router(Service::new(intake, Arc::new(onboard), store.clone(), clock.clone(), metrics, settings, stop.clone()));
         let bind = |source| Error::Bind { address: config.bind, source };
         let listener = TcpListener::bind(config.bind).await.map_err(bind)?;
         let address = listener.local_addr().map_err(bind)?;

@@ -1,8 +1,10 @@
 //! The command line. Data goes to standard output, everything else to standard error.
 
 mod admin;
+mod connections;
 #[cfg(feature = "demo")]
 mod demo;
+mod doctor;
 mod ghl;
 mod output;
 #[cfg(feature = "demo")]
@@ -40,6 +42,12 @@ enum Command {
     /// Run a GoHighLevel and a Trafft on this machine, for trying things without accounts
     #[cfg(feature = "demo")]
     Sandbox(sandbox::Addresses),
+    /// Try everything that a set-up needs, and say what to change
+    Doctor(doctor::Doctor),
+    /// See, connect, pause and remove locations, through the running service
+    Connections(connections::Connections),
+    /// Look after the keys that seal secrets, through the running service
+    Keys(connections::Keys),
     /// See and decide about contacts, through the running service
     Contacts(admin::Contacts),
     /// See events and send them round again, through the running service
@@ -73,6 +81,9 @@ pub fn main(cli: Cli) -> ExitCode {
             Command::Sandbox(addresses) => sandbox::sandbox(addresses).await,
             Command::Settings => output::print(crate::config::markdown()),
             Command::Openapi => output::print(crate::http::openapi_yaml()),
+            Command::Doctor(doctor) => doctor.run(&sources).await,
+            Command::Connections(connections) => connections.run(&sources).await,
+            Command::Keys(keys) => keys.run(&sources).await,
             Command::Contacts(contacts) => contacts.run(&sources).await,
             Command::Events(events) => events.run(&sources).await,
             Command::Backfill(backfill) => backfill.run(&sources).await,

@@ -63,6 +63,11 @@ impl Request {
         Self { method: Method::POST, ..Self::get(path) }
     }
 
+    /// Puts in place.
+    pub fn put(path: &[&str]) -> Self {
+        Self { method: Method::PUT, ..Self::get(path) }
+    }
+
     /// Takes away.
     pub fn delete(path: &[&str]) -> Self {
         Self { method: Method::DELETE, ..Self::get(path) }

@@ -7,7 +7,9 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
-use reqwest::header::HeaderMap;
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimeParser;
+use reqwest::header::{DATE, HeaderMap};
 use reqwest::{Request, Response, StatusCode, Url, redirect};
 use serde::de::DeserializeOwned;
 
@@ -117,7 +119,7 @@ impl Http {
         result
     }
 
-    async fn exchange(&self, request: reqwest::Result<Request>) -> Result<Answer, Error> {
+    pub(super) async fn exchange(&self, request: reqwest::Result<Request>) -> Result<Answer, Error> {
         let request = request.map_err(transport)?;
         may_be_called(request.url())?;
         let response = self.client.execute(request).await.map_err(transport)?;
@@ -183,6 +185,11 @@ impl Answer {
             body.extend_from_slice(&part);
         }
         Ok(Self { status: response.status(), headers: response.headers().clone(), body })
+    }
+
+    /// When the vendor says that it answered.
+    pub(super) fn date(&self) -> Option<Timestamp> {
+        DateTimeParser::new().parse_timestamp(self.headers.get(DATE)?.to_str().ok()?).ok()
     }
 
     /// The body as JSON. That a proxy's HTML page is no answer shows here (T §2).

@@ -6,6 +6,7 @@
 
 pub mod admin;
 pub mod error;
+pub mod front;
 pub mod ghl;
 pub mod http;
 mod lenient;

@@ -2,6 +2,7 @@
 
 mod api;
 mod auth;
+mod connections;
 mod error;
 mod health;
 mod metrics;
@@ -25,6 +26,7 @@ use crate::clock::Clock;
 use crate::intake::Intake;
 use crate::model::Secret;
 use crate::store::Store;
+use crate::sync::Onboard;
 
 pub use error::Problem;
 pub use metrics::Metrics;
@@ -36,6 +38,7 @@ const DOORS: usize = 1024;
 #[derive(Debug)]
 pub struct Service {
     intake: Intake,
+    onboard: Arc<Onboard>,
     store: Store,
     clock: Clock,
     metrics: Metrics,
@@ -61,6 +64,7 @@ impl Service {
     /// `stop` is cancelled when nothing more is to be taken in.
     pub fn new(
         intake: Intake,
+        onboard: Arc<Onboard>,
         store: Store,
         clock: Clock,
         metrics: Metrics,
@@ -68,7 +72,7 @@ impl Service {
         stop: CancellationToken,
     ) -> Self {
         let Settings { admin_token, deadline, max_body } = settings;
-        Self { intake, store, clock, metrics, admin_token, deadline, max_body, doors: Semaphore::new(DOORS), stop }
+        Self { intake, onboard, store, clock, metrics, admin_token, deadline, max_body, doors: Semaphore::new(DOORS), stop }
     }
 
     fn stopping(&self) -> bool {
@@ -144,6 +148,12 @@ fn routes(
         .routes(routes!(sweeps::sweeps))
         .routes(routes!(sweeps::begin, sweeps::end))
         .routes(routes!(sweeps::findings))
-        .routes(routes!(sweeps::retry));
+        .routes(routes!(sweeps::retry))
+        .routes(routes!(connections::list))
+        .routes(routes!(connections::show, connections::enter, connections::remove))
+        .routes(routes!(connections::pause))
+        .routes(routes!(connections::resume))
+        .routes(routes!(connections::test))
+        .routes(routes!(connections::rotate));
     OpenApiRouter::with_openapi(Document::openapi()).merge(webhooks).merge(health).merge(guard(admin))
 }

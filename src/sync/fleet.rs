@@ -11,10 +11,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::owner::Owner;
-use super::{Connection, Lease, Nudge};
+use super::{Connection, Lease, Nudge, Reach};
 use crate::clock::Clock;
 use crate::model::LocationId;
-use crate::store::{self, Store, Stored};
+use crate::store::{self, Store};
 
 /// Where the work of one location is.
 #[derive(Debug, Clone, Copy)]
@@ -42,17 +42,15 @@ impl Progress {
     }
 }
 
-/// Makes a connection of what taking a location over gave, and of what a person entered for it, if the settings do not have it.
-pub type Connect = Box<dyn Fn(&store::Connection, Option<Stored>, Lease) -> Result<Connection, String> + Send + Sync>;
-
 /// The locations of one process.
 pub struct Fleet {
     store: Store,
     process: String,
     lease: Duration,
     candidates: Vec<LocationId>,
-    connect: Connect,
+    reach: Reach,
     nudge: Nudge,
+    clock: Clock,
     progress: watch::Sender<Progress>,
 }
 
@@ -65,16 +63,17 @@ struct Running {
 
 impl Fleet {
     /// `process`: a name that no other process has. `lease`: how long silence goes before others take over.
-    /// `candidates`: what `connect` knows how to connect.
+    /// `candidates`: the locations that the settings know how to reach. `clock`: what is worked lives by.
     pub fn new(
         store: Store,
         process: String,
         lease: Duration,
         candidates: Vec<LocationId>,
-        connect: Connect,
+        reach: Reach,
         nudge: Nudge,
+        clock: Clock,
     ) -> Self {
-        Self { store, process, lease, candidates, connect, nudge, progress: watch::Sender::default() }
+        Self { store, process, lease, candidates, reach, nudge, clock, progress: watch::Sender::default() }
     }
 
     /// How far the work is; changes whenever it moves on.
@@ -148,8 +147,8 @@ impl Fleet {
                     continue;
                 }
             };
-            let connected = match (self.connect)(&connection, entered, lease.clone()) {
-                Ok(connected) => connected,
+            let connected = match (self.reach)(&location, entered) {
+                Ok(reached) => Connection::new(&connection, reached, lease.clone(), self.clock.clone()),
                 Err(problem) => {
                     warn!(location.id = %location, "location {location} cannot be worked: {problem}");
                     continue;

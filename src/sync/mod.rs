@@ -12,7 +12,9 @@ mod identity;
 mod lease;
 mod mapping;
 mod metadata;
+mod onboard;
 mod owner;
+mod probes;
 mod project;
 mod reconcile;
 mod sweeps;
@@ -31,12 +33,14 @@ use crate::clients::ghl::Ghl;
 use crate::clients::trafft::Trafft;
 use crate::clock::Clock;
 use crate::model::{DeletePolicy, DescriptionPolicy, LocationId, MissingPolicy, Policy};
-use crate::store;
+use crate::store::{self, Stored};
 
-pub use fleet::{At, Connect, Fleet, Progress};
+pub use fleet::{At, Fleet, Progress};
 pub use grants::Grants;
 pub use lease::Lease;
 pub use mapping::{DEFAULTS, Mapping, Mistake};
+pub use onboard::{Entered, Onboard, Refused, Welcome};
+pub use probes::{Check, location as probe};
 
 use directory::Directory;
 use gate::Gate;
@@ -73,7 +77,7 @@ impl Nudge {
 
 /// A location that this process owns, with everything needed to work it.
 #[derive(Debug)]
-pub struct Connection {
+struct Connection {
     location: LocationId,
     epoch: i64,
     ghl: Ghl,
@@ -94,17 +98,26 @@ struct Gates {
     trafft: Gate,
 }
 
+/// What it takes to work a location: its vendors, and how it wants to be worked.
+#[derive(Debug)]
+pub struct Reached {
+    /// Its GoHighLevel.
+    pub ghl: Ghl,
+    /// Its Trafft.
+    pub trafft: Trafft,
+    /// How its contacts become customers.
+    pub mapping: Arc<Mapping>,
+    /// Everything else.
+    pub policy: Policy,
+}
+
+/// Reaches a location by the settings, else by what a person entered for it; or says why it cannot be reached.
+pub type Reach = Arc<dyn Fn(&LocationId, Option<Stored>) -> Result<Reached, String> + Send + Sync>;
+
 impl Connection {
     /// `owned` is what taking the location over gave.
-    pub fn new(
-        owned: &store::Connection,
-        ghl: Ghl,
-        trafft: Trafft,
-        mapping: Arc<Mapping>,
-        policy: Policy,
-        lease: Lease,
-        clock: Clock,
-    ) -> Self {
+    fn new(owned: &store::Connection, reached: Reached, lease: Lease, clock: Clock) -> Self {
+        let Reached { ghl, trafft, mapping, policy } = reached;
         Self {
             location: owned.location.clone(),
             epoch: owned.epoch,

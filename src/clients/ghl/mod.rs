@@ -13,7 +13,7 @@ pub mod wire;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use reqwest::{Method, Url};
 use secrecy::ExposeSecret;
 use serde::Serialize;
@@ -63,6 +63,8 @@ struct Connection {
     settings: GhlSettings,
     clock: Clock,
     budget: Mutex<Budget>,
+    /// How far our clock is ahead of GHL's, by its last answer.
+    skew: Mutex<Option<SignedDuration>>,
     /// Rung when a call was answered: the budget may know more now.
     answered: Notify,
 }
@@ -82,7 +84,8 @@ const NO_TOKEN: Error = Error::NotSent { reason: "there is no token for this loc
 impl Ghl {
     /// Connects to nothing yet.
     pub fn new(http: Http, settings: GhlSettings, clock: Clock) -> Self {
-        let connection = Connection { http, settings, clock, budget: Mutex::default(), answered: Notify::new() };
+        let (budget, skew, answered) = (Mutex::default(), Mutex::default(), Notify::new());
+        let connection = Connection { http, settings, clock, budget, skew, answered };
         Self { connection: Arc::new(connection), lane: Lane::Live }
     }
 
@@ -100,6 +103,11 @@ impl Ghl {
     /// Until when the burst window has no place for a call of this lane; none: it has one now.
     pub fn full_until(&self, lane: Lane) -> Option<Timestamp> {
         self.budget().full_until(lane, self.connection.clock.now())
+    }
+
+    /// How far our clock is ahead of GHL's, to the second, by the `Date` of its last answer; none: it has not said.
+    pub fn clock_skew(&self) -> Option<SignedDuration> {
+        *self.connection.skew.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn call<T>(
@@ -143,6 +151,10 @@ impl Ghl {
             .send(Vendor::Ghl, call.operation, request.build(), |answer| {
                 let now = self.connection.clock.now();
                 self.budget().learn(&answer.headers, now);
+                if let Some(theirs) = answer.date() {
+                    *self.connection.skew.lock().unwrap_or_else(PoisonError::into_inner) =
+                        Some(now.duration_since(theirs));
+                }
                 match refusal(Vendor::Ghl, &answer, Some(call.scope), now) {
                     None => read(&answer),
                     Some(error) => {

@@ -13,7 +13,7 @@ use crate::model::{ContactId, LocationId, ObjectId};
 pub struct Cursor(Vec<Value>);
 
 /// Body of `POST /contacts/search` (G §6.6), except for the location, which the client adds.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ContactSearch {
     /// Required, 500 at most.

@@ -1,0 +1,200 @@
+//! Connects locations: what a browser brings from HighLevel becomes an install, what a person enters for Trafft a connection.
+
+use std::fmt;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use url::Url;
+
+use super::grants::pair;
+use super::probes::{self, Check};
+use super::{Grants, Nudge, Reach};
+use crate::clients::ghl::{Grant, OAuth};
+use crate::clients::{self, http};
+use crate::clock::Clock;
+use crate::model::{ContactId, Installer, LocationId, Scopes, Secret, Tokens, TrafftAccess};
+use crate::store::{self, InstallStatus, Options, Pair, Store, Stored};
+
+/// Why a location is not connected; says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// There is no marketplace app.
+    #[error("no marketplace app is set up here: set `GHL_CLIENT_ID` and `GHL_CLIENT_SECRET`")]
+    NoApp,
+    /// HighLevel did not take the code.
+    #[error("HighLevel did not take the code ({0}): begin again with `/oauth/install`, and finish within a few minutes")]
+    Code(clients::Error),
+    /// HighLevel was not reached.
+    #[error("HighLevel: {0}")]
+    Ghl(clients::Error),
+    /// There is no token for it.
+    #[error("the app is not installed in location `{0}`: install it there, or give a private integration token")]
+    NotInstalled(LocationId),
+    /// The settings have it.
+    #[error("location `{0}` is connected by the settings: change it there")]
+    InSettings(LocationId),
+    /// A value is wrong.
+    #[error("{0}")]
+    Wrong(String),
+    /// A vendor, tried with it, did not answer as it should.
+    #[error("{}: {}; {}", .0.tried, .0.found, .0.fix.as_deref().unwrap_or_default())]
+    Tried(Check),
+    /// The account is another location's, the key is missing, or the store is away.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+/// What an install has brought.
+#[derive(Debug, Clone)]
+pub struct Welcome {
+    /// Whose install it is.
+    pub installer: Installer,
+    /// The locations that it covers, with their names where known.
+    pub locations: Vec<(LocationId, Option<String>)>,
+    /// What was granted, where HighLevel says so.
+    pub scopes: Option<Scopes>,
+}
+
+/// What a person enters for a location.
+#[derive(Debug)]
+pub struct Entered {
+    /// Which.
+    pub location: LocationId,
+    /// Its private integration token; none: the app is installed there, or the token was given before.
+    pub token: Option<Secret>,
+    /// Its Trafft account.
+    pub trafft: TrafftAccess,
+    /// Where it differs from the settings.
+    pub options: Options,
+}
+
+/// The front desk.
+pub struct Onboard {
+    store: Store,
+    grants: Arc<Grants>,
+    oauth: Option<OAuth>,
+    /// HighLevel's own, and that for agencies with a domain of their own.
+    choosers: Option<[Url; 2]>,
+    reach: Reach,
+    nudge: Nudge,
+    clock: Clock,
+}
+
+impl Onboard {
+    /// `oauth` and `choosers`: of the marketplace app, if there is one.
+    pub fn new(
+        store: Store,
+        grants: Arc<Grants>,
+        oauth: Option<OAuth>,
+        choosers: Option<[Url; 2]>,
+        reach: Reach,
+        nudge: Nudge,
+        clock: Clock,
+    ) -> Self {
+        Self { store, grants, oauth, choosers, reach, nudge, clock }
+    }
+
+    /// Where an admin chooses the location.
+    ///
+    /// # Errors
+    /// There is no marketplace app.
+    pub fn chooser(&self, white_label: bool, state: &str) -> Result<Url, Refused> {
+        let (oauth, choosers) = self.oauth.as_ref().zip(self.choosers.as_ref()).ok_or(Refused::NoApp)?;
+        Ok(oauth.chooser(&choosers[usize::from(white_label)], state))
+    }
+
+    /// Takes what the browser brought back. Runs to its end whatever becomes of the caller: a code is good once.
+    ///
+    /// # Errors
+    /// Nothing was kept, unless the store says otherwise.
+    pub async fn welcome(self: &Arc<Self>, code: String) -> Result<Welcome, Refused> {
+        let desk = self.clone();
+        let done = tokio::spawn(async move { desk.take(&code).await });
+        done.await.unwrap_or_else(|_| Err(Refused::Wrong("the install broke off; begin again with `/oauth/install`".to_owned())))
+    }
+
+    async fn take(&self, code: &str) -> Result<Welcome, Refused> {
+        let oauth = self.oauth.as_ref().ok_or(Refused::NoApp)?;
+        let grant = oauth.exchange(code).await.map_err(Refused::Code)?;
+        let Grant { installer, company, scopes, .. } = grant.clone();
+        let pair = pair(grant, self.clock.now());
+        self.store.granted(&installer, company.as_ref(), &pair, self.clock.now()).await?;
+        self.grants.forget(&installer);
+        let locations = match &installer {
+            Installer::Location(location) => vec![(location.clone(), None)],
+            Installer::Company(company) => {
+                let found = oauth.installed_locations(&pair.tokens.access, company).await.map_err(Refused::Ghl)?;
+                let found: Vec<_> = found.into_iter().map(|location| (location.id, location.name)).collect();
+                self.store.include(company, &found, self.clock.now()).await?;
+                found
+            }
+        };
+        self.nudge.connections();
+        Ok(Welcome { installer, locations, scopes })
+    }
+
+    /// Tries what was entered, and keeps it if it works.
+    ///
+    /// # Errors
+    /// Nothing was kept.
+    pub async fn enter(&self, entered: Entered) -> Result<Check, Refused> {
+        let Entered { location, token, trafft, options } = entered;
+        let known = self.store.connection(&location).await?;
+        if known.as_ref().is_some_and(|known| known.trafft_account.is_some() && !known.entered && known.install.is_none()) {
+            return Err(Refused::InSettings(location));
+        }
+        let installed = known.is_some_and(|known| known.install.is_some_and(|status| status != InstallStatus::Uninstalled));
+        if token.is_none() && !installed {
+            return Err(Refused::NotInstalled(location));
+        }
+        let account = account(&trafft.url)?;
+        let stored = Stored { trafft, options };
+        let reached = (self.reach)(&location, Some(stored.clone())).map_err(Refused::Wrong)?;
+        let check = probes::customers(&reached.trafft).await;
+        if !check.ok {
+            return Err(Refused::Tried(check));
+        }
+        self.store.enter(&location, &account, &stored, self.clock.now()).await?;
+        if let Some(access) = token {
+            let pair = Pair { tokens: Tokens { access, refresh: None }, expires_at: None, scopes: None };
+            let installer = Installer::Location(location);
+            self.store.granted(&installer, None, &pair, self.clock.now()).await?;
+            self.grants.forget(&installer);
+        }
+        self.nudge.connections();
+        Ok(check)
+    }
+
+    /// Tries everything that working the location needs; `contact`: shows what that one would become.
+    ///
+    /// # Errors
+    /// There is no such connection.
+    pub async fn probe(&self, location: &LocationId, contact: Option<&ContactId>) -> Result<Vec<Check>, Refused> {
+        let entered = self.store.entered(location).await?;
+        let reached = (self.reach)(location, entered).map_err(Refused::Wrong)?;
+        Ok(probes::location(&reached, contact, &self.clock).await)
+    }
+
+    /// What is connected, or could be, has changed by other means.
+    pub fn changed(&self) {
+        self.nudge.connections();
+    }
+
+    /// The time, as everything that is stored keeps it.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}
+
+impl fmt::Debug for Onboard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Onboard").finish_non_exhaustive()
+    }
+}
+
+/// The account that a URL means: two URLs of one account must not make two connections.
+fn account(url: &str) -> Result<String, Refused> {
+    let parsed: Url = url.trim().parse().map_err(|_| Refused::Wrong("`trafft_api_url`: write a whole URL, beginning with `https://`".to_owned()))?;
+    http::may_be_called(&parsed).map_err(|error| Refused::Wrong(format!("`trafft_api_url`: {error}")))?;
+    Ok(parsed.origin().ascii_serialization())
+}
