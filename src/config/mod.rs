@@ -4,9 +4,10 @@ mod further;
 mod reader;
 mod reference;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use ipnet::IpNet;
 use jiff::tz::TimeZone;
 use url::{Host, Url};
 
@@ -23,6 +24,10 @@ use reader::Reader;
 pub struct Config {
     /// Where to listen.
     pub bind: SocketAddr,
+    /// Under which address browsers and HighLevel reach it; an origin.
+    pub public_url: Option<Url>,
+    /// Whose `X-Forwarded-For` is believed.
+    pub proxies: Vec<IpNet>,
     /// Where the store is.
     pub database_url: String,
     /// GoHighLevel.
@@ -115,6 +120,8 @@ impl Config {
 
     fn read(from: &mut Reader) -> Option<Self> {
         let bind = from.get("BIND_ADDR", address);
+        let public_url = from.optional("PUBLIC_URL", origin);
+        let proxies = from.get("TRUSTED_PROXIES", |text| text.split(',').map(network).collect());
         let database_url = from.get("DATABASE_URL", |text| Ok(text.to_owned()));
         let ghl = Ghl::read(from);
         let trafft = Trafft::read(from);
@@ -137,6 +144,8 @@ impl Config {
         let log_json = from.get("LOG_FORMAT", |text| choice(text, &[("text", false), ("json", true)]));
         Some(Self {
             bind: bind?,
+            public_url,
+            proxies: proxies?,
             database_url: database_url?,
             ghl: ghl?,
             trafft: trafft?,
@@ -287,6 +296,13 @@ fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "write `address:port`, for example 127.0.0.1:8080".to_owned())
 }
 
+/// One address, or a network as in `10.0.0.0/8`.
+fn network(text: &str) -> Result<IpNet, String> {
+    let text = text.trim();
+    let network = text.parse::<IpAddr>().map(IpNet::from).or_else(|_| text.parse());
+    network.map_err(|_| "write addresses or networks, separated by commas, as in `127.0.0.1,10.0.0.0/8`".to_owned())
+}
+
 fn number(text: &str, least: u64, most: u64) -> Result<u64, String> {
     let parsed = text.replace('_', "").parse().ok().filter(|number| (least..=most).contains(number));
     parsed.ok_or_else(|| format!("write a whole number from {least} to {most}"))
@@ -331,4 +347,11 @@ fn api_url(text: &str) -> Result<Url, String> {
         "http" if local => Ok(url),
         _ => Err("write `https://`; plain http is for a sandbox on this machine only".to_owned()),
     }
+}
+
+fn origin(text: &str) -> Result<Url, String> {
+    let url = api_url(text)?;
+    // Cookies and links are for the whole host: below a path, they would be somebody else's too.
+    let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+    if bare { Ok(url) } else { Err("write the origin alone, as in `https://sync.example.com`".to_owned()) }
 }
