@@ -289,6 +289,8 @@ impl App {
         let intake = Intake::new(rules, store.clone(), inbox, nudge.clone(), clock.clone());
         let settings = Settings {
             admin_token: config.admin_token.clone(),
+            public_url: config.public_url.clone(),
+            proxies: config.proxies.clone(),
             deadline: config.inline_deadline,
             max_body: config.max_body,
         };
@@ -325,7 +327,8 @@ impl App {
         parts.spawn({
             let stop = stop.clone();
             async move {
-                let server = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
+                let service = router.into_make_service_with_connect_info::<SocketAddr>();
+                let server = axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned());
                 // It never fails: accept errors are waited out inside.
                 let _ = server.await;
                 "HTTP server"

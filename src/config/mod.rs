@@ -5,9 +5,10 @@ mod pairs;
 mod reader;
 mod reference;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use ipnet::IpNet;
 use url::{Host, Url};
 
 use crate::model::{DeletePolicy, DescriptionPolicy, Keep, LocationId, MissingPolicy, Pace, Policy, Secret};
@@ -24,6 +25,10 @@ use reader::Reader;
 pub struct Config {
     /// Where to listen.
     pub bind: SocketAddr,
+    /// Under which address browsers and HighLevel reach it; an origin.
+    pub public_url: Option<Url>,
+    /// Whose `X-Forwarded-For` is believed.
+    pub proxies: Vec<IpNet>,
     /// Where the store is.
     pub database_url: String,
     /// GoHighLevel.
@@ -134,6 +139,8 @@ impl Config {
 
     fn read(from: &mut Reader) -> Option<Self> {
         let bind = from.get("BIND_ADDR", address);
+        let public_url = from.optional("PUBLIC_URL", origin);
+        let proxies = from.get("TRUSTED_PROXIES", |text| text.split(',').map(network).collect());
         let database_url = from.get("DATABASE_URL", |text| Ok(text.to_owned()));
         let ghl = Ghl::read(from);
         let pair = Pair::read(from);
@@ -166,6 +173,8 @@ impl Config {
         let log_json = from.get("LOG_FORMAT", |text| choice(text, &[("text", false), ("json", true)]));
         Some(Self {
             bind: bind?,
+            public_url,
+            proxies: proxies?,
             database_url: database_url?,
             ghl: ghl?,
             pairs: pair?.into_iter().chain(further).collect(),
@@ -210,8 +219,7 @@ impl MarketplaceApp {
         let chooser = from.get("GHL_CHOOSER_URL", api_url);
         let white_label_chooser = from.get("GHL_WHITE_LABEL_CHOOSER_URL", api_url);
         let redirect = from.get("PUBLIC_URL", |text| {
-            let url = api_url(text)?;
-            url.join("/oauth/callback").map_err(|_| "write a whole URL, beginning with `https://`".to_owned())
+            origin(text)?.join("/oauth/callback").map_err(|_| "write a whole URL, beginning with `https://`".to_owned())
         });
         // The pages need somebody who is signed in, and what they bring needs a seal.
         let admin = from.get("ADMIN_TOKEN", long_secret);
@@ -349,6 +357,13 @@ fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "write `address:port`, for example 127.0.0.1:8080".to_owned())
 }
 
+/// One address, or a network as in `10.0.0.0/8`.
+fn network(text: &str) -> Result<IpNet, String> {
+    let text = text.trim();
+    let network = text.parse::<IpAddr>().map(IpNet::from).or_else(|_| text.parse());
+    network.map_err(|_| "write addresses or networks, separated by commas, as in `127.0.0.1,10.0.0.0/8`".to_owned())
+}
+
 fn number(text: &str, least: u64, most: u64) -> Result<u64, String> {
     let parsed = text.replace('_', "").parse().ok().filter(|number| (least..=most).contains(number));
     parsed.ok_or_else(|| format!("write a whole number from {least} to {most}"))
@@ -393,4 +408,11 @@ fn api_url(text: &str) -> Result<Url, String> {
         "http" if local => Ok(url),
         _ => Err("write `https://`; plain http is for a sandbox on this machine only".to_owned()),
     }
+}
+
+fn origin(text: &str) -> Result<Url, String> {
+    let url = api_url(text)?;
+    // Cookies and links are for the whole host: below a path, they would be somebody else's too.
+    let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+    if bare { Ok(url) } else { Err("write the origin alone, as in `https://sync.example.com`".to_owned()) }
 }

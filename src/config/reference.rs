@@ -27,6 +27,16 @@ const fn secret(name: &'static str, hint: &'static str) -> Setting {
 pub const SETTINGS: &[Setting] = &[
     setting("BIND_ADDR", Some("127.0.0.1:8080"), "where the service listens; put a reverse proxy with TLS in front"),
     setting(
+        "PUBLIC_URL",
+        None,
+        "the address under which browsers and HighLevel reach the service, as in `https://sync.example.com`; with https, its cookie and its pages are for https only",
+    ),
+    setting(
+        "TRUSTED_PROXIES",
+        Some("127.0.0.1,::1"),
+        "addresses or networks of your proxies, separated by commas: from these, the last entry of `X-Forwarded-For` is believed to be who asks",
+    ),
+    setting(
         "DATABASE_URL",
         Some("sqlite://ghl-trafft-sync.db"),
         "where the store is: a SQLite file, created on first start, for one process; `postgres://user:password@host/name` for several",

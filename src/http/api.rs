@@ -77,7 +77,7 @@ pub(super) fn next<T>(rows: &[T], limit: i64, id: impl Fn(&T) -> &String) -> Opt
 }
 
 /// Lists events, the newest first.
-#[utoipa::path(get, path = "/api/v1/events", tag = "admin", params(Filter), security(("admin_token" = [])),
+#[utoipa::path(get, path = "/api/v1/events", tag = "admin", params(Filter), security(("admin_token" = []), ("session" = [])),
     responses((status = 200, body = Events), (status = 400, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn events(
     State(service): State<Arc<Service>>,
@@ -90,7 +90,7 @@ pub(super) async fn events(
 
 /// Shows one event.
 #[utoipa::path(get, path = "/api/v1/events/{id}", tag = "admin", params(("id" = String, Path, description = "Our id for the event")),
-    security(("admin_token" = [])),
+    security(("admin_token" = []), ("session" = [])),
     responses((status = 200, body = EventView), (status = 404, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn event(State(service): State<Arc<Service>>, Named(id): Named) -> Result<Json<EventView>, Problem> {
     let event = service.store.event(&id).await?;
@@ -99,7 +99,7 @@ pub(super) async fn event(State(service): State<Arc<Service>>, Named(id): Named)
 
 /// Sends an event round again: its contact is read and synced as if it had just arrived.
 #[utoipa::path(post, path = "/api/v1/events/{id}/replay", tag = "admin", params(("id" = String, Path, description = "Our id for the event")),
-    security(("admin_token" = [])),
+    security(("admin_token" = []), ("session" = [])),
     responses((status = 200, body = Answer), (status = 404, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn replay(State(service): State<Arc<Service>>, Named(id): Named) -> Result<Json<Answer>, Problem> {
     match service.intake.replay(&id).await? {
@@ -109,7 +109,7 @@ pub(super) async fn replay(State(service): State<Arc<Service>>, Named(id): Named
 }
 
 /// Lists contacts, by id.
-#[utoipa::path(get, path = "/api/v1/contacts", tag = "admin", params(Filter), security(("admin_token" = [])),
+#[utoipa::path(get, path = "/api/v1/contacts", tag = "admin", params(Filter), security(("admin_token" = []), ("session" = [])),
     responses((status = 200, body = Contacts), (status = 400, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn contacts(
     State(service): State<Arc<Service>>,
@@ -122,7 +122,7 @@ pub(super) async fn contacts(
 
 /// Shows a contact and what was written to Trafft for it.
 #[utoipa::path(get, path = "/api/v1/contacts/{id}", tag = "admin", params(("id" = String, Path, description = "The contact in GoHighLevel"), Which),
-    security(("admin_token" = [])),
+    security(("admin_token" = []), ("session" = [])),
     responses((status = 200, body = ContactWithWrites), (status = 404, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn contact(
     State(service): State<Arc<Service>>,
@@ -136,7 +136,7 @@ pub(super) async fn contact(
 
 /// Reads a contact whole and makes Trafft match, now. Also takes in a contact that no event has named yet.
 #[utoipa::path(post, path = "/api/v1/contacts/{id}/sync", tag = "admin", params(("id" = String, Path, description = "The contact in GoHighLevel"), Which),
-    security(("admin_token" = [])),
+    security(("admin_token" = []), ("session" = [])),
     responses((status = 200, body = Answer), (status = 400, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn sync(
     State(service): State<Arc<Service>>,
@@ -158,7 +158,7 @@ pub(super) struct Link {
 
 /// Decides a conflict: this contact is that customer.
 #[utoipa::path(post, path = "/api/v1/contacts/{id}/link", tag = "admin", params(("id" = String, Path, description = "The contact in GoHighLevel"), Which),
-    request_body = Link, security(("admin_token" = [])),
+    request_body = Link, security(("admin_token" = []), ("session" = [])),
     responses((status = 202, body = ContactView), (status = 404, body = Problem, content_type = "application/problem+json"),
         (status = 409, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn link(
@@ -174,7 +174,7 @@ pub(super) async fn link(
 
 /// Takes a contact and its customer apart; it stays alone until `link` or `create`.
 #[utoipa::path(post, path = "/api/v1/contacts/{id}/unlink", tag = "admin", params(("id" = String, Path, description = "The contact in GoHighLevel"), Which),
-    security(("admin_token" = [])),
+    security(("admin_token" = []), ("session" = [])),
     responses((status = 202, body = ContactView), (status = 404, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn unlink(
     State(service): State<Arc<Service>>,
@@ -186,7 +186,7 @@ pub(super) async fn unlink(
 
 /// Decides a conflict: this contact is none of the customers there are, and becomes one of its own.
 #[utoipa::path(post, path = "/api/v1/contacts/{id}/create", tag = "admin", params(("id" = String, Path, description = "The contact in GoHighLevel"), Which),
-    security(("admin_token" = [])),
+    security(("admin_token" = []), ("session" = [])),
     responses((status = 202, body = ContactView), (status = 404, body = Problem, content_type = "application/problem+json"),
         (status = 409, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn create(
@@ -199,7 +199,7 @@ pub(super) async fn create(
 
 /// Forgets a contact and everything that is kept about it here; neither HighLevel nor Trafft is told.
 #[utoipa::path(delete, path = "/api/v1/contacts/{id}", tag = "admin", params(("id" = String, Path, description = "The contact in GoHighLevel"), Which),
-    security(("admin_token" = [])),
+    security(("admin_token" = []), ("session" = [])),
     responses((status = 204), (status = 404, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn erase(
     State(service): State<Arc<Service>>,

@@ -1,33 +1,135 @@
-//! Who may use the admin API: whoever knows `ADMIN_TOKEN`.
+//! Who may look inside: whoever knows `ADMIN_TOKEN`, or has logged in with it.
 
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Redirect, Response};
+use jiff::Timestamp;
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
+use tracing::warn;
+use url::{Url, form_urlencoded};
 
+use super::attempts::Attempts;
+use super::pages::Refused;
+use super::session::Sessions;
+use super::source::Source;
 use super::{Problem, Service};
+use crate::model::Secret;
 
-pub(super) async fn admin(
+/// The token, and the sessions that were begun with it.
+#[derive(Debug)]
+pub(super) struct Admin {
+    token: Secret,
+    attempts: Attempts,
+    pub(super) sessions: Sessions,
+}
+
+impl Admin {
+    pub(super) fn new(token: Secret, public_url: Option<&Url>) -> Self {
+        let secure = public_url.is_some_and(|url| url.scheme() == "https");
+        Self { sessions: Sessions::new(&token, secure), attempts: Attempts::default(), token }
+    }
+
+    /// Is this the token?
+    ///
+    /// # Errors
+    /// It is not, or its source was wrong too often.
+    pub(super) fn check(&self, given: &str, source: Source, now: Timestamp) -> Result<(), Problem> {
+        // Digests have one length, so nothing about the token's own shows in the time it takes.
+        let (given, token) = (Sha256::digest(given), Sha256::digest(self.token.expose_secret()));
+        match self.attempts.judge(given.as_slice().ct_eq(token.as_slice()).into(), source, now) {
+            Ok(true) => Ok(()),
+            Ok(false) => {
+                warn!("a wrong admin token was refused");
+                let detail = "this is not the value of `ADMIN_TOKEN`: copy it again from the settings of the service";
+                Err(Problem::new(StatusCode::UNAUTHORIZED, "not allowed", detail))
+            }
+            Err(wait) => Err(Problem::wait(wait)),
+        }
+    }
+}
+
+/// Guards the admin API: refuses with problem+json.
+pub(super) async fn api(
     State(service): State<Arc<Service>>,
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let Some(token) = &service.admin_token else {
-        return Err(Problem::new(StatusCode::FORBIDDEN, "off", "the admin API is off: set `ADMIN_TOKEN` and restart"));
-    };
-    let given = bearer(request.headers()).unwrap_or_default();
-    // Digests have one length, so nothing about the token's own shows in the time it takes.
-    let (given, token) = (Sha256::digest(given), Sha256::digest(token.expose_secret()));
-    if bool::from(given.as_slice().ct_eq(token.as_slice())) {
-        Ok(next.run(request).await)
-    } else {
-        let detail = "send `Authorization: Bearer` with the value of `ADMIN_TOKEN`";
-        Err(Problem::new(StatusCode::UNAUTHORIZED, "not allowed", detail))
+    service.admit(&request)?;
+    Ok(next.run(request).await)
+}
+
+/// Guards pages: who has not logged in is sent to do so, and then comes back here.
+pub(super) async fn page(State(service): State<Arc<Service>>, request: Request, next: Next) -> Response {
+    match service.admit(&request) {
+        Ok(()) => next.run(request).await,
+        // The login page also says how to turn all this on.
+        Err(problem) if problem.status == 401 || service.admin.is_none() => {
+            let wanted = request.uri().path_and_query().map_or("/", |it| it.as_str());
+            // Only what can be asked for again by following a link.
+            let next = if request.method().is_safe() { wanted } else { "/" };
+            let query = form_urlencoded::Serializer::new(String::new()).append_pair("next", next).finish();
+            Redirect::to(&format!("/login?{query}")).into_response()
+        }
+        Err(problem) => Refused::from(problem).into_response(),
+    }
+}
+
+impl Service {
+    fn admit(&self, request: &Request) -> Result<(), Problem> {
+        let Some(admin) = &self.admin else {
+            return Err(Problem::new(
+                StatusCode::FORBIDDEN,
+                "off",
+                "the admin API is off: set `ADMIN_TOKEN` and restart",
+            ));
+        };
+        let (headers, now) = (request.headers(), self.clock.now());
+        if let Some(given) = bearer(headers) {
+            return admin.check(given, self.source(request.extensions(), headers), now);
+        }
+        if !admin.sessions.is_in(headers, now) {
+            let detail = "send `Authorization: Bearer` with the value of `ADMIN_TOKEN`, or log in at `/login`";
+            return Err(Problem::new(StatusCode::UNAUTHORIZED, "not allowed", detail));
+        }
+        // Browsers send the cookie whoever made the request; a token is sent by those only who know it.
+        if matches!(*request.method(), Method::GET | Method::HEAD) { Ok(()) } else { self.same_origin(headers) }
+    }
+
+    /// Was this sent by a page of ours? Browsers say so in `Origin`, with every request but GET and HEAD.
+    ///
+    /// # Errors
+    /// Another page sent it, or something that is no browser.
+    pub(super) fn same_origin(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        let header = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+        let (origin, host) = (header(header::ORIGIN), header(header::HOST));
+        let ours = match (&self.public_url, origin) {
+            (Some(url), Some(origin)) => url.origin().ascii_serialization() == origin,
+            (None, Some(origin)) => origin
+                .split_once("://")
+                .is_some_and(|(scheme, authority)| ["http", "https"].contains(&scheme) && Some(authority) == host),
+            (_, None) => false,
+        };
+        if ours {
+            return Ok(());
+        }
+        let here = match &self.public_url {
+            Some(url) => {
+                format!("open {} (`PUBLIC_URL`) in your browser and do it there", url.origin().ascii_serialization())
+            }
+            None => {
+                "open the page anew and do it there; behind a proxy set `PUBLIC_URL` to the address in your browser"
+                    .to_owned()
+            }
+        };
+        let detail = format!(
+            "a page of this service must send this, and it did not (`Origin`): {here}; programs send `Authorization: Bearer` instead of a cookie"
+        );
+        Err(Problem::new(StatusCode::FORBIDDEN, "another origin", detail))
     }
 }
 

@@ -1,5 +1,7 @@
 //! The one way from a refusal to an answer: problem+json (RFC 9457).
 
+use std::time::Duration;
+
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -34,6 +36,16 @@ impl Problem {
     pub fn try_again(detail: impl Into<String>) -> Self {
         let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "not stored", detail);
         Self { retry_after: Some(RETRY_AFTER), ..problem }
+    }
+
+    /// 429, for somebody who guesses.
+    pub fn wait(time: Duration) -> Self {
+        let seconds = u32::try_from(time.as_secs() + 1).unwrap_or(u32::MAX);
+        let detail = format!(
+            "too many wrong tokens came from your address: wait {seconds} s; whoever is logged in already is not affected"
+        );
+        let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "too many attempts", detail);
+        Self { retry_after: Some(seconds), ..problem }
     }
 
     /// 413.

@@ -1,11 +1,16 @@
 //! The routes, and what their handlers need.
 
 mod api;
+mod attempts;
 mod auth;
 mod connections;
 mod error;
+mod headers;
 mod health;
 mod metrics;
+mod pages;
+mod session;
+mod source;
 mod sweeps;
 mod timeline;
 mod webhook;
@@ -14,10 +19,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::middleware::{from_fn_with_state, map_response_with_state};
 use axum::response::IntoResponse;
+use ipnet::IpNet;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
+use url::Url;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -42,7 +50,9 @@ pub struct Service {
     store: Store,
     clock: Clock,
     metrics: Metrics,
-    admin_token: Option<Secret>,
+    admin: Option<auth::Admin>,
+    public_url: Option<Url>,
+    proxies: Vec<IpNet>,
     deadline: Duration,
     max_body: usize,
     doors: Semaphore,
@@ -52,8 +62,12 @@ pub struct Service {
 /// How the HTTP side is set up.
 #[derive(Debug)]
 pub struct Settings {
-    /// Guards the admin API.
+    /// Guards the admin API and its pages; without it they are off.
     pub admin_token: Option<Secret>,
+    /// The origin under which browsers reach us.
+    pub public_url: Option<Url>,
+    /// Whose `X-Forwarded-For` is believed.
+    pub proxies: Vec<IpNet>,
     /// How long a webhook waits for its contact to be synced.
     pub deadline: Duration,
     /// The cap on bodies, in bytes.
@@ -71,8 +85,10 @@ impl Service {
         settings: Settings,
         stop: CancellationToken,
     ) -> Self {
-        let Settings { admin_token, deadline, max_body } = settings;
-        Self { intake, onboard, store, clock, metrics, admin_token, deadline, max_body, doors: Semaphore::new(DOORS), stop }
+        let Settings { admin_token, public_url, proxies, deadline, max_body } = settings;
+        let admin = admin_token.map(|token| auth::Admin::new(token, public_url.as_ref()));
+        let doors = Semaphore::new(DOORS);
+        Self { intake, onboard, store, clock, metrics, admin, public_url, proxies, deadline, max_body, doors, stop }
     }
 
     fn stopping(&self) -> bool {
@@ -83,11 +99,13 @@ impl Service {
 /// All routes.
 pub fn router(service: Service) -> Router {
     let service = Arc::new(service);
-    let guard = axum::middleware::from_fn_with_state(service.clone(), auth::admin);
+    let guard = from_fn_with_state(service.clone(), auth::api);
     let (router, _) = routes(|admin| admin.layer(guard)).split_for_parts();
     router
+        .merge(pages::routes(&service))
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
         .fallback(async || Problem::not_found("there is nothing at this address; openapi.yaml lists what there is"))
+        .layer(map_response_with_state(service.clone(), headers::secure))
         .with_state(service)
 }
 
@@ -104,20 +122,24 @@ pub fn openapi_yaml() -> String {
     tags(
         (name = "webhooks", description = "What HighLevel calls"),
         (name = "health", description = "What a monitor calls"),
-        (name = "admin", description = "What an operator calls, with `ADMIN_TOKEN`"),
+        (name = "admin", description = "What an operator calls, with `ADMIN_TOKEN` or a login made with it"),
     ),
     modifiers(&AdminToken)
 )]
 struct Document;
 
-/// Declares the bearer token that the admin operations name.
+/// Declares what the admin operations accept: the bearer token, or the cookie of a login.
 struct AdminToken;
 
 impl utoipa::Modify for AdminToken {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+        use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
         let bearer = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
-        document.components.get_or_insert_default().add_security_scheme("admin_token", bearer);
+        let about = "Of a login at `/login`; named `session` where `PUBLIC_URL` is not https. All but GET and HEAD must come from the same origin.";
+        let cookie = SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::with_description("__Host-session", about)));
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme("admin_token", bearer);
+        components.add_security_scheme("session", cookie);
     }
 }
 

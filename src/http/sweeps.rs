@@ -54,7 +54,7 @@ pub(super) struct Findings {
 }
 
 /// Shows how far each sweep is, and how the last one went.
-#[utoipa::path(get, path = "/api/v1/sweeps", tag = "admin", params(Whose), security(("admin_token" = [])),
+#[utoipa::path(get, path = "/api/v1/sweeps", tag = "admin", params(Whose), security(("admin_token" = []), ("session" = [])),
     responses((status = 200, body = Sweeps)))]
 pub(super) async fn sweeps(
     State(service): State<Arc<Service>>,
@@ -66,7 +66,7 @@ pub(super) async fn sweeps(
 /// Begins a sweep now, or a backfill, or its `dry-run`, which only counts what a backfill would do.
 #[utoipa::path(post, path = "/api/v1/sweeps/{kind}", tag = "admin",
     params(("kind" = String, Path, description = "`contacts`, `tasks`, `rotation`, `ids`, `customers`, `backfill` or `dry-run`"), Whose),
-    security(("admin_token" = [])),
+    security(("admin_token" = []), ("session" = [])),
     responses((status = 202, body = Sweeps), (status = 404, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn begin(
     State(service): State<Arc<Service>>,
@@ -83,7 +83,7 @@ pub(super) async fn begin(
 
 /// Ends a backfill or a dry run where it is; what it took over stays.
 #[utoipa::path(delete, path = "/api/v1/sweeps/{kind}", tag = "admin",
-    params(("kind" = String, Path, description = "`backfill` or `dry-run`"), Whose), security(("admin_token" = [])),
+    params(("kind" = String, Path, description = "`backfill` or `dry-run`"), Whose), security(("admin_token" = []), ("session" = [])),
     responses((status = 202, body = Sweeps), (status = 404, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn end(
     State(service): State<Arc<Service>>,
@@ -99,7 +99,7 @@ pub(super) async fn end(
 }
 
 /// Lists what sweeps found that no event had told, the newest first.
-#[utoipa::path(get, path = "/api/v1/findings", tag = "admin", params(Filter), security(("admin_token" = [])),
+#[utoipa::path(get, path = "/api/v1/findings", tag = "admin", params(Filter), security(("admin_token" = []), ("session" = [])),
     responses((status = 200, body = Findings), (status = 400, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn findings(
     State(service): State<Arc<Service>>,
@@ -130,7 +130,7 @@ pub(super) struct Dead {
 }
 
 /// Tries contacts again that were given up on (`failed`), with all their attempts.
-#[utoipa::path(post, path = "/api/v1/retry", tag = "admin", params(Dead), security(("admin_token" = [])),
+#[utoipa::path(post, path = "/api/v1/retry", tag = "admin", params(Dead), security(("admin_token" = []), ("session" = [])),
     responses((status = 202, body = Retried)))]
 pub(super) async fn retry(
     State(service): State<Arc<Service>>,

@@ -53,7 +53,7 @@ struct Entry {
 
 /// Consolidates the notes, tasks and appointments of a contact, the latest first.
 #[utoipa::path(get, path = "/api/v1/contacts/{id}/timeline", tag = "admin",
-    params(("id" = String, Path, description = "The contact in GoHighLevel"), Which), security(("admin_token" = [])),
+    params(("id" = String, Path, description = "The contact in GoHighLevel"), Which), security(("admin_token" = []), ("session" = [])),
     responses((status = 200, body = Timeline), (status = 404, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn timeline(
     State(service): State<Arc<Service>>,

@@ -58,8 +58,12 @@ async fn the_admin_api_asks_for_its_token() {
         Some(ADMIN.to_owned()),
         Some(format!("Basic {ADMIN}")),
     ];
-    let ask = async |world: &World, method: &Method, path: &str, credential: &Option<String>| {
-        let mut request = world.http.request(method.clone(), world.url(path));
+    // Each from another address: who is wrong too often from one is told to wait.
+    let mut asked = 0;
+    let mut ask = async |world: &World, method: &Method, path: &str, credential: &Option<String>| {
+        asked += 1;
+        let from = format!("192.0.2.{asked}");
+        let mut request = world.http.request(method.clone(), world.url(path)).header("x-forwarded-for", from);
         if let Some(credential) = credential {
             request = request.header("authorization", credential);
         }

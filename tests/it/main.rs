@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub, reason = "tests")]
 
 mod admin;
+mod admin_security;
 mod bad_data;
 mod bad_input;
 mod bad_questions;

@@ -75,6 +75,8 @@ fn every_problem_is_named_with_its_fix_and_no_secret() {
     let folder = TempDir::new().unwrap();
     let bad = [
         ("BIND_ADDR", "localhost", "`address:port`"),
+        ("PUBLIC_URL", "https://example.com/sync", "the origin alone"),
+        ("TRUSTED_PROXIES", "127.0.0.1,proxy", "10.0.0.0/8"),
         ("GHL_LOCATION_ID", "a/b", "letters"),
         ("GHL_ACCESS_TOKEN", "hush hush-1", "copy it again"),
         ("GHL_API_URL", "http://services.leadconnectorhq.com", "write `https://`"),
@@ -114,7 +116,7 @@ fn every_problem_is_named_with_its_fix_and_no_secret() {
 
 #[test]
 fn plain_http_is_for_this_machine_only() {
-    for name in ["GHL_API_URL", "TRAFFT_API_URL"] {
+    for name in ["GHL_API_URL", "TRAFFT_API_URL", "PUBLIC_URL"] {
         for fine in
             ["http://127.0.0.1:4010", "http://localhost:4010", "http://[::1]:4010", "https://vendor.example.com"]
         {

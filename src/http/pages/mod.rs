@@ -1,0 +1,100 @@
+//! Pages for a person with a browser. Plain HTML: no scripts, so nothing that could be injected would run.
+
+mod home;
+mod login;
+
+use std::sync::{Arc, LazyLock};
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::extract::rejection::FormRejection;
+use axum::http::{StatusCode, header};
+use axum::middleware::from_fn_with_state;
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::{get, post};
+use minijinja::{Environment, Value, context};
+use tracing::error;
+
+use super::{Problem, Service, auth};
+
+/// Every template; `base.html` is what the others extend. Names end in `.html`, because that turns escaping on.
+const TEMPLATES: [(&str, &str); 4] = [
+    ("base.html", include_str!("base.html")),
+    ("home.html", include_str!("home.html")),
+    ("login.html", include_str!("login.html")),
+    ("refused.html", include_str!("refused.html")),
+];
+
+#[expect(clippy::expect_used, reason = "they are part of the program, and every test that sees a page loads them all")]
+static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
+    let mut environment = Environment::new();
+    for (name, source) in TEMPLATES {
+        environment.add_template(name, source).expect("our own templates are sound");
+    }
+    environment
+});
+
+/// No form of ours is longer.
+const LONGEST_FORM: usize = 64 * 1024;
+
+/// All pages.
+pub(super) fn routes(service: &Arc<Service>) -> Router<Arc<Service>> {
+    let guarded =
+        Router::new().route("/", get(home::home)).route_layer(from_fn_with_state(service.clone(), auth::page));
+    let open = Router::new()
+        .route("/login", get(login::form).post(login::login))
+        .route("/logout", post(login::logout))
+        .route("/assets/style.css", get(style));
+    guarded.merge(open).layer(DefaultBodyLimit::max(LONGEST_FORM))
+}
+
+/// A page made of `template`, which extends `base.html`. `notice` and `error` in the context are shown above it: what
+/// was done, and what could not be.
+pub(super) fn page(title: &str, template: &str, context: Value) -> Response {
+    let context = context! { title, version => env!("CARGO_PKG_VERSION"), ..context };
+    match ENVIRONMENT.get_template(template).and_then(|template| template.render(context)) {
+        Ok(page) => Html(page).into_response(),
+        Err(cause) => {
+            error!(error = %cause, "a page could not be made: {cause}");
+            let detail = "the page could not be made; see the log of the service";
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "a mistake of ours", detail).into_response()
+        }
+    }
+}
+
+/// A refusal, as a page. Handlers of pages return `Result<_, Refused>`; whatever becomes a [`Problem`] becomes one.
+#[derive(Debug)]
+pub(super) struct Refused(Problem);
+
+impl<E: Into<Problem>> From<E> for Refused {
+    fn from(error: E) -> Self {
+        Self(error.into())
+    }
+}
+
+impl From<FormRejection> for Problem {
+    fn from(error: FormRejection) -> Self {
+        Self::new(error.status(), "not this form", format!("{}; open the page anew", error.body_text()))
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let Self(problem) = self;
+        let page = page(problem.title, "refused.html", context! { error => &problem.detail });
+        with_page(problem, page)
+    }
+}
+
+/// A refusal's status and headers, with a page instead of its own body.
+fn with_page(problem: Problem, page: Response) -> Response {
+    let (mut parts, _) = problem.into_response().into_parts();
+    parts.headers.remove(header::CONTENT_LENGTH);
+    parts.headers.remove(header::CONTENT_TYPE);
+    (parts.status, parts.headers, page).into_response()
+}
+
+async fn style() -> impl IntoResponse {
+    let headers = [(header::CONTENT_TYPE, "text/css; charset=utf-8"), (header::CACHE_CONTROL, "max-age=3600")];
+    (headers, include_str!("style.css"))
+}
