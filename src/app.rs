@@ -297,7 +297,15 @@ impl App {
         let metrics = Metrics::new(registry);
         let choosers = config.app.as_ref().map(|app| [app.chooser.clone(), app.white_label_chooser.clone()]);
         let onboard = Onboard::new(store.clone(), grants, oauth, choosers, reach, nudge.clone(), clock.clone());
-        let router = router(Service::new(intake, Arc::new(onboard), store.clone(), clock.clone(), metrics, settings, stop.clone()));
+        let router = router(Service::new(
+            intake,
+            Arc::new(onboard),
+            store.clone(),
+            clock.clone(),
+            metrics,
+            settings,
+            stop.clone(),
+        ));
         let bind = |source| Error::Bind { address: config.bind, source };
         let listener = TcpListener::bind(config.bind).await.map_err(bind)?;
         let address = listener.local_addr().map_err(bind)?;

@@ -48,7 +48,9 @@ impl Doctor {
             Ok(config) => config,
             // Nothing else can be tried with settings that are wrong.
             Err(problems) => {
-                let bad = |problem: crate::config::Problem| Check::bad(format!("setting `{}`", problem.name), "wrong", problem.message);
+                let bad = |problem: crate::config::Problem| {
+                    Check::bad(format!("setting `{}`", problem.name), "wrong", problem.message)
+                };
                 return Ok(problems.0.into_iter().map(bad).map(|check| json!(check)).collect());
             }
         };
@@ -79,7 +81,11 @@ impl Doctor {
         for one in listed["connections"].as_array().into_iter().flatten() {
             let Some(location) = one["location_id"].as_str().filter(|_| !one["install"].is_null()) else { continue };
             if one["entered"] != true {
-                let check = Check::bad("Trafft credentials", "not entered yet", "enter them: `connections add`, or the service's page");
+                let check = Check::bad(
+                    "Trafft credentials",
+                    "not entered yet",
+                    "enter them: `connections add`, or the service's page",
+                );
                 checks.push(of(location, json!(check)));
                 continue;
             }
@@ -111,10 +117,17 @@ async fn store(config: &Config) -> (Check, bool) {
     let file = config.database_url.strip_prefix("sqlite:").map(|path| path.trim_start_matches("//"));
     if let Some(file) = file.filter(|file| !Path::new(file.split('?').next().unwrap_or(file)).exists()) {
         let folder = Path::new(file).parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        return (match folder.is_dir() {
-            true => Check::good(TRIED, "there is none yet; `serve` makes it"),
-            false => Check::bad(TRIED, format!("the folder `{}` is not there", folder.display()), "make it, or change `DATABASE_URL`"),
-        }, false);
+        return (
+            match folder.is_dir() {
+                true => Check::good(TRIED, "there is none yet; `serve` makes it"),
+                false => Check::bad(
+                    TRIED,
+                    format!("the folder `{}` is not there", folder.display()),
+                    "make it, or change `DATABASE_URL`",
+                ),
+            },
+            false,
+        );
     }
     let keys = match app::keys(config) {
         Ok(keys) => keys,
@@ -136,7 +149,9 @@ fn webhook_key(config: &Config) -> Check {
     match &config.ghl.webhook_keys {
         None => Check::good(TRIED, "HighLevel's published key"),
         // Whether they can be used was seen with the settings.
-        Some(_) => Check::good(TRIED, "keys of `GHL_WEBHOOK_PUBLIC_KEYS`; HighLevel's own counts only if it is among them"),
+        Some(_) => {
+            Check::good(TRIED, "keys of `GHL_WEBHOOK_PUBLIC_KEYS`; HighLevel's own counts only if it is among them")
+        }
     }
 }
 
@@ -146,9 +161,23 @@ async fn public(http: &Http, url: &url::Url) -> Check {
         Ok(Front::Service(version)) if version == env!("CARGO_PKG_VERSION") => {
             Check::good(tried, "the service answers, and refuses what is not signed")
         }
-        Ok(Front::Service(version)) => Check::bad(tried, format!("version {version} answers, this is {}", env!("CARGO_PKG_VERSION")), "restart the service with this program"),
-        Ok(Front::NoWebhooks(status)) => Check::bad(tried, format!("`/webhooks/ghl` is answered {status}"), "let the proxy pass `/webhooks/` on, as in deploy/"),
-        Ok(Front::Other(status)) => Check::bad(tried, format!("something else answers `/healthz` ({status})"), "point the name at the proxy, and the proxy at the service (`BIND_ADDR`), as in deploy/"),
-        Err(error) => Check::bad(tried, error.to_string(), "is the service running, the name in the DNS, the certificate good?"),
+        Ok(Front::Service(version)) => Check::bad(
+            tried,
+            format!("version {version} answers, this is {}", env!("CARGO_PKG_VERSION")),
+            "restart the service with this program",
+        ),
+        Ok(Front::NoWebhooks(status)) => Check::bad(
+            tried,
+            format!("`/webhooks/ghl` is answered {status}"),
+            "let the proxy pass `/webhooks/` on, as in deploy/",
+        ),
+        Ok(Front::Other(status)) => Check::bad(
+            tried,
+            format!("something else answers `/healthz` ({status})"),
+            "point the name at the proxy, and the proxy at the service (`BIND_ADDR`), as in deploy/",
+        ),
+        Err(error) => {
+            Check::bad(tried, error.to_string(), "is the service running, the name in the DNS, the certificate good?")
+        }
     }
 }

@@ -146,7 +146,10 @@ impl Config {
         let pair = Pair::read(from);
         let app = MarketplaceApp::read(from);
         let encryption_key = from.optional("ENCRYPTION_KEY", secret);
-        if !["GHL_LOCATION_ID", "GHL_CLIENT_ID", "CONNECTIONS_FILE", "ENCRYPTION_KEY"].iter().any(|name| from.is_set(name)) {
+        if !["GHL_LOCATION_ID", "GHL_CLIENT_ID", "CONNECTIONS_FILE", "ENCRYPTION_KEY"]
+            .iter()
+            .any(|name| from.is_set(name))
+        {
             from.agree("GHL_LOCATION_ID", Err::<(), _>(NOTHING_TO_DO.to_owned()));
         }
         let admin_token = from.optional("ADMIN_TOKEN", long_secret);
@@ -165,7 +168,10 @@ impl Config {
         let further = from.optional("CONNECTIONS_FILE", pairs::read).unwrap_or_default();
         if let Some(policy) = &policy {
             for Pair { location, options, .. } in &further {
-                from.agree("CONNECTIONS_FILE", policy.clone().with(options).map_err(|what| format!("connection `{location}`, {what}")));
+                from.agree(
+                    "CONNECTIONS_FILE",
+                    policy.clone().with(options).map_err(|what| format!("connection `{location}`, {what}")),
+                );
             }
         }
         let lease = from.get("LEASE_SECONDS", |text| number(text, 3, 300)).map(Duration::from_secs);
@@ -322,11 +328,8 @@ const DESCRIPTION: [(&str, DescriptionPolicy); 3] = [
     ("at-creation", DescriptionPolicy::AtCreation),
 ];
 const ESCAPE: [(&str, bool); 2] = [("html", true), ("none", false)];
-const DELETE: [(&str, DeletePolicy); 3] = [
-    ("keep", DeletePolicy::Keep),
-    ("delete-created", DeletePolicy::DeleteCreated),
-    ("ignore", DeletePolicy::Ignore),
-];
+const DELETE: [(&str, DeletePolicy); 3] =
+    [("keep", DeletePolicy::Keep), ("delete-created", DeletePolicy::DeleteCreated), ("ignore", DeletePolicy::Ignore)];
 const MISSING: [(&str, MissingPolicy); 2] =
     [("conflict", MissingPolicy::Conflict), ("recreate", MissingPolicy::Recreate)];
 

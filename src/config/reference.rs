@@ -68,7 +68,9 @@ pub const SETTINGS: &[Setting] = &[
     secret("GHL_CLIENT_SECRET", "the client secret of that app; HighLevel shows it once"),
     setting(
         "GHL_APP_SCOPES",
-        Some("contacts.readonly locations.readonly locations/customFields.readonly locations/tasks.readonly oauth.readonly oauth.write"),
+        Some(
+            "contacts.readonly locations.readonly locations/customFields.readonly locations/tasks.readonly oauth.readonly oauth.write",
+        ),
         "what the app asks for, separated by blanks; each must be ticked in the app's settings at HighLevel",
     ),
     setting(

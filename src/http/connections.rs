@@ -65,14 +65,14 @@ pub(super) struct Resealed {
 }
 
 /// Lists every location that is connected, or could be.
-#[utoipa::path(get, path = "/api/v1/connections", tag = "admin", security(("admin_token" = [])),
+#[utoipa::path(get, path = "/api/v1/connections", tag = "admin", security(("admin_token" = []), ("session" = [])),
     responses((status = 200, body = Connections)))]
 pub(super) async fn list(State(service): State<Arc<Service>>) -> Result<Json<Connections>, Problem> {
     Ok(Json(Connections { connections: service.store.connections().await? }))
 }
 
 /// Shows one of them.
-#[utoipa::path(get, path = "/api/v1/connections/{location}", tag = "admin", security(("admin_token" = [])),
+#[utoipa::path(get, path = "/api/v1/connections/{location}", tag = "admin", security(("admin_token" = []), ("session" = [])),
     params(("location" = String, Path, description = "The location's id")),
     responses((status = 200, body = ConnectionView), (status = 404, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn show(
@@ -83,7 +83,7 @@ pub(super) async fn show(
 }
 
 /// Enters a location's credentials, which are tried first; or replaces them.
-#[utoipa::path(put, path = "/api/v1/connections/{location}", tag = "admin", security(("admin_token" = [])),
+#[utoipa::path(put, path = "/api/v1/connections/{location}", tag = "admin", security(("admin_token" = []), ("session" = [])),
     params(("location" = String, Path, description = "The location's id")), request_body = Entry,
     responses(
         (status = 200, body = ConnectionView),
@@ -108,23 +108,29 @@ pub(super) async fn enter(
 }
 
 /// Lets a location rest: what comes is stored, nothing is read or written.
-#[utoipa::path(post, path = "/api/v1/connections/{location}/pause", tag = "admin", security(("admin_token" = [])),
+#[utoipa::path(post, path = "/api/v1/connections/{location}/pause", tag = "admin", security(("admin_token" = []), ("session" = [])),
     params(("location" = String, Path, description = "The location's id")),
     responses((status = 200, body = ConnectionView), (status = 404, body = Problem, content_type = "application/problem+json")))]
-pub(super) async fn pause(State(service): State<Arc<Service>>, Named(location): Named) -> Result<Json<ConnectionView>, Problem> {
+pub(super) async fn pause(
+    State(service): State<Arc<Service>>,
+    Named(location): Named,
+) -> Result<Json<ConnectionView>, Problem> {
     service.rest(&location, true).await
 }
 
 /// Lets it go on.
-#[utoipa::path(post, path = "/api/v1/connections/{location}/resume", tag = "admin", security(("admin_token" = [])),
+#[utoipa::path(post, path = "/api/v1/connections/{location}/resume", tag = "admin", security(("admin_token" = []), ("session" = [])),
     params(("location" = String, Path, description = "The location's id")),
     responses((status = 200, body = ConnectionView), (status = 404, body = Problem, content_type = "application/problem+json")))]
-pub(super) async fn resume(State(service): State<Arc<Service>>, Named(location): Named) -> Result<Json<ConnectionView>, Problem> {
+pub(super) async fn resume(
+    State(service): State<Arc<Service>>,
+    Named(location): Named,
+) -> Result<Json<ConnectionView>, Problem> {
     service.rest(&location, false).await
 }
 
 /// Tries everything that working the location needs.
-#[utoipa::path(post, path = "/api/v1/connections/{location}/test", tag = "admin", security(("admin_token" = [])),
+#[utoipa::path(post, path = "/api/v1/connections/{location}/test", tag = "admin", security(("admin_token" = []), ("session" = [])),
     params(("location" = String, Path, description = "The location's id"), With),
     responses((status = 200, body = Checks), (status = 400, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn test(
@@ -139,7 +145,7 @@ pub(super) async fn test(
 }
 
 /// Forgets a location: its secrets, links, events, everything. Neither vendor is told.
-#[utoipa::path(delete, path = "/api/v1/connections/{location}", tag = "admin", security(("admin_token" = [])),
+#[utoipa::path(delete, path = "/api/v1/connections/{location}", tag = "admin", security(("admin_token" = []), ("session" = [])),
     params(("location" = String, Path, description = "The location's id")),
     responses((status = 204), (status = 404, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn remove(State(service): State<Arc<Service>>, Named(location): Named) -> Result<StatusCode, Problem> {
@@ -155,7 +161,7 @@ pub(super) async fn remove(State(service): State<Arc<Service>>, Named(location):
 }
 
 /// Seals every secret with the first key of `ENCRYPTION_KEY`; afterwards the others are not needed any more.
-#[utoipa::path(post, path = "/api/v1/keys/rotate", tag = "admin", security(("admin_token" = [])),
+#[utoipa::path(post, path = "/api/v1/keys/rotate", tag = "admin", security(("admin_token" = []), ("session" = [])),
     responses((status = 200, body = Resealed), (status = 409, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn rotate(State(service): State<Arc<Service>>) -> Result<Json<Resealed>, Problem> {
     let resealed = service.store.reseal().await.map_err(Refused::from)?;
@@ -170,13 +176,17 @@ fn parse(location: &str) -> Result<LocationId, Problem> {
 impl Service {
     async fn connection(&self, location: &LocationId) -> Result<ConnectionView, Problem> {
         let known = self.store.connection(location).await?;
-        known.ok_or_else(|| Problem::not_found("there is no connection with this id; `connections list` shows those there are"))
+        known.ok_or_else(|| {
+            Problem::not_found("there is no connection with this id; `connections list` shows those there are")
+        })
     }
 
     async fn rest(&self, location: &str, paused: bool) -> Result<Json<ConnectionView>, Problem> {
         let location = parse(location)?;
         if !self.store.pause(&location, paused).await? {
-            return Err(Problem::not_found("there is no such connection, or its Trafft credentials have not been entered"));
+            return Err(Problem::not_found(
+                "there is no such connection, or its Trafft credentials have not been entered",
+            ));
         }
         self.onboard.changed();
         self.connection(&location).await.map(Json)
@@ -187,7 +197,10 @@ impl From<Refused> for Problem {
     fn from(refused: Refused) -> Self {
         match refused {
             Refused::Store(
-                error @ (Error::AccountTaken { .. } | Error::OtherAccount { .. } | Error::NoKey | Error::KeyMissing { .. }),
+                error @ (Error::AccountTaken { .. }
+                | Error::OtherAccount { .. }
+                | Error::NoKey
+                | Error::KeyMissing { .. }),
             ) => Self::conflict(error.to_string()),
             Refused::Store(error) => error.into(),
             other => Self::bad_request(other.to_string()),

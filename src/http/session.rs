@@ -10,12 +10,16 @@ use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
 use sha2::Sha256;
+use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
 use crate::model::Secret;
 
 /// About a working day.
 const LIFE: Duration = Duration::from_hours(12);
+
+/// HighLevel's codes are said to live for a quarter of an hour (G §3.1).
+const BINDING: Duration = Duration::from_mins(15);
 
 /// Makes sessions, and knows its own again.
 #[derive(Debug)]
@@ -46,9 +50,7 @@ impl Sessions {
 
     /// Does the request bring a session of ours that has not run out?
     pub(super) fn is_in(&self, headers: &HeaderMap, now: Timestamp) -> bool {
-        let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-        let mut pairs = cookies.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-        pairs.any(|(name, value)| name == self.name() && self.is_valid(value, now))
+        cookies(headers).any(|(name, value)| name == self.name() && self.is_valid(value, now))
     }
 
     fn is_valid(&self, value: &str, now: Timestamp) -> bool {
@@ -65,11 +67,35 @@ impl Sessions {
         if self.secure { "__Host-session" } else { "session" }
     }
 
+    /// `Set-Cookie` that binds an install to the browser that began it.
+    pub(super) fn bind(&self, state: &str) -> String {
+        self.named(self.bound(), state, BINDING)
+    }
+
+    /// Was an install with this state begun in this browser?
+    pub(super) fn is_bound(&self, headers: &HeaderMap, state: &str) -> bool {
+        let mut cookies = cookies(headers);
+        cookies.any(|(name, value)| name == self.bound() && bool::from(value.as_bytes().ct_eq(state.as_bytes())))
+    }
+
+    fn bound(&self) -> &'static str {
+        if self.secure { "__Host-install" } else { "install" }
+    }
+
     /// Lax: the way back from HighLevel's install page is a GET from another site, and has to find the session.
     fn cookie(&self, value: &str, life: Duration) -> String {
-        let (name, secure) = (self.name(), if self.secure { "; Secure" } else { "" });
+        self.named(self.name(), value, life)
+    }
+
+    fn named(&self, name: &str, value: &str, life: Duration) -> String {
+        let secure = if self.secure { "; Secure" } else { "" };
         format!("{name}={value}; Path=/; Max-Age={}; HttpOnly; SameSite=Lax{secure}", life.as_secs())
     }
+}
+
+fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
+    let lines = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='))
 }
 
 #[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]

@@ -168,7 +168,9 @@ fn subject(kind: &str, event: &Envelope, rules: &Rules) -> Subject {
         About::Owned(facet) => owned(*facet),
         // Every app's installs are signed with the same key.
         About::Installed | About::Uninstalled if rules.app.is_none() || event.app_id.is_none() => {
-            return Subject::Nothing("whose app it is about is not known: set `GHL_CLIENT_ID` or `GHL_APP_ID`".to_owned());
+            return Subject::Nothing(
+                "whose app it is about is not known: set `GHL_CLIENT_ID` or `GHL_APP_ID`".to_owned(),
+            );
         }
         About::Installed => match (&event.location_id, company) {
             (Some(location), Some(company)) => Some(Subject::Installed { location: location.clone(), company }),

@@ -233,9 +233,10 @@ fn status(event: &Accept, connected: bool) -> (Status, Option<String>) {
     let location = &event.location;
     match &event.subject {
         Subject::Nothing(reason) => (Status::Ignored, Some(reason.clone())),
-        _ if !connected => {
-            (Status::Parked, Some(format!("location `{location}` is not connected; it is kept until it is: see `connections list`")))
-        }
+        _ if !connected => (
+            Status::Parked,
+            Some(format!("location `{location}` is not connected; it is kept until it is: see `connections list`")),
+        ),
         _ if event.stale => (
             Status::Stale,
             Some("older than `FRESHNESS_SECONDS`, or from the future; its contact is read again".to_owned()),

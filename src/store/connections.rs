@@ -78,7 +78,8 @@ impl From<Row> for ConnectionView {
     }
 }
 
-const LIST: &str = "SELECT COALESCE(connections.location_id, installs.id) AS location_id, name, company_id, trafft_account,
+const LIST: &str =
+    "SELECT COALESCE(connections.location_id, installs.id) AS location_id, name, company_id, trafft_account,
         installs.status AS install, reason, scopes, paused, trafft, options, owner
     FROM connections FULL OUTER JOIN (SELECT * FROM installs WHERE kind = 'location') AS installs
         ON installs.id = connections.location_id";
@@ -91,7 +92,8 @@ const STORED: &str = "SELECT trafft, options FROM connections WHERE location_id 
 const PAUSE: &str = "UPDATE connections SET paused = $2, revision = revision + 1 WHERE location_id = $1";
 const PARKED: &str = "SELECT id, type, contact_id, facets FROM events WHERE location_id = $1 AND status = 'parked'
     ORDER BY id LIMIT 200";
-const RELEASE: &str = "UPDATE events SET sequence = $2, contact_since = $3, status = 'queued', reason = NULL WHERE id = $1";
+const RELEASE: &str =
+    "UPDATE events SET sequence = $2, contact_since = $3, status = 'queued', reason = NULL WHERE id = $1";
 const RELEASE_UNRESOLVED: &str = "UPDATE events SET due_at = $2, status = 'unresolved', reason = NULL WHERE id = $1";
 const SEALED: &str = "SELECT location_id, trafft FROM connections WHERE trafft IS NOT NULL";
 const RESEAL: &str = "UPDATE connections SET trafft = $2 WHERE location_id = $1 AND trafft = $3";
@@ -132,7 +134,12 @@ impl Store {
         if let Some(holder) = holder {
             return Err(Error::AccountTaken { account: account.to_owned(), holder });
         }
-        sqlx::query(CONNECT).bind(location.as_str()).bind(account).bind(now.as_millisecond()).execute(&mut **tx).await?;
+        sqlx::query(CONNECT)
+            .bind(location.as_str())
+            .bind(account)
+            .bind(now.as_millisecond())
+            .execute(&mut **tx)
+            .await?;
         let known: String = sqlx::query_scalar(ACCOUNT).bind(location.as_str()).fetch_one(&mut **tx).await?;
         if known != account {
             return Err(Error::OtherAccount { location: location.to_string(), known, asked: account.to_owned() });
@@ -260,6 +267,10 @@ impl Store {
             Value::String(text) => Ok(text),
             _ => Err(Error::Corrupt(format!("Trafft credentials of {location} without `{name}`"))),
         };
-        Ok(TrafftAccess { url: take("url")?, client_id: take("client_id")?, client_secret: take("client_secret")?.into() })
+        Ok(TrafftAccess {
+            url: take("url")?,
+            client_id: take("client_id")?,
+            client_secret: take("client_secret")?.into(),
+        })
     }
 }

@@ -113,10 +113,15 @@ pub enum Error {
         holder: String,
     },
     /// There is something to seal or to open, and no key.
-    #[error("secrets are kept sealed, and there is no key: set `ENCRYPTION_KEY` ({}), and keep it as safe as the database's backups", seal::HOW)]
+    #[error(
+        "secrets are kept sealed, and there is no key: set `ENCRYPTION_KEY` ({}), and keep it as safe as the database's backups",
+        seal::HOW
+    )]
     NoKey,
     /// The key that sealed something is not among those that there are.
-    #[error("secrets in this database are sealed with another key (its id is `{id}`): add that key to `ENCRYPTION_KEY`, after a comma; once `keys rotate` has run it may go")]
+    #[error(
+        "secrets in this database are sealed with another key (its id is `{id}`): add that key to `ENCRYPTION_KEY`, after a comma; once `keys rotate` has run it may go"
+    )]
     KeyMissing {
         /// The first bytes of its digest.
         id: String,

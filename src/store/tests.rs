@@ -7,7 +7,8 @@ use super::{Store, activities, contacts, customers};
 #[tokio::test]
 async fn what_every_reconcile_asks_is_found_by_an_index() {
     let folder = tempfile::TempDir::new().unwrap();
-    let store = Store::open(&format!("sqlite://{}/sync.db", folder.path().display()), Default::default()).await.unwrap();
+    let store =
+        Store::open(&format!("sqlite://{}/sync.db", folder.path().display()), Default::default()).await.unwrap();
     for question in [
         activities::OF_CONTACT,
         contacts::DUE,

@@ -15,8 +15,8 @@ use secrecy::ExposeSecret;
 use tokio::sync::Mutex as Turn;
 use tracing::{error, info, warn};
 
-use crate::clients::{Error, VendorMessage};
 use crate::clients::ghl::{Credential, Grant, Keeper, OAuth};
+use crate::clients::{Error, VendorMessage};
 use crate::clock::Clock;
 use crate::model::{Installer, LocationId, Secret};
 use crate::store::{self, Install, InstallStatus, Pair, Store};
@@ -55,7 +55,9 @@ impl Held {
         match self {
             Self::Token { token, until, .. } if now < *until && !is_that(token, refused) => Some(Ok(token.clone())),
             // Whatever it does not like about it, it will not like about the next one either.
-            Self::Token { since, .. } if refused.is_some() && Duration::try_from(now.duration_since(*since)).is_ok_and(|age| age < REST) => {
+            Self::Token { since, .. }
+                if refused.is_some() && Duration::try_from(now.duration_since(*since)).is_ok_and(|age| age < REST) =>
+            {
                 Some(Err(Error::CredentialsRefused { message: VendorMessage::default() }))
             }
             Self::Nothing { error, until } if now < *until => Some(Err(error.clone())),

@@ -40,7 +40,7 @@ pub use grants::Grants;
 pub use lease::Lease;
 pub use mapping::{DEFAULTS, Mapping, Mistake};
 pub use onboard::{Entered, Onboard, Refused, Welcome};
-pub use probes::{Check, location as probe};
+pub use probes::{Check, location as probe, missing as missing_scopes};
 
 use directory::Directory;
 use gate::Gate;

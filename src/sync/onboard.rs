@@ -3,7 +3,6 @@
 use std::fmt;
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use url::Url;
 
 use super::grants::pair;
@@ -12,7 +11,7 @@ use super::{Grants, Nudge, Reach};
 use crate::clients::ghl::{Grant, OAuth};
 use crate::clients::{self, http};
 use crate::clock::Clock;
-use crate::model::{ContactId, Installer, LocationId, Scopes, Secret, Tokens, TrafftAccess};
+use crate::model::{ContactId, Installer, LocationId, Secret, Tokens, TrafftAccess};
 use crate::store::{self, InstallStatus, Options, Pair, Store, Stored};
 
 /// Why a location is not connected; says what to do.
@@ -22,7 +21,9 @@ pub enum Refused {
     #[error("no marketplace app is set up here: set `GHL_CLIENT_ID` and `GHL_CLIENT_SECRET`")]
     NoApp,
     /// HighLevel did not take the code.
-    #[error("HighLevel did not take the code ({0}): begin again with `/oauth/install`, and finish within a few minutes")]
+    #[error(
+        "HighLevel did not take the code ({0}): begin again with `/oauth/install`, and finish within a few minutes"
+    )]
     Code(clients::Error),
     /// HighLevel was not reached.
     #[error("HighLevel: {0}")]
@@ -49,10 +50,8 @@ pub enum Refused {
 pub struct Welcome {
     /// Whose install it is.
     pub installer: Installer,
-    /// The locations that it covers, with their names where known.
-    pub locations: Vec<(LocationId, Option<String>)>,
-    /// What was granted, where HighLevel says so.
-    pub scopes: Option<Scopes>,
+    /// The locations that it covers.
+    pub locations: Vec<LocationId>,
 }
 
 /// What a person enters for a location.
@@ -110,27 +109,29 @@ impl Onboard {
     pub async fn welcome(self: &Arc<Self>, code: String) -> Result<Welcome, Refused> {
         let desk = self.clone();
         let done = tokio::spawn(async move { desk.take(&code).await });
-        done.await.unwrap_or_else(|_| Err(Refused::Wrong("the install broke off; begin again with `/oauth/install`".to_owned())))
+        done.await.unwrap_or_else(|_| {
+            Err(Refused::Wrong("the install broke off; begin again with `/oauth/install`".to_owned()))
+        })
     }
 
     async fn take(&self, code: &str) -> Result<Welcome, Refused> {
         let oauth = self.oauth.as_ref().ok_or(Refused::NoApp)?;
         let grant = oauth.exchange(code).await.map_err(Refused::Code)?;
-        let Grant { installer, company, scopes, .. } = grant.clone();
+        let Grant { installer, company, .. } = grant.clone();
         let pair = pair(grant, self.clock.now());
         self.store.granted(&installer, company.as_ref(), &pair, self.clock.now()).await?;
         self.grants.forget(&installer);
         let locations = match &installer {
-            Installer::Location(location) => vec![(location.clone(), None)],
+            Installer::Location(location) => vec![location.clone()],
             Installer::Company(company) => {
                 let found = oauth.installed_locations(&pair.tokens.access, company).await.map_err(Refused::Ghl)?;
                 let found: Vec<_> = found.into_iter().map(|location| (location.id, location.name)).collect();
                 self.store.include(company, &found, self.clock.now()).await?;
-                found
+                found.into_iter().map(|(location, _)| location).collect()
             }
         };
         self.nudge.connections();
-        Ok(Welcome { installer, locations, scopes })
+        Ok(Welcome { installer, locations })
     }
 
     /// Tries what was entered, and keeps it if it works.
@@ -140,10 +141,14 @@ impl Onboard {
     pub async fn enter(&self, entered: Entered) -> Result<Check, Refused> {
         let Entered { location, token, trafft, options } = entered;
         let known = self.store.connection(&location).await?;
-        if known.as_ref().is_some_and(|known| known.trafft_account.is_some() && !known.entered && known.install.is_none()) {
+        if known
+            .as_ref()
+            .is_some_and(|known| known.trafft_account.is_some() && !known.entered && known.install.is_none())
+        {
             return Err(Refused::InSettings(location));
         }
-        let installed = known.is_some_and(|known| known.install.is_some_and(|status| status != InstallStatus::Uninstalled));
+        let installed =
+            known.is_some_and(|known| known.install.is_some_and(|status| status != InstallStatus::Uninstalled));
         if token.is_none() && !installed {
             return Err(Refused::NotInstalled(location));
         }
@@ -175,14 +180,14 @@ impl Onboard {
         Ok(probes::location(&reached, contact, &self.clock).await)
     }
 
+    /// Can locations be connected by installing an app?
+    pub fn has_app(&self) -> bool {
+        self.oauth.is_some()
+    }
+
     /// What is connected, or could be, has changed by other means.
     pub fn changed(&self) {
         self.nudge.connections();
-    }
-
-    /// The time, as everything that is stored keeps it.
-    pub fn now(&self) -> Timestamp {
-        self.clock.now()
     }
 }
 
@@ -194,7 +199,10 @@ impl fmt::Debug for Onboard {
 
 /// The account that a URL means: two URLs of one account must not make two connections.
 fn account(url: &str) -> Result<String, Refused> {
-    let parsed: Url = url.trim().parse().map_err(|_| Refused::Wrong("`trafft_api_url`: write a whole URL, beginning with `https://`".to_owned()))?;
+    let parsed: Url = url
+        .trim()
+        .parse()
+        .map_err(|_| Refused::Wrong("`trafft_api_url`: write a whole URL, beginning with `https://`".to_owned()))?;
     http::may_be_called(&parsed).map_err(|error| Refused::Wrong(format!("`trafft_api_url`: {error}")))?;
     Ok(parsed.origin().ascii_serialization())
 }

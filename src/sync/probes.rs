@@ -12,7 +12,7 @@ use crate::clients::ghl::Ghl;
 use crate::clients::ghl::wire::{ContactSearch, TaskSearch};
 use crate::clients::trafft::Trafft;
 use crate::clock::Clock;
-use crate::model::{ContactId, Region};
+use crate::model::{ContactId, Region, Scopes};
 
 /// One thing that was tried.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -50,6 +50,12 @@ const LESSER: [(&str, &str); 3] = [
     ("locations/customFields.readonly", "custom fields by name in the mapping"),
     ("locations/tasks.readonly", "edited tasks, which no event tells of"),
 ];
+
+/// Scopes that a grant lacks, each with what it is for.
+pub fn missing(scopes: &Scopes) -> Vec<(&'static str, &'static str)> {
+    let needed = [("contacts.readonly", "everything: without it nothing can be synced")];
+    needed.into_iter().chain(LESSER).filter(|(scope, _)| !scopes.holds(scope)).collect()
+}
 
 /// More than this and fresh webhooks look stale or from the future.
 const SKEW: Duration = Duration::from_mins(2);
@@ -98,7 +104,11 @@ fn skew(ghl: &Ghl) -> Option<Check> {
     Some(if skew.unsigned_abs() <= SKEW {
         Check::good(TRIED, found)
     } else {
-        Check::bad(TRIED, found, "set this machine's clock by NTP: with a wrong clock fresh webhooks look stale, and tokens expired")
+        Check::bad(
+            TRIED,
+            found,
+            "set this machine's clock by NTP: with a wrong clock fresh webhooks look stale, and tokens expired",
+        )
     })
 }
 
@@ -117,7 +127,9 @@ async fn preview(reached: &Reached, contact: &ContactId, clock: &Clock) -> Check
     let Reached { ghl, mapping, policy, .. } = reached;
     let record = match ghl.contact(contact).await {
         Ok(record) => record,
-        Err(Error::NotFound) => return Check::bad(tried, "there is no such contact", "give the id of a contact of this location"),
+        Err(Error::NotFound) => {
+            return Check::bad(tried, "there is no such contact", "give the id of a contact of this location");
+        }
         Err(error) => return Check::bad(tried, told(&error), ghl_fix(&error)),
     };
     let theirs = ghl.location().await.ok();
@@ -171,9 +183,15 @@ pub(super) fn trafft_fix(error: &Error) -> String {
 
 fn on_the_way(error: &Error) -> String {
     match error {
-        Error::NotSent { reason } if reason.contains("plain http") => "write `https://` instead of `http://`".to_owned(),
-        Error::NotSent { .. } => "check the spelling of the URL, this machine's DNS, and its way out (firewall, proxy)".to_owned(),
-        Error::BudgetUsedUp { .. } | Error::RateLimited { .. } => "try again in a minute: too many calls just now".to_owned(),
+        Error::NotSent { reason } if reason.contains("plain http") => {
+            "write `https://` instead of `http://`".to_owned()
+        }
+        Error::NotSent { .. } => {
+            "check the spelling of the URL, this machine's DNS, and its way out (firewall, proxy)".to_owned()
+        }
+        Error::BudgetUsedUp { .. } | Error::RateLimited { .. } => {
+            "try again in a minute: too many calls just now".to_owned()
+        }
         _ => "try again in a few minutes; if it stays so, look at the vendor's status page".to_owned(),
     }
 }

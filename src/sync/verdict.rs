@@ -56,9 +56,7 @@ pub(super) fn decide(
         | Error::ScopeMissing { .. }
         | Error::GrantInvalid
         | Error::LocationInactive
-        | Error::Reauthorise => {
-            Verdict::Snooze { until: later(UNTIL_MENDED), reason }
-        }
+        | Error::Reauthorise => Verdict::Snooze { until: later(UNTIL_MENDED), reason },
         Error::NotFound | Error::Duplicate { .. } | Error::Refused { .. } => Verdict::Dead {
             reason: match error.vendor_message() {
                 Some(said) => format!("{reason}; it said: {said}; mend the contact in GoHighLevel, or replay"),

@@ -3,8 +3,8 @@ use serde_json::{Value, json};
 
 use super::super::ghl::wire::{ContactPatch, ContactSearch, NewContact, NewTask, TaskPatch, TaskSearch};
 use super::super::ghl::{Credential, Ghl, GhlSettings, ListAfter};
-use crate::model::Scopes;
 use super::*;
+use crate::model::Scopes;
 use crate::model::{ContactId, EmailKey, ObjectId, Phone};
 
 const HOME: &str = "ve9EPM428h8vShlRW1KT";

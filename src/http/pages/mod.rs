@@ -1,6 +1,7 @@
 //! Pages for a person with a browser. Plain HTML: no scripts, so nothing that could be injected would run.
 
-mod home;
+mod connections;
+mod install;
 mod login;
 
 use std::sync::{Arc, LazyLock};
@@ -18,8 +19,10 @@ use tracing::error;
 use super::{Problem, Service, auth};
 
 /// Every template; `base.html` is what the others extend. Names end in `.html`, because that turns escaping on.
-const TEMPLATES: [(&str, &str); 4] = [
+const TEMPLATES: [(&str, &str); 6] = [
     ("base.html", include_str!("base.html")),
+    ("connection.html", include_str!("connection.html")),
+    ("confirm.html", include_str!("confirm.html")),
     ("home.html", include_str!("home.html")),
     ("login.html", include_str!("login.html")),
     ("refused.html", include_str!("refused.html")),
@@ -39,8 +42,13 @@ const LONGEST_FORM: usize = 64 * 1024;
 
 /// All pages.
 pub(super) fn routes(service: &Arc<Service>) -> Router<Arc<Service>> {
-    let guarded =
-        Router::new().route("/", get(home::home)).route_layer(from_fn_with_state(service.clone(), auth::page));
+    let guarded = Router::new()
+        .route("/", get(connections::home))
+        .route("/connections/{location}", get(connections::show).post(connections::enter))
+        .route("/connections/{location}/{verb}", post(connections::act))
+        .route("/oauth/install", get(install::begin))
+        .route("/oauth/callback", get(install::back).post(install::confirmed))
+        .route_layer(from_fn_with_state(service.clone(), auth::page));
     let open = Router::new()
         .route("/login", get(login::form).post(login::login))
         .route("/logout", post(login::logout))

@@ -1,0 +1,147 @@
+//! Which locations there are, and a page for each: how it stands, its Trafft credentials, what to do next.
+
+use std::sync::Arc;
+
+use axum::Form;
+use axum::extract::rejection::{FormRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use minijinja::value::Serde;
+use minijinja::{Value, context};
+use serde::Deserialize;
+
+use super::Refused;
+use crate::http::{Problem, Service};
+use crate::model::{LocationId, Scopes, Secret, TrafftAccess};
+use crate::store::{ConnectionView, InstallStatus};
+use crate::sync::{Check, Entered, missing_scopes};
+
+/// What has just been done, by a word: a link cannot make a page say anything else.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Told {
+    notice: String,
+}
+
+impl Told {
+    fn text(&self) -> Option<&'static str> {
+        Some(match self.notice.as_str() {
+            "installed" => "The app is installed. One step is left: the Trafft account of this location",
+            "agency" => {
+                "The app is installed for the agency. Each location needs its Trafft account: open it and enter it"
+            }
+            "entered" => {
+                "Trafft took the credentials. Contacts are synced from now on; `backfill` takes over those that are there already"
+            }
+            "pause" => "Paused: what comes is stored, nothing is read or written",
+            "resume" => "It goes on",
+            _ => return None,
+        })
+    }
+}
+
+/// The first page.
+pub(super) async fn home(
+    State(service): State<Arc<Service>>,
+    told: Result<Query<Told>, QueryRejection>,
+) -> Result<Response, Refused> {
+    let connections: Vec<_> = service.store.connections().await?.iter().map(shown).collect();
+    let Query(told) = told.unwrap_or_default();
+    let app = service.onboard.has_app();
+    Ok(super::page("Connections", "home.html", context! { connections, app, notice => told.text() }))
+}
+
+/// One location.
+pub(super) async fn show(
+    State(service): State<Arc<Service>>,
+    Path(location): Path<String>,
+    told: Result<Query<Told>, QueryRejection>,
+) -> Result<Response, Refused> {
+    let Query(told) = told.unwrap_or_default();
+    let connection = service.located(&location).await?;
+    Ok(page(&connection, context! { notice => told.text() }))
+}
+
+/// What the form sends.
+#[derive(Deserialize)]
+pub(super) struct Credentials {
+    url: String,
+    client_id: String,
+    client_secret: Secret,
+}
+
+/// Tries the Trafft credentials, and keeps them if they work.
+pub(super) async fn enter(
+    State(service): State<Arc<Service>>,
+    Path(location): Path<String>,
+    form: Result<Form<Credentials>, FormRejection>,
+) -> Result<Response, Refused> {
+    let Form(Credentials { url, client_id, client_secret }) = form?;
+    let connection = service.located(&location).await?;
+    let id: LocationId = parse(&location)?;
+    let trafft = TrafftAccess { url: url.trim().to_owned(), client_id: client_id.trim().to_owned(), client_secret };
+    let options = connection.options.clone().unwrap_or_default();
+    let entered = Entered { location: id, token: None, trafft: trafft.clone(), options };
+    match service.onboard.enter(entered).await {
+        Ok(_) => Ok(Redirect::to(&format!("/connections/{location}?notice=entered")).into_response()),
+        // What was typed stays, but for the secret.
+        Err(refused) => {
+            let problem = Problem::from(refused);
+            let typed = context! { url => trafft.url, client_id => trafft.client_id, error => &problem.detail };
+            Ok(super::with_page(problem, page(&connection, typed)))
+        }
+    }
+}
+
+/// Pauses, resumes, or tries a location.
+pub(super) async fn act(
+    State(service): State<Arc<Service>>,
+    Path((location, verb)): Path<(String, String)>,
+) -> Result<Response, Refused> {
+    let (connection, id) = (service.located(&location).await?, parse(&location)?);
+    match verb.as_str() {
+        "pause" | "resume" => {
+            service.store.pause(&id, verb == "pause").await?;
+            service.onboard.changed();
+            Ok(Redirect::to(&format!("/connections/{location}?notice={verb}")).into_response())
+        }
+        "test" => {
+            let checks: Vec<Check> = service.onboard.probe(&id, None).await?;
+            Ok(page(&connection, context! { checks => Serde(checks) }))
+        }
+        _ => Err(Problem::not_found("there is no such action").into()),
+    }
+}
+
+fn parse(location: &str) -> Result<LocationId, Problem> {
+    location.parse().map_err(|error| Problem::bad_request(format!("{error}")))
+}
+
+impl Service {
+    async fn located(&self, location: &str) -> Result<ConnectionView, Problem> {
+        let known = self.store.connection(&parse(location)?).await?;
+        known.ok_or_else(|| Problem::not_found("there is no such location: install the app there first"))
+    }
+}
+
+fn page(connection: &ConnectionView, context: Value) -> Response {
+    let scopes = connection.scopes.as_deref().map(Scopes::parse);
+    let missing: Vec<_> = scopes.as_ref().map(missing_scopes).unwrap_or_default();
+    let missing: Vec<_> = missing.into_iter().map(|(scope, what)| context! { scope, what }).collect();
+    let title = connection.name.as_deref().unwrap_or(&connection.location_id);
+    let by_settings = connection.install.is_none();
+    super::page(title, "connection.html", context! { one => shown(connection), missing, by_settings, ..context })
+}
+
+/// A location as the pages show it.
+fn shown(one: &ConnectionView) -> Value {
+    let (state, is_well) = match one {
+        ConnectionView { install: Some(InstallStatus::Lost), .. } => ("has to be authorised again", false),
+        ConnectionView { install: Some(InstallStatus::Uninstalled), .. } => ("uninstalled in HighLevel", false),
+        ConnectionView { trafft_account: None, .. } => ("waits for its Trafft account", false),
+        ConnectionView { paused: true, .. } => ("paused", true),
+        ConnectionView { owner: None, .. } => ("about to start", true),
+        _ => ("working", true),
+    };
+    context! { state, is_well, ..Value::from(Serde(one)) }
+}
