@@ -37,6 +37,8 @@ pub enum Class {
     CustomerWrite,
     /// Trafft: a booking made.
     Booking,
+    /// GHL: a page for a person's browser, or what was chosen on it.
+    Screen,
     /// Anything else, unknown paths included.
     Other,
 }
@@ -79,8 +81,8 @@ impl Counts {
     fn add(&mut self, entry: &Entry) {
         self.all += 1;
         *self.by_class.entry(entry.class).or_default() += 1;
-        self.reads += usize::from(entry.is_read() && entry.class != Class::Metadata);
-        self.writes += usize::from(!entry.is_read() && entry.class != Class::Token);
+        self.reads += usize::from(entry.is_read() && !matches!(entry.class, Class::Metadata | Class::Screen));
+        self.writes += usize::from(!entry.is_read() && !matches!(entry.class, Class::Token | Class::Screen));
     }
 }
 
@@ -119,7 +121,7 @@ impl Journal {
         self.book().counts.by_class.get(&class).copied().unwrap_or(0)
     }
 
-    /// Calls that only read, without metadata and tokens. A search is a read though it is a POST.
+    /// Calls that only read, without metadata, tokens and pages. A search is a read though it is a POST.
     pub fn reads(&self) -> usize {
         self.book().counts.reads
     }

@@ -28,7 +28,10 @@ PUT    /_control/webhook       {{\"url\"}} or null      where events go by thems
 GET    /_control/events        events nobody was told of    GET /_control/deliveries
 POST   /_control/sign          any bytes in, the webhook's headers out
 GET    /_control/switches      PUT /_control/switches       how webhooks misbehave
-{}",
+
+The marketplace, for a browser: {url}/_screens/marketplace and {url}/v2/oauth/chooselocation?…
+{}{}",
+        super::oauth::TEXT,
         control::SHARED
     )
 }
@@ -86,7 +89,7 @@ fn settings(shared: &Shared, call: &Call, rest: &[&str], body: &Value) -> Answer
             }
             Err(error) => bad(&error.to_string()),
         },
-        _ => missing(call),
+        _ => super::oauth::control(shared, call, rest, body),
     }
 }
 

@@ -61,6 +61,41 @@ async fn people_at_the_ghl_screens() {
 }
 
 #[tokio::test]
+async fn the_app_from_outside() {
+    let world = World::new().await;
+    let (url, home) = (world.ghl.url(), world.ghl.location_id());
+    let call = |method: &'static str, path: &str, body: Option<Value>| {
+        let (world, url, path) = (&world, url.clone(), path.to_owned());
+        async move { control(world, &url, method, &path, body).await }
+    };
+    let switches = json!({
+        "redirect_uris": ["http://127.0.0.1:9/"], "echo_state": false, "reconnect": false, "location_refresh_tokens": true,
+        "bulk_install_events": true,
+    });
+    assert_eq!(call("PUT", "app", Some(switches)).await.status, 204);
+    assert_eq!(call("PUT", "app", Some(json!({ "colour": true }))).await.status, 400);
+    world.ghl.install_company(&[&home], true, &["contacts.readonly", "oauth.write"]);
+    assert_eq!(call("POST", "locations", Some(json!({ "id": "south" }))).await.status, 201);
+    assert_eq!(call("POST", "locations", None).await.status, 400);
+    let app = call("GET", "app", None).await.body;
+    assert_eq!((&app["client_id"], &app["company"]), (&json!(world.ghl.client_id()), &json!(true)));
+    assert_eq!((&app["locations"], &app["redirect_uris"][0]), (&json!(["south", home]), &json!("http://127.0.0.1:9/")));
+    assert_eq!(world.kinds(), ["INSTALL"; 3]);
+    assert_eq!(call("PUT", "locations/south", Some(json!({ "active": false }))).await.status, 204);
+    assert_eq!(call("PUT", "locations/nowhere", Some(json!({ "active": false }))).await.status, 404);
+    assert_eq!(call("DELETE", "locations/south/install", None).await.status, 204);
+    assert_eq!(call("DELETE", "locations/south/install", None).await.status, 404);
+    assert_eq!(call("POST", "locations/south/install", None).await.status, 204);
+    assert_eq!(call("POST", "lose-tokens", Some(json!({ "id": "south" }))).await.status, 204);
+    assert_eq!(call("POST", "lose-tokens", Some(json!({ "id": "nowhere" }))).await.status, 404);
+    assert_eq!(call("POST", "expire-tokens", None).await.status, 204);
+    assert_eq!(call("DELETE", "company/install", None).await.status, 204);
+    assert_eq!(call("POST", "locations/south/install", None).await.status, 404);
+    assert_eq!(world.kinds(), ["UNINSTALL", "INSTALL", "UNINSTALL"]);
+    world.no_complaints();
+}
+
+#[tokio::test]
 async fn staff_at_the_trafft_dashboard() {
     let world = World::new().await;
     let url = world.trafft.url();
@@ -119,6 +154,13 @@ async fn loopback_only_and_gone_when_dropped() {
     let names: Vec<&str> = settings.iter().map(|(name, _)| *name).collect();
     assert_eq!(names[..2], ["GHL_API_URL", "GHL_LOCATION_ID"]);
     assert!(settings.iter().all(|(_, value)| !value.is_empty()));
+    let settings = sandbox.oauth_settings();
+    let names: Vec<&str> = settings.iter().map(|(name, _)| *name).collect();
+    assert_eq!(
+        names,
+        ["GHL_API_URL", "GHL_CLIENT_ID", "GHL_CLIENT_SECRET", "GHL_CHOOSER_URL", "GHL_WEBHOOK_PUBLIC_KEYS"]
+    );
+    assert!(settings[1].1.starts_with(&format!("{}-", sandbox.ghl.app_id())), "{}", settings[1].1);
     let address = sandbox.ghl.url().trim_start_matches("http://").to_owned();
     assert!(std::net::TcpStream::connect(&address).is_ok());
     drop(sandbox);

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
+use crate::oauth::{location_token, redeem};
 use crate::world::{World, keys, read};
 
 macro_rules! fixture {
@@ -246,6 +247,30 @@ async fn a_workflow_document() {
     assert_eq!((&document["tags"], &document["Favourite colour"]), (&json!("vip,trafft"), &json!("gold")));
     assert_eq!(document["full_address"], expected["full_address"]);
     assert_eq!(keys(&document["location"]), keys(&expected["location"]));
+}
+
+#[tokio::test]
+async fn tokens_of_an_installed_app() {
+    let world = World::new().await;
+    let home = world.ghl.location_id();
+    let scopes = ["contacts.readonly", "oauth.readonly", "oauth.write"];
+    let pair = redeem(&world, &world.ghl.install_location(&home, &scopes)).await;
+    assert_eq!(keys(&pair.body), keys(&fixture!("ghl/oauth-token")));
+    let company = redeem(&world, &world.ghl.install_company(&[&home], true, &scopes)).await;
+    let more = ["approvedLocations", "installToFutureLocations", "refreshTokenId"];
+    let mut expected = with(&fixture!("ghl/oauth-token"), &more);
+    expected.remove("locationId");
+    assert_eq!(keys(&company.body), expected);
+    let token = company.body["access_token"].as_str().unwrap();
+    let local = location_token(&world, token, &home).await;
+    assert_eq!(keys(&local.body), keys(&fixture!("ghl/oauth-location-token")));
+    let query = format!("companyId={}&appId={}&isInstalled=true", world.ghl.company_id(), world.ghl.app_id());
+    let call = world.http.get(format!("{}/oauth/installedLocations?{query}", world.ghl.url())).bearer_auth(token);
+    let mut listed = read(call.header("version", "2021-07-28")).await.body;
+    let expected = fixture!("ghl/oauth-installed-locations");
+    listed["locations"][0]["installedAt"] = expected["locations"][0]["installedAt"].clone();
+    assert_eq!(listed, expected);
+    world.no_complaints();
 }
 
 #[tokio::test]

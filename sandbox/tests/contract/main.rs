@@ -8,6 +8,8 @@ mod ghl_contacts;
 mod ghl_gates;
 mod ghl_search;
 mod oauth;
+mod oauth_chooser;
+mod oauth_install;
 mod openapi;
 mod scale;
 mod trafft;

@@ -10,8 +10,10 @@ const COMPANY_SCOPES: [&str; 4] = ["contacts.readonly", "locations.readonly", "o
 const MINUTE: i64 = 60_000;
 const DAY: i64 = 86_400_000;
 
+type Fields<'a> = &'a [(&'a str, &'a str)];
+
 /// A grant with the app's own id and secret.
-pub async fn grant(world: &World, fields: &[(&str, &str)]) -> Reply {
+pub async fn grant(world: &World, fields: Fields<'_>) -> Reply {
     let (id, secret) = (world.ghl.client_id(), world.ghl.client_secret());
     let form: Vec<(&str, &str)> =
         [("client_id", id.as_str()), ("client_secret", secret.as_str())].into_iter().chain(fields.to_vec()).collect();
@@ -81,7 +83,7 @@ async fn what_the_token_endpoint_refuses() {
     let (id, secret) = (world.ghl.client_id(), world.ghl.client_secret());
     let (id, secret) = (("client_id", id.as_str()), ("client_secret", secret.as_str()));
     let code = ("grant_type", "authorization_code");
-    let cases: [(&[(&str, &str)], u16, Value); 10] = [
+    let cases: [(Fields<'_>, u16, Value); 10] = [
         (&[secret, code], 400, json!("Missing parameter: clientId")),
         (&[id, code], 400, json!("Missing parameter: clientSecret")),
         (&[id, ("client_secret", "no"), code], 401, json!("Invalid client: client is invalid")),

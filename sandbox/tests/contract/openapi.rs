@@ -1,4 +1,4 @@
-//! The sandbox against the official description of the contacts API, where a copy lies beside the checkout.
+//! The sandbox against the official descriptions of the contacts and OAuth APIs, where copies lie beside the checkout.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -6,10 +6,11 @@ use std::path::Path;
 use sandbox::ghl::catalogue::OPERATIONS;
 use serde_json::{Value, json};
 
-use crate::world::{World, keys};
+use crate::oauth::{location_token, redeem};
+use crate::world::{World, keys, read};
 
-fn spec() -> Option<Value> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/contracts/openapi/contacts.json");
+fn spec(name: &str) -> Option<Value> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/contracts/openapi").join(name);
     let Ok(text) = std::fs::read_to_string(&path) else {
         #[allow(clippy::print_stderr)]
         {
@@ -28,7 +29,7 @@ fn named<'a>(spec: &'a Value, reference: &Value) -> Option<(&'a str, &'a Value)>
 
 #[test]
 fn every_operation_is_described_and_no_described_one_is_missing() {
-    let Some(spec) = spec() else { return };
+    let Some(spec) = spec("contacts.json") else { return };
     let mut described: BTreeSet<(String, String)> = BTreeSet::new();
     for (path, methods) in spec["paths"].as_object().unwrap() {
         described.extend(methods.as_object().unwrap().keys().map(|method| (method.to_uppercase(), path.clone())));
@@ -42,7 +43,7 @@ fn every_operation_is_described_and_no_described_one_is_missing() {
 
 #[test]
 fn versions_scopes_statuses_and_bodies_agree() {
-    let Some(spec) = spec() else { return };
+    let Some(spec) = spec("contacts.json") else { return };
     for row in OPERATIONS.iter().filter(|row| row.path.starts_with("/contacts")) {
         let name = format!("{} {}", row.method, row.path);
         let operation = &spec["paths"][row.path][row.method.to_lowercase()];
@@ -78,8 +79,9 @@ fn versions_scopes_statuses_and_bodies_agree() {
     }
 }
 
-/// What live answers hold beyond the file (G §6.1, §6.7, §6.20).
-const LIVE: [&str; 9] = [
+/// What live answers hold beyond the files (G §3.2, §6.1, §6.7, §6.20).
+const LIVE: [&str; 10] = [
+    "refreshTokenId",
     "additionalEmails",
     "contactName",
     "firstName",
@@ -110,7 +112,7 @@ fn within(spec: &Value, schema: &Value, answer: &Value, at: &str) {
 
 #[tokio::test]
 async fn answers_stay_within_their_schemas() {
-    let Some(spec) = spec() else { return };
+    let Some(spec) = spec("contacts.json") else { return };
     let world = World::new().await;
     let location = world.ghl.location_id();
     let create = json!({
@@ -162,11 +164,52 @@ async fn answers_stay_within_their_schemas() {
         }
         let reply = match body {
             Some(body) => world.send(row.method, &path, body).await,
-            None => crate::world::read(world.ghl(row.method, &path)).await,
+            None => read(world.ghl(row.method, &path)).await,
         };
         assert_eq!(reply.status, row.ok, "{} {path}: {}", row.method, reply.body);
         let content = &spec["paths"][row.path][row.method.to_lowercase()]["responses"][row.ok.to_string()]["content"]["application/json"];
         within(&spec, &content["schema"], &reply.body, &format!("{} {}", row.method, row.path));
     }
+    world.no_complaints();
+}
+
+#[tokio::test]
+async fn the_apps_own_calls_are_as_described() {
+    let Some(spec) = spec("oauth.json") else { return };
+    let world = World::new().await;
+    let home = world.ghl.location_id();
+    let schema = |path: &str, method: &str| {
+        spec["paths"][path][method]["responses"]["200"]["content"]["application/json"]["schema"].clone()
+    };
+    let scopes = ["contacts.readonly", "oauth.readonly", "oauth.write"];
+    let own = redeem(&world, &world.ghl.install_location(&home, &scopes)).await;
+    let company = redeem(&world, &world.ghl.install_company(&[&home], true, &scopes)).await;
+    for pair in [&own, &company] {
+        within(&spec, &schema("/oauth/token", "post"), &pair.body, "token");
+    }
+    let token = company.body["access_token"].as_str().unwrap();
+    let local = location_token(&world, token, &home).await;
+    within(&spec, &schema("/oauth/locationToken", "post"), &local.body, "locationToken");
+    let described = spec["paths"]["/oauth/installedLocations"]["get"]["parameters"].as_array().unwrap();
+    let query: Vec<(&str, String)> = described
+        .iter()
+        .filter(|parameter| parameter["in"] == "query")
+        .map(|parameter| match parameter["name"].as_str().unwrap() {
+            "companyId" => ("companyId", world.ghl.company_id()),
+            "appId" => ("appId", world.ghl.app_id()),
+            "locationId" => ("locationId", home.clone()),
+            "versionId" => ("versionId", local.body["versionId"].as_str().unwrap().to_owned()),
+            "planId" => ("planId", local.body["planId"].as_str().unwrap().to_owned()),
+            "query" => ("query", "studio".to_owned()),
+            "skip" => ("skip", "0".to_owned()),
+            "limit" => ("limit", "10".to_owned()),
+            "isInstalled" => ("isInstalled", "true".to_owned()),
+            other => (other, "false".to_owned()),
+        })
+        .collect();
+    let url = reqwest::Url::parse_with_params(&format!("{}/oauth/installedLocations", world.ghl.url()), query).unwrap();
+    let listed = read(world.http.get(url).bearer_auth(token).header("version", "2021-07-28")).await;
+    assert_eq!((listed.status, listed.body["locations"].as_array().map(Vec::len)), (200, Some(1)), "{}", listed.body);
+    within(&spec, &schema("/oauth/installedLocations", "get"), &listed.body, "installedLocations");
     world.no_complaints();
 }

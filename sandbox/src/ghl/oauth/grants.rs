@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::papers::{Paper, Seat};
+use super::papers::Paper;
+use super::seat::Seat;
 use super::{Form, No, wrong};
 use crate::front::{Answer, Call};
 use crate::ghl::Shared;

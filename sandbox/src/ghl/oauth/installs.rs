@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use serde_json::{Map, Value, json};
 
 use super::No;
-use super::papers::{Seat, passed_on};
+use super::seat::{Seat, passed_on};
 use crate::ghl::state::{COMPANY, Location, PLAN, Scopes, State, USER};
 
 /// The app in one location.
@@ -157,6 +157,16 @@ impl State {
         self.papers.void(COMPANY);
         self.emit(now, "UNINSTALL", None, Map::from_iter([("companyId".to_owned(), json!(COMPANY))]));
         true
+    }
+
+    /// Pauses a location, or ends the pause. False: no such location.
+    pub(super) fn set_active(&mut self, location: &str, active: bool) -> bool {
+        if active {
+            self.installs.inactive.remove(location);
+        } else {
+            self.installs.inactive.insert(location.to_owned());
+        }
+        self.locations.contains_key(location)
     }
 
     /// Whether the app is installed there still.

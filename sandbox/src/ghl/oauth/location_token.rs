@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::papers::{Bearer, Seat, passed_on};
+use super::papers::Bearer;
+use super::seat::{Seat, passed_on};
 use super::{Form, No, wrong};
 use crate::front::{Answer, Call};
 use crate::ghl::Shared;

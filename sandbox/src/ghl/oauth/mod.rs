@@ -2,12 +2,19 @@
 
 use serde_json::json;
 
+mod chooser;
+mod control;
 mod grants;
+mod installed;
 mod installs;
 mod location_token;
+mod page;
 mod papers;
 mod person;
+mod reconnect;
+mod seat;
 
+pub(super) use control::{TEXT, answer as control};
 pub(crate) use installs::Installs;
 pub(crate) use papers::{Bearer, Papers};
 
@@ -17,7 +24,7 @@ use super::state::APP;
 use crate::front::{Answer, Call, form};
 use crate::journal::Class;
 
-/// The same words for every scope of G §3.8.
+/// Every scope of G §3.8.
 pub(crate) const KNOWN_SCOPES: [&str; 13] = [
     "contacts.readonly",
     "contacts.write",
@@ -45,7 +52,7 @@ pub(crate) struct App {
     pub(crate) location_refresh_tokens: bool,
     /// Whether a company's install also tells of each of its locations.
     pub(crate) bulk_events: bool,
-    /// Successful calls so far.
+    /// Successful calls so far, but for the second, which counts refused ones.
     pub(crate) refreshes: usize,
     pub(crate) refresh_reuses: usize,
     pub(crate) location_token_calls: usize,
@@ -83,17 +90,25 @@ pub(super) fn wrong<T>(status: u16, message: impl Into<String>) -> Result<T, No>
     Err(No::Wrong(status, message.into()))
 }
 
-/// What is under `/oauth`.
+/// What is under `/oauth`, and the marketplace's pages.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Route {
     Token,
     LocationToken,
+    InstalledLocations,
+    Reconnect,
+    Chooser,
+    Marketplace,
 }
 
 fn route(call: &Call) -> Option<Route> {
     match (call.method.as_str(), call.path.as_str()) {
         ("POST", "/oauth/token") => Some(Route::Token),
         ("POST", "/oauth/locationToken") => Some(Route::LocationToken),
+        ("GET", "/oauth/installedLocations") => Some(Route::InstalledLocations),
+        ("POST", "/oauth/reconnect") => Some(Route::Reconnect),
+        ("GET" | "POST", "/v2/oauth/chooselocation" | "/oauth/chooselocation") => Some(Route::Chooser),
+        ("GET" | "POST", "/_screens/marketplace") => Some(Route::Marketplace),
         _ => None,
     }
 }
@@ -101,7 +116,9 @@ fn route(call: &Call) -> Option<Route> {
 /// How the journal counts these calls; `None` where they are none of the app's.
 pub(super) fn classify(call: &Call) -> Option<Class> {
     route(call).map(|route| match route {
-        Route::Token | Route::LocationToken => Class::Token,
+        Route::Token | Route::LocationToken | Route::Reconnect => Class::Token,
+        Route::InstalledLocations => Class::Metadata,
+        Route::Chooser | Route::Marketplace => Class::Screen,
     })
 }
 
@@ -133,8 +150,8 @@ impl Shared {
     pub(super) fn admit_oauth(&self, call: &Call) -> Option<Option<Answer>> {
         Some(match route(call)? {
             // No bearer, no version, and no allowance that anybody has published (G §3.2).
-            Route::Token => None,
-            Route::LocationToken => self.gate_bearer(call),
+            Route::Token | Route::Reconnect | Route::Chooser | Route::Marketplace => None,
+            Route::LocationToken | Route::InstalledLocations => self.gate_bearer(call),
         })
     }
 
@@ -143,6 +160,10 @@ impl Shared {
         let answered = match route(call)? {
             Route::Token => self.grant(call),
             Route::LocationToken => self.location_token(call),
+            Route::InstalledLocations => self.installed_locations(call),
+            Route::Reconnect => self.reconnect(call),
+            Route::Chooser => Ok(self.chooser(call)),
+            Route::Marketplace => Ok(self.marketplace(call)),
         };
         Some(answered.unwrap_or_else(|no| self.say_no(call, no)))
     }

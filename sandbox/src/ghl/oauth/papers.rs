@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::No;
+use super::seat::Seat;
 use crate::ghl::state::{APP_VERSION, COMPANY, PLAN, Scopes, USER, new_id};
 
 /// A code's quarter of an hour (G §3.1, reported).
@@ -16,30 +17,6 @@ pub(super) const CODE_MS: i64 = 15 * 60 * 1000;
 pub(super) const ACCESS_SECONDS: i64 = 86_399;
 /// A year (G §3.3).
 const REFRESH_MS: i64 = 365 * 86_400_000;
-
-/// Whose token it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Seat {
-    /// A location's, by its own install.
-    Location(String),
-    /// The agency's.
-    Company,
-    /// A location's, by the agency's install.
-    Through(String),
-}
-
-impl Seat {
-    pub(super) fn location(&self) -> Option<&str> {
-        match self {
-            Self::Location(id) | Self::Through(id) => Some(id),
-            Self::Company => None,
-        }
-    }
-
-    fn hangs_on_company(&self) -> bool {
-        !matches!(self, Self::Location(_))
-    }
-}
 
 /// What codes and tokens have in common.
 #[derive(Clone)]
@@ -260,14 +237,4 @@ fn jwt(now: i64, kind: &str, paper: &Paper) -> String {
     let part = |text: &str| URL_SAFE_NO_PAD.encode(text);
     let signature = URL_SAFE_NO_PAD.encode([Uuid::new_v4().into_bytes(), Uuid::new_v4().into_bytes()].concat());
     format!("{}.{}.{signature}", part(r#"{"alg":"HS256","typ":"JWT"}"#), part(&claims.to_string()))
-}
-
-/// Scopes as they are passed around.
-pub(crate) fn scopes<T: AsRef<str>>(names: &[T]) -> Scopes {
-    names.iter().map(|name| name.as_ref().to_owned()).collect::<Vec<_>>().into()
-}
-
-/// What of a company's scopes its location tokens have: those about the app itself are the company's own.
-pub(super) fn passed_on(scopes: &Scopes) -> Scopes {
-    scopes.iter().filter(|scope| !scope.starts_with("oauth.")).cloned().collect::<Vec<_>>().into()
 }

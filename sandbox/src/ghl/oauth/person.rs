@@ -1,7 +1,7 @@
 //! What admins do at the marketplace, and what happens to an app's tokens (G §3.1 to §3.6).
 
 use super::KNOWN_SCOPES;
-use super::papers::scopes;
+use super::seat::scopes;
 use crate::ghl::Ghl;
 use crate::ghl::person::there;
 use crate::ghl::state::{COMPANY, Location, Scopes};
@@ -14,7 +14,7 @@ fn chosen(names: &[&str]) -> Scopes {
 }
 
 /// # Panics
-/// Installing and uninstalling panic when the sandbox has no such location, scope or install.
+/// Installing, uninstalling and pausing panic when the sandbox has no such location, scope or install.
 impl Ghl {
     /// The app's client id, `<appId>-<suffix>` (G §3.1).
     pub fn client_id(&self) -> String {
@@ -107,14 +107,12 @@ impl Ghl {
         there(self.0.change(|state, now| state.uninstall_company(now)), "install on", COMPANY);
     }
 
-    /// Pauses a location, or ends the pause: meanwhile it gets no tokens, and its refresh token stays good (G §3.2).
+    /// Pauses a location, or ends the pause: meanwhile it gets no tokens, and its refresh token stays good (G §3.2). Assumed:
+    /// the access tokens it has go on working.
+    #[track_caller]
     pub fn set_active(&self, location: &str, active: bool) {
-        let mut state = self.0.state();
-        if active {
-            state.installs.inactive.remove(location);
-        } else {
-            state.installs.inactive.insert(location.to_owned());
-        }
+        let found = self.0.state().set_active(location, active);
+        there(found, "location", location);
     }
 
     /// All codes and tokens of a location, or of the company and its locations, are worthless; the app stays installed. So it
