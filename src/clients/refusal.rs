@@ -20,7 +20,11 @@ pub(super) fn refusal(vendor: Vendor, answer: &Answer, scope: Option<&str>, now:
     Some(match (status, vendor) {
         (200..=299, _) => return None,
         (400, Vendor::Ghl) => ghl_bad_request(&answer.body),
-        (401, Vendor::Ghl) if says(&words(), "not authorized for this scope") => {
+        // The second: a company's token where a location's is wanted, as public code reports it.
+        (401, Vendor::Ghl)
+            if says(&words(), "not authorized for this scope")
+                || says(&words(), "not allowed to access this scope") =>
+        {
             Error::ScopeMissing { scope: scope.unwrap_or("unknown").to_owned() }
         }
         (401 | 403, _) => Error::CredentialsRefused { message: VendorMessage::new(&words()) },

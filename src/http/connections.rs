@@ -13,7 +13,7 @@ use super::api::{Named, Parsed};
 use super::{Problem, Service};
 use crate::model::{LocationId, Secret, TrafftAccess};
 use crate::store::{ConnectionView, Error, Options};
-use crate::sync::{Check, Entered, Refused};
+use crate::sync::onboard::{Check, Entered, Refused};
 
 /// All of them.
 #[derive(Debug, Serialize, utoipa::ToSchema)]

@@ -34,7 +34,7 @@ use crate::clock::Clock;
 use crate::intake::Intake;
 use crate::model::Secret;
 use crate::store::Store;
-use crate::sync::Onboard;
+use crate::sync::onboard::Onboard;
 
 pub use error::Problem;
 pub use metrics::Metrics;

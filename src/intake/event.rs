@@ -175,7 +175,7 @@ fn subject(kind: &str, event: &Envelope, rules: &Rules) -> Subject {
         About::Installed => match (&event.location_id, company) {
             (Some(location), Some(company)) => Some(Subject::Installed { location: location.clone(), company }),
             // Tokens come with the browser, before this event or after it.
-            _ => return Subject::Nothing("the browser that installs the app brings what is needed".to_owned()),
+            _ => return Subject::Nothing(format!("`{kind}`: the browser that installs the app brings what is needed")),
         },
         About::Uninstalled => match (&event.location_id, company) {
             (Some(location), _) => Some(Subject::Uninstalled(Installer::Location(location.clone()))),

@@ -179,7 +179,11 @@ impl Store {
             ),
             _ => return Ok(None),
         };
-        Ok(Some(if applied { (Status::Applied, None) } else { (Status::Ignored, Some(otherwise.to_owned())) }))
+        Ok(Some(if applied {
+            (Status::Applied, None)
+        } else {
+            (Status::Ignored, Some(format!("`{}`: {otherwise}", event.kind)))
+        }))
     }
 
     async fn connected(&self, tx: &mut Tx<'_>, locations: &BTreeSet<&str>) -> Result<BTreeSet<String>> {

@@ -6,13 +6,15 @@ use std::sync::Arc;
 use url::Url;
 
 use super::grants::pair;
-use super::probes::{self, Check};
+use super::probes;
 use super::{Grants, Nudge, Reach};
 use crate::clients::ghl::{Grant, OAuth};
 use crate::clients::{self, http};
 use crate::clock::Clock;
 use crate::model::{ContactId, Installer, LocationId, Secret, Tokens, TrafftAccess};
 use crate::store::{self, InstallStatus, Options, Pair, Store, Stored};
+
+pub use super::probes::{Check, missing as missing_scopes};
 
 /// Why a location is not connected; says what to do.
 #[derive(Debug, thiserror::Error)]

@@ -102,7 +102,7 @@ async fn an_event_of_a_location_that_is_not_connected_is_parked() {
     let answer = world.tell(world.event(json!({ "locationId": "anotherLocation00001" }))).await;
     assert_eq!((answer.code.as_u16(), answer.status()), (200, "parked"));
     assert!(
-        answer.reason().contains("anotherLocation00001") && answer.reason().contains("GHL_LOCATION_ID"),
+        answer.reason().contains("anotherLocation00001") && answer.reason().contains("connections list"),
         "{}",
         answer.reason()
     );

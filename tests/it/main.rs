@@ -16,6 +16,7 @@ mod events;
 mod forgetting;
 mod health;
 mod identity;
+mod install;
 mod intake;
 mod kill;
 mod limits;

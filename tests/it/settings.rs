@@ -54,20 +54,27 @@ fn five_settings_are_enough() {
 
 #[test]
 fn what_is_missing_is_told_all_at_once_with_where_to_find_it() {
-    let problems = load(&Sources::default()).unwrap_err();
-    let names: Vec<_> = problems.0.iter().map(|problem| problem.name.as_str()).collect();
-    assert_eq!(
-        names,
-        ["GHL_ACCESS_TOKEN", "GHL_LOCATION_ID", "TRAFFT_API_URL", "TRAFFT_CLIENT_ID", "TRAFFT_CLIENT_SECRET"]
-    );
+    let names = |problems: &Problems| problems.0.iter().map(|problem| problem.name.clone()).collect::<Vec<_>>();
+    let nothing = load(&Sources::default()).unwrap_err();
+    assert_eq!(names(&nothing), ["GHL_LOCATION_ID"], "there are several ways to connect a location: {nothing}");
+    for way in ["GHL_ACCESS_TOKEN", "GHL_CLIENT_ID"] {
+        assert!(nothing.to_string().contains(way), "{nothing}");
+    }
+    let app = load(&Sources { environment: [("GHL_CLIENT_ID".to_owned(), "app-1".to_owned())].into(), file: None });
+    let needed = ["ADMIN_TOKEN", "ENCRYPTION_KEY", "GHL_CLIENT_SECRET", "PUBLIC_URL"];
+    assert_eq!(names(&app.unwrap_err()), needed, "the app whole, or not at all");
+    let (first, others) = GOOD.split_first().unwrap();
+    let environment: HashMap<_, _> = [(first.0.to_owned(), first.1.to_owned())].into();
+    let problems = load(&Sources { environment, file: None }).unwrap_err();
+    assert_eq!(names(&problems), others.iter().map(|(name, _)| *name).collect::<Vec<_>>());
     let text = problems.to_string();
-    assert!(text.starts_with("5 settings to mend (all are described in docs/settings.md):\n"), "{text}");
-    for hint in ["is not set; ", "Private Integrations", "Business Profile", "API card"] {
+    assert!(text.starts_with("4 settings to mend (all are described in docs/settings.md):\n"), "{text}");
+    for hint in ["is not set; ", "Private Integrations", "API card"] {
         assert!(text.contains(hint), "no `{hint}` in: {text}");
     }
     // Empty counts as not set: that is how compose files leave things out.
     let empty: HashMap<_, _> = GOOD.iter().map(|(name, _)| ((*name).to_owned(), "  ".to_owned())).collect();
-    assert_eq!(load(&Sources { environment: empty, file: None }).unwrap_err(), problems);
+    assert_eq!(load(&Sources { environment: empty, file: None }).unwrap_err(), nothing);
 }
 
 #[test]
@@ -184,7 +191,9 @@ fn secrets_come_from_files_too() {
     for setting in SETTINGS.iter().filter(|setting| setting.secret) {
         let by_file = format!("{}_FILE", setting.name);
         let both = [(setting.name, "a-token-from-here"), (by_file.as_str(), path.as_str())];
-        assert!(told(&both, &by_file).contains("set only one of them"));
+        let problems = with(&both).unwrap_err();
+        let problem = problems.0.iter().find(|problem| problem.name == by_file).expect(&by_file);
+        assert!(problem.message.contains("set only one of them"));
     }
     assert!(
         told(&[("ADMIN_TOKEN_FILE", "/no/such/file")], "ADMIN_TOKEN_FILE").contains("`/no/such/file` cannot be read")

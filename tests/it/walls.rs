@@ -17,7 +17,7 @@ const WALLS: &[(&str, &[&str], &[&str])] = &[
         &["store", "clients::ghl::wire", "sync::Nudge", "model", "clock"],
         &["axum", "sqlx", "reqwest", "sandbox"],
     ),
-    ("http", &["intake", "store", "model", "clock"], &["sqlx", "reqwest", "sandbox"]),
+    ("http", &["intake", "store", "sync::onboard", "model", "clock"], &["sqlx", "reqwest", "sandbox"]),
     ("lifecycle.rs", &[], &["axum", "sqlx", "reqwest", "sandbox"]),
     ("telemetry.rs", &[], &["axum", "sqlx", "reqwest", "sandbox"]),
     (

@@ -14,7 +14,7 @@ use super::Refused;
 use crate::http::{Problem, Service};
 use crate::model::{LocationId, Scopes, Secret, TrafftAccess};
 use crate::store::{ConnectionView, InstallStatus};
-use crate::sync::{Check, Entered, missing_scopes};
+use crate::sync::onboard::{Check, Entered, missing_scopes};
 
 /// What has just been done, by a word: a link cannot make a page say anything else.
 #[derive(Default, Deserialize)]

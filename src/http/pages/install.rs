@@ -18,7 +18,7 @@ use uuid::Uuid;
 use super::Refused;
 use crate::http::{Problem, Service};
 use crate::model::Installer;
-use crate::sync::Welcome;
+use crate::sync::onboard::Welcome;
 
 /// Which chooser.
 #[derive(Default, Deserialize)]

@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests talk HTTP themselves")]
 #![allow(dead_code, reason = "each file uses what it needs")]
 
+pub mod browser;
 pub mod database;
 pub mod others;
 pub mod process;
@@ -26,6 +27,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 pub const ADMIN: &str = "admin-token-for-tests";
+pub const SEALING: &str = "7f8d0f1c6a3e4b5d9c2b1a0f8e7d6c5b4a39281706f5e4d3c2b1a09f8e7d6c5b";
 pub const WORKFLOW: &str = "workflow-token-for-tests";
 
 /// A number that the environment may set, for longer runs and for playing one again.
@@ -113,6 +115,27 @@ impl World {
     /// Not started yet, so that the vendors can be prepared first.
     pub async fn stopped(settings: &[(&str, &str)]) -> Self {
         Self::build(settings, Database::from_environment).await
+    }
+
+    /// A marketplace app that nobody has installed yet, running where its browser finds it.
+    pub async fn app(settings: &[(&str, &str)]) -> Self {
+        let mut world = Self::stopped(settings).await;
+        for name in
+            ["GHL_LOCATION_ID", "GHL_ACCESS_TOKEN", "TRAFFT_API_URL", "TRAFFT_CLIENT_ID", "TRAFFT_CLIENT_SECRET"]
+        {
+            world.settings.remove(name);
+        }
+        // Free a moment ago; others that look for one get another.
+        let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        for (name, value) in world.sandbox.oauth_settings() {
+            world.set(name, &value);
+        }
+        world.set("BIND_ADDR", &address.to_string());
+        world.set("PUBLIC_URL", &format!("http://{address}"));
+        world.set("ENCRYPTION_KEY", SEALING);
+        world.sandbox.ghl.set_redirect_uris(&[&format!("http://{address}/oauth/callback")]);
+        world.start().await;
+        world
     }
 
     /// Running, its files in memory where the machine has such a place: for tests that make many worlds.
