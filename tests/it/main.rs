@@ -28,6 +28,7 @@ mod stopping;
 mod storage;
 mod support;
 mod sweeps;
+mod tokens;
 mod unclear;
 mod unresolved;
 mod walls;

@@ -5,6 +5,7 @@
 
 pub mod browser;
 pub mod database;
+pub mod installed;
 pub mod others;
 pub mod process;
 pub mod ticker;

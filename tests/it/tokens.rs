@@ -1,0 +1,272 @@
+//! Tokens end, get lost, and come back: one refresh whoever asks, and no person needed.
+
+use std::time::Duration;
+
+use ghl_trafft_sync::clients::ghl::{AppSettings, Ghl, GhlSettings, OAuth};
+use ghl_trafft_sync::clients::{CallCounts, Http, Timeouts};
+use ghl_trafft_sync::clock::Clock;
+use ghl_trafft_sync::model::{Installer, LocationId};
+use ghl_trafft_sync::store::{Keys, Pair, Store};
+use ghl_trafft_sync::sync::Grants;
+use sandbox::{Class, Fault, Matcher};
+use serde_json::json;
+
+use crate::support::database::Database;
+use crate::support::installed::SCOPES;
+use crate::support::process::Process;
+use crate::support::{ADMIN, SEALING, World};
+
+const DAY: Duration = Duration::from_hours(24);
+
+/// Calls to the token endpoints and to reconnect.
+fn token_calls(world: &World) -> usize {
+    world.sandbox.ghl.journal().entries().iter().filter(|entry| entry.class == Class::Token).count()
+}
+
+#[tokio::test]
+async fn a_token_is_renewed_before_it_ends_and_when_it_is_refused() {
+    let world = World::installed(&[]).await;
+    let location = world.sandbox.ghl.location_id();
+    assert_eq!(world.contact_in(&location).await.status(), "synced");
+    world.forget_calls();
+    world.advance(DAY - Duration::from_mins(3));
+    assert_eq!(world.contact_in(&location).await.status(), "synced");
+    assert_eq!((world.sandbox.ghl.refreshes(), token_calls(&world)), (1, 1), "in time: nothing was refused");
+    world.sandbox.ghl.expire_access_tokens();
+    world.advance(Duration::from_mins(10));
+    assert_eq!(world.contact_in(&location).await.status(), "synced");
+    assert_eq!((world.sandbox.ghl.refreshes(), world.sandbox.ghl.refresh_reuses()), (2, 0));
+}
+
+#[tokio::test]
+async fn a_missing_scope_is_no_reason_to_refresh() {
+    let world = World::app(&[]).await;
+    let location = world.sandbox.ghl.location_id();
+    let code = world.sandbox.ghl.install_location(&location, &["locations.readonly"]);
+    let mut browser = crate::support::browser::Browser::signed_in(&world).await;
+    browser.submit("/oauth/callback", &[("code", &code)]).await;
+    world.enter(&location, &world.sandbox.trafft, json!({})).await;
+    world.idle().await;
+    let answer = world.contact_in(&location).await;
+    assert_eq!(answer.status(), "queued");
+    assert!(answer.reason().contains("`contacts.readonly`"), "{}", answer.reason());
+    assert_eq!(world.sandbox.ghl.refreshes(), 0);
+    let page = browser.open(&format!("/connections/{location}")).await;
+    assert!(page.text.contains("Not granted") && page.text.contains("contacts.readonly"), "{}", page.text);
+    world.sandbox.ghl.forgive();
+}
+
+/// The pair is rotated at GHL, and the answer never comes: what a crash between answer and commit looks like.
+#[tokio::test]
+async fn a_pair_that_was_lost_on_the_way_is_replaced_without_a_person() {
+    let mut world = World::installed(&[]).await;
+    let location = world.sandbox.ghl.location_id();
+    world.advance(DAY);
+    world.forget_calls();
+    world.sandbox.ghl.faults().push(Matcher::new("POST", "/oauth/token"), Fault::DoneThenDropped);
+    assert_eq!(world.contact_in(&location).await.status(), "queued");
+    world.drain().await;
+    assert_eq!(world.sandbox.trafft.customers().len(), 1, "it went on by itself");
+    assert_eq!(world.sandbox.ghl.reconnects(), 1);
+    assert!(token_calls(&world) <= 1 + 3, "{} calls where one would have done", token_calls(&world));
+    world.restart().await;
+    world.advance(DAY);
+    assert_eq!(world.contact_in(&location).await.status(), "synced", "the new pair was kept");
+    assert_eq!(world.sandbox.ghl.refresh_reuses(), 1);
+}
+
+#[tokio::test]
+async fn lost_tokens_come_back_by_reconnect_and_else_by_a_person() {
+    let world = World::installed(&[]).await;
+    let location = world.sandbox.ghl.location_id();
+    world.sandbox.ghl.lose_tokens(&location);
+    world.advance(Duration::from_mins(10));
+    assert_eq!(world.contact_in(&location).await.status(), "synced");
+    assert_eq!(world.sandbox.ghl.reconnects(), 1);
+    world.sandbox.ghl.set_reconnect(false);
+    world.sandbox.ghl.lose_tokens(&location);
+    world.advance(Duration::from_mins(10));
+    let answer = world.contact_in(&location).await;
+    assert_eq!(answer.status(), "queued");
+    assert!(answer.reason().contains("/oauth/install"), "{}", answer.reason());
+    assert_eq!(world.install_of(&location).await, "lost");
+    let calls = token_calls(&world);
+    for _ in 0..20 {
+        world.contact_in(&location).await;
+    }
+    assert_eq!(token_calls(&world), calls, "nobody asks what was refused again and again");
+    world.install().await;
+    world.drain().await;
+    assert_eq!(world.install_of(&location).await, "active");
+    assert_eq!(world.sandbox.trafft.customers().len(), 22, "nothing was lost meanwhile");
+}
+
+#[tokio::test]
+async fn an_inactive_location_keeps_its_tokens() {
+    let world = World::installed(&[]).await;
+    let location = world.sandbox.ghl.location_id();
+    world.sandbox.ghl.set_active(&location, false);
+    world.advance(DAY);
+    world.forget_calls();
+    let answer = world.contact_in(&location).await;
+    assert!(answer.status() == "queued" && answer.reason().contains("not active"), "{}", answer.json);
+    assert_eq!((token_calls(&world), world.install_of(&location).await), (1, json!("active")));
+    world.sandbox.ghl.set_active(&location, true);
+    world.drain().await;
+    assert_eq!(world.sandbox.trafft.customers().len(), 1);
+    assert_eq!((world.sandbox.ghl.reconnects(), world.sandbox.ghl.refresh_reuses()), (0, 0));
+}
+
+/// Three processes, a thousand callers, a token that has just ended.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_callers_over_three_replicas_are_one_refresh() {
+    let world = World::installed(&[]).await;
+    let ghl = &world.sandbox.ghl;
+    ghl.set_limits(100_000, 1_000_000);
+    let folder = tempfile::TempDir::new().unwrap();
+    let database = Database::from_environment(folder.path());
+    let location: LocationId = ghl.location_id().parse().unwrap();
+    let stores = match std::env::var(crate::support::database::SERVER) {
+        Ok(_) => vec![open(&database).await, open(&database).await, open(&database).await],
+        // One process holds a SQLite file: three parts of it then, that know nothing of each other.
+        Err(_) => vec![open(&database).await; 3],
+    };
+    let oauth = oauth(&world);
+    let grant = oauth.exchange(&ghl.install_location(location.as_str(), SCOPES)).await.unwrap();
+    let pair = Pair { tokens: grant.tokens, expires_at: Some(world.clock.now()), scopes: None };
+    let installer = Installer::Location(location.clone());
+    stores[0].granted(&installer, None, &pair, world.clock.now()).await.unwrap();
+    let (before, lease) = (ghl.refreshes(), Duration::from_secs(60));
+    let mut calls = tokio::task::JoinSet::new();
+    for (number, store) in stores.iter().enumerate() {
+        let process = format!("process {number}");
+        store.beat(&process, lease, &[]).await.unwrap();
+        let grants = Grants::new(store.clone(), Some(oauth.clone()), process, lease, world.clock.clone());
+        let credential = grants.credential(location.clone());
+        for _ in 0..334 {
+            let base = ghl.url().parse().unwrap();
+            let settings =
+                GhlSettings { base, location: location.clone(), credential: credential.clone(), scopes: None };
+            let client = Ghl::new(http(), settings, world.clock.clone());
+            calls.spawn(async move { client.location().await.map(drop) });
+        }
+    }
+    while let Some(call) = calls.join_next().await {
+        call.unwrap().unwrap();
+    }
+    assert_eq!((ghl.refreshes() - before, ghl.refresh_reuses()), (1, 0));
+}
+
+async fn open(database: &Database) -> Store {
+    Store::open(database.url(), Keys::parse(SEALING).unwrap()).await.unwrap()
+}
+
+fn http() -> Http {
+    Http::new(Timeouts::default(), CallCounts::default()).unwrap()
+}
+
+fn oauth(world: &World) -> OAuth {
+    let settings = world.settings();
+    let app = AppSettings {
+        base: world.sandbox.ghl.url().parse().unwrap(),
+        client_id: settings["GHL_CLIENT_ID"].clone(),
+        client_secret: settings["GHL_CLIENT_SECRET"].as_str().into(),
+        redirect: format!("{}/oauth/callback", settings["PUBLIC_URL"]).parse().unwrap(),
+        scopes: SCOPES.iter().map(|scope| (*scope).to_owned()).collect(),
+    };
+    OAuth::new(http(), app, Clock::system())
+}
+
+/// Two locations of one agency, worked by two processes: its token is renewed once, and each gets its own from it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_replicas_share_an_agency() {
+    if Database::postgres().is_none() {
+        return;
+    }
+    let mut world = World::app(&[("LEASE_SECONDS", "3")]).await;
+    let ghl = world.sandbox.ghl.clone();
+    let locations = ["agencyLocation00001", "agencyLocation00002"];
+    world.install_agency(&locations).await;
+    for location in locations {
+        let trafft = world.sandbox.add_trafft().await.unwrap();
+        assert_eq!(world.enter(location, &trafft, json!({})).await.code, 200);
+    }
+    // Two true processes on the same database, with a clock of their own; the first one hands over and goes.
+    let settings = world.settings();
+    world.stop().await;
+    let (one, other) = (Process::start(settings.clone()), Process::start(settings));
+    for process in [&one, &other] {
+        process.ready(&world.http).await;
+    }
+    let mut moment = tokio::time::interval(Duration::from_millis(100));
+    let owners = loop {
+        moment.tick().await;
+        let request = world.http.get(format!("{}/api/v1/connections", one.url)).bearer_auth(ADMIN);
+        let listed: serde_json::Value = request.send().await.unwrap().json().await.unwrap();
+        let owners: Vec<_> =
+            listed["connections"].as_array().unwrap().iter().map(|one| one["owner"].to_string()).collect();
+        if owners.iter().all(|owner| owner != "null") && owners[0] != owners[1] {
+            break owners;
+        }
+    };
+    assert_eq!(owners.len(), 2);
+    ghl.expire_access_tokens();
+    let before = ghl.refreshes();
+    for location in locations {
+        ghl.take_events();
+        ghl.seed_contacts(location, 1, true);
+        let event = ghl.take_events().remove(0);
+        let mut request = world.http.post(format!("{}/webhooks/ghl", one.url)).body(event.body.clone());
+        for (name, value) in ghl.headers_for(&event.body) {
+            request = request.header(name, value);
+        }
+        let answer: serde_json::Value = request.send().await.unwrap().json().await.unwrap();
+        assert_eq!(answer["status"], "synced", "{answer}");
+    }
+    assert_eq!((ghl.refreshes() - before, ghl.refresh_reuses(), ghl.reconnects()), (1, 0, 0));
+}
+
+/// The true program, killed at any moment of a rotation, and started again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_in_the_middle_of_a_rotation_it_is_connected_again_without_a_person() {
+    let mut world = World::installed(&[]).await;
+    let (ghl, location) = (world.sandbox.ghl.clone(), world.sandbox.ghl.location_id());
+    let settings = world.settings();
+    world.stop().await;
+    let mut process = Process::start(settings);
+    process.ready(&world.http).await;
+    let mut moment = tokio::time::interval(Duration::from_millis(2));
+    for (round, late) in [0_u32, 0, 1, 2, 5].into_iter().enumerate() {
+        ghl.expire_access_tokens();
+        ghl.take_events();
+        ghl.seed_contacts(&location, 1, true);
+        let event = ghl.take_events().remove(0);
+        let (refreshes, calls) = (ghl.refreshes(), token_calls(&world));
+        let mut request = world.http.post(format!("{}/webhooks/ghl", process.url)).body(event.body.clone());
+        for (name, value) in ghl.headers_for(&event.body) {
+            request = request.header(name, value);
+        }
+        let asking = tokio::spawn(request.send());
+        while ghl.refreshes() == refreshes {
+            tokio::task::yield_now().await;
+        }
+        // GHL has rotated the pair; what of it has reached the disk is anybody's guess.
+        for _ in 0..late {
+            moment.tick().await;
+        }
+        process.kill_and_start();
+        let _ = asking.await;
+        process.ready(&world.http).await;
+        for _ in 0..5000 {
+            if world.sandbox.trafft.customers().len() > round {
+                break;
+            }
+            moment.tick().await;
+        }
+        assert_eq!(world.sandbox.trafft.customers().len(), round + 1, "round {round}: it was not connected again");
+        assert!(token_calls(&world) - calls <= 1 + 3, "round {round}: {} calls", token_calls(&world) - calls);
+    }
+    process.kill();
+    world.start().await;
+    assert_eq!(world.install_of(&location).await, "active");
+}
