@@ -3,6 +3,7 @@
 mod api;
 mod attempts;
 mod auth;
+mod doors;
 mod error;
 mod headers;
 mod health;
@@ -21,7 +22,6 @@ use axum::Router;
 use axum::middleware::{from_fn_with_state, map_response_with_state};
 use axum::response::IntoResponse;
 use ipnet::IpNet;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 use url::Url;
@@ -37,9 +37,6 @@ use crate::store::Store;
 pub use error::Problem;
 pub use metrics::Metrics;
 
-/// Webhooks that may be read and verified at the same time; more are told to come again.
-const DOORS: usize = 1024;
-
 /// What handlers work with.
 #[derive(Debug)]
 pub struct Service {
@@ -52,7 +49,7 @@ pub struct Service {
     proxies: Vec<IpNet>,
     deadline: Duration,
     max_body: usize,
-    doors: Semaphore,
+    doors: doors::Doors,
     stop: CancellationToken,
 }
 
@@ -83,7 +80,7 @@ impl Service {
     ) -> Self {
         let Settings { admin_token, public_url, proxies, deadline, max_body } = settings;
         let admin = admin_token.map(|token| auth::Admin::new(token, public_url.as_ref()));
-        let doors = Semaphore::new(DOORS);
+        let doors = doors::Doors::new();
         Self { intake, store, clock, metrics, admin, public_url, proxies, deadline, max_body, doors, stop }
     }
 
