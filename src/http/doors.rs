@@ -6,7 +6,7 @@
 //! *suspect* for a while, and waits for its turn, among suspects, until something signed comes from there.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -44,8 +44,8 @@ pub(super) struct Doors {
     suspects_rooms: Pool,
     turns: Pool,
     suspects: Mutex<HashMap<Source, Timestamp>>,
-    /// How many suspects there are, so that nobody takes that lock while there are none.
-    count: AtomicUsize,
+    /// Unix milliseconds: from then on there are none, and nobody takes that lock.
+    until: AtomicI64,
 }
 
 /// In; the way out is to drop it.
@@ -60,13 +60,13 @@ pub(super) enum Door<'d> {
 impl Doors {
     pub(super) fn new() -> Self {
         let (rooms, suspects_rooms, turns) = (Pool::new(ROOMS), Pool::new(ROOMS), Pool::new(TURNS));
-        let (suspects, count) = (Mutex::default(), AtomicUsize::new(0));
-        Self { open: Semaphore::new(OPEN), rooms, suspects_rooms, turns, suspects, count }
+        let (suspects, until) = (Mutex::default(), AtomicI64::new(i64::MIN));
+        Self { open: Semaphore::new(OPEN), rooms, suspects_rooms, turns, suspects, until }
     }
 
     /// Lets a webhook in to be verified; a suspect's waits for its turn. `None`: there are too many just now.
     pub(super) async fn enter(&self, source: impl FnOnce() -> Source, now: Timestamp) -> Option<Door<'_>> {
-        if self.any() {
+        if self.any(now) {
             let source = source();
             if self.is_suspect(source, now) {
                 return Some(Door::Turn { _place: self.turns.place(source).await });
@@ -92,26 +92,28 @@ impl Doors {
             }
         }
         let before = suspects.insert(source, now);
-        self.count.store(suspects.len(), Ordering::Relaxed);
+        self.until.fetch_max((now + SUSPICION).as_millisecond(), Ordering::Relaxed);
         before.is_none_or(|last| last + SUSPICION <= now)
     }
 
     /// What this source sent was signed.
-    pub(super) fn signed(&self, source: impl FnOnce() -> Source) {
-        if self.any() {
+    pub(super) fn signed(&self, source: impl FnOnce() -> Source, now: Timestamp) {
+        if self.any(now) {
             let mut suspects = self.suspects();
             suspects.remove(&source());
-            self.count.store(suspects.len(), Ordering::Relaxed);
+            if suspects.is_empty() {
+                self.until.store(i64::MIN, Ordering::Relaxed);
+            }
         }
     }
 
     /// A moment too late at worst: then one more goes through the open doors.
-    fn any(&self) -> bool {
-        self.count.load(Ordering::Relaxed) > 0
+    fn any(&self, now: Timestamp) -> bool {
+        now.as_millisecond() < self.until.load(Ordering::Relaxed)
     }
 
     fn is_suspect(&self, source: Source, now: Timestamp) -> bool {
-        self.any() && self.suspects().get(&source).is_some_and(|last| *last + SUSPICION > now)
+        self.any(now) && self.suspects().get(&source).is_some_and(|last| *last + SUSPICION > now)
     }
 
     fn suspects(&self) -> MutexGuard<'_, HashMap<Source, Timestamp>> {
@@ -187,7 +189,7 @@ mod tests {
             held.extend(turn(n));
         }
         assert_eq!(held.len(), TURNS);
-        doors.signed(|| source(1));
+        doors.signed(|| source(1), now());
         assert!(matches!(turn(1), Some(Some(Door::Open { .. }))));
     }
 

@@ -127,18 +127,18 @@ async fn receive(
     drop(inside);
     match admitted {
         Ok(admitted) => {
-            service.doors.signed(from);
+            service.doors.signed(from, service.clock.now());
             let kind = admitted.kind;
             let answer = service.follow(admitted).await;
             service.metrics.event(source, kind, answer.status);
             Ok(Json(answer))
         }
         Err(error) => {
-            let by_us = matches!(&error, intake::Error::Refused(refusal) if *refusal != Refusal::OtherApp);
+            let unsigned = matches!(&error, intake::Error::Refused(refusal) if *refusal != Refusal::OtherApp);
             let problem = Problem::from(error);
             service.metrics.refused(source, problem.title);
             // A flood must not fill the log: of what one source sends, only the first is told.
-            if by_us && !service.doors.refused(from(), service.clock.now()) {
+            if unsigned && !service.doors.refused(from(), service.clock.now()) {
                 debug!(status = problem.status, "webhook refused: {}", problem.detail);
             } else {
                 warn!(status = problem.status, "webhook refused: {}", problem.detail);
