@@ -76,6 +76,7 @@ async fn signatures_survive_nginx_and_an_absent_service_is_429() {
         sandbox.settings().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     environment.insert("DATABASE_URL".into(), format!("sqlite://{}/sync.db", folder.path().display()));
     environment.insert("BIND_ADDR".into(), "127.0.0.1:0".into());
+    environment.insert("ADMIN_TOKEN".into(), "admin-token-for-tests".into());
     environment.insert("SYNC_INLINE_DEADLINE_MS".into(), "0".into());
     let stop = CancellationToken::new();
     let config = load(&Sources { environment, file: None }).unwrap();
@@ -115,6 +116,16 @@ async fn signatures_survive_nginx_and_an_absent_service_is_429() {
     assert_eq!(send(huge.clone(), &huge).await.0, 413);
     let admin = http.get(format!("{url}/api/v1/events")).send().await.unwrap();
     assert_eq!(admin.status().as_u16(), 404, "the admin API stays inside");
+
+    // The pages are there, and whatever a client claims to be, it is the one that nginx saw.
+    let login = format!("{url}/login");
+    assert_eq!(http.get(&login).send().await.unwrap().status().as_u16(), 200);
+    for (guess, expected) in [401, 401, 401, 401, 401, 429].into_iter().enumerate() {
+        let claimed = format!("192.0.2.{guess}");
+        let form = http.post(&login).header("origin", "http://127.0.0.1").header("x-forwarded-for", claimed);
+        let status = form.form(&[("token", "wrong")]).send().await.unwrap().status().as_u16();
+        assert_eq!(status, expected, "guess {guess}");
+    }
 
     stop.cancel();
     running.await.unwrap().unwrap();

@@ -4,6 +4,7 @@ mod api;
 mod attempts;
 mod auth;
 mod connections;
+mod doors;
 mod error;
 mod headers;
 mod health;
@@ -22,7 +23,6 @@ use axum::Router;
 use axum::middleware::{from_fn_with_state, map_response_with_state};
 use axum::response::IntoResponse;
 use ipnet::IpNet;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 use url::Url;
@@ -39,9 +39,6 @@ use crate::sync::onboard::Onboard;
 pub use error::Problem;
 pub use metrics::Metrics;
 
-/// Webhooks that may be read and verified at the same time; more are told to come again.
-const DOORS: usize = 1024;
-
 /// What handlers work with.
 #[derive(Debug)]
 pub struct Service {
@@ -55,7 +52,7 @@ pub struct Service {
     proxies: Vec<IpNet>,
     deadline: Duration,
     max_body: usize,
-    doors: Semaphore,
+    doors: doors::Doors,
     stop: CancellationToken,
 }
 
@@ -87,7 +84,7 @@ impl Service {
     ) -> Self {
         let Settings { admin_token, public_url, proxies, deadline, max_body } = settings;
         let admin = admin_token.map(|token| auth::Admin::new(token, public_url.as_ref()));
-        let doors = Semaphore::new(DOORS);
+        let doors = doors::Doors::new();
         Self { intake, onboard, store, clock, metrics, admin, public_url, proxies, deadline, max_body, doors, stop }
     }
 

@@ -9,10 +9,12 @@ use serde::Serialize;
 use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
-use tracing::warn;
+use tracing::{debug, warn};
 
+use super::doors::{Place, SHORT};
+use super::source::Source;
 use super::{Problem, Service};
-use crate::intake::{self, Admitted};
+use crate::intake::{self, Admitted, Refusal};
 use crate::model::{ContactId, Status};
 use crate::store::{Accepted, EventView, Told};
 
@@ -40,8 +42,8 @@ pub(super) struct Answer {
     pub reason: Option<String>,
 }
 
-/// A body that has not arrived after so long never will.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// A body that has not arrived after so long never will; no proxy of ours waits for much longer either.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Takes a signed webhook of a HighLevel marketplace app: verified over the raw bytes, stored, then synced while the
 /// sender waits, up to the inline deadline.
@@ -61,7 +63,7 @@ pub(super) async fn marketplace(
     State(service): State<Arc<Service>>,
     request: Request<Body>,
 ) -> Result<Json<Answer>, Problem> {
-    receive(&service, "marketplace", request, async |headers, body| {
+    receive(&service, "marketplace", &["x-ghl-signature"], request, async |headers, body| {
         service.intake.marketplace(|name| headers.get(name).and_then(|value| value.to_str().ok()), body).await
     })
     .await
@@ -90,7 +92,7 @@ pub(super) async fn workflow(
     State(service): State<Arc<Service>>,
     request: Request<Body>,
 ) -> Result<Json<Answer>, Problem> {
-    receive(&service, "workflow", request, async |headers, body| {
+    receive(&service, "workflow", &["webhook-signature", "x-workflow-token"], request, async |headers, body| {
         service.intake.workflow(|name| headers.get(name).and_then(|value| value.to_str().ok()), body).await
     })
     .await
@@ -99,46 +101,81 @@ pub(super) async fn workflow(
 async fn receive(
     service: &Service,
     source: &'static str,
+    signed_by: &[&str],
     request: Request<Body>,
     admit: impl AsyncFnOnce(&HeaderMap, Vec<u8>) -> Result<Admitted, intake::Error>,
 ) -> Result<Json<Answer>, Problem> {
     if service.stopping() {
         return Err(Problem::try_again("the service is stopping; send it again"));
     }
-    let Ok(_place) = service.doors.try_acquire() else {
-        service.metrics.refused(source, "overloaded");
-        return Err(Problem::try_again("too many webhooks at once; send it again"));
-    };
     let (parts, body) = request.into_parts();
-    let body = read(service, &parts.headers, body).await?;
-    match admit(&parts.headers, body).await {
+    let from = || service.source(&parts.extensions, &parts.headers);
+    let (body, inside) = if signed_by.iter().any(|name| parts.headers.contains_key(*name)) {
+        let (body, room) = read(service, &parts.headers, body, from).await?;
+        let door = service.clock.timeout(PATIENCE, service.doors.enter(from, service.clock.now())).await.flatten();
+        let Some(door) = door else {
+            service.metrics.refused(source, "overloaded");
+            return Err(Problem::try_again("too many webhooks at once; send it again"));
+        };
+        (body, Some((room, door)))
+    } else {
+        // It is refused whatever its body says: that need not come, and nothing is taken up by it.
+        (Vec::new(), None)
+    };
+    let admitted = admit(&parts.headers, body).await;
+    // What follows takes no memory worth mentioning: the event is stored, or refused.
+    drop(inside);
+    match admitted {
         Ok(admitted) => {
+            service.doors.signed(from, service.clock.now());
             let kind = admitted.kind;
             let answer = service.follow(admitted).await;
             service.metrics.event(source, kind, answer.status);
             Ok(Json(answer))
         }
         Err(error) => {
+            let unsigned = matches!(&error, intake::Error::Refused(refusal) if *refusal != Refusal::OtherApp);
             let problem = Problem::from(error);
             service.metrics.refused(source, problem.title);
-            warn!(status = problem.status, "webhook refused: {}", problem.detail);
+            // A flood must not fill the log: of what one source sends, only the first is told.
+            if unsigned && !service.doors.refused(from(), service.clock.now()) {
+                debug!(status = problem.status, "webhook refused: {}", problem.detail);
+            } else {
+                warn!(status = problem.status, "webhook refused: {}", problem.detail);
+            }
             Err(problem)
         }
     }
 }
 
-async fn read(service: &Service, headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Problem> {
+/// The body, and the room that it needed, if it is long.
+async fn read<'s>(
+    service: &'s Service,
+    headers: &HeaderMap,
+    body: Body,
+    from: impl Fn() -> Source,
+) -> Result<(Vec<u8>, Option<Place<'s>>), Problem> {
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > service.max_body) {
         return Err(Problem::too_large(service.max_body));
     }
-    match service.clock.timeout(BODY_TIMEOUT, to_bytes(body, service.max_body)).await {
-        Some(Ok(bytes)) => Ok(bytes.into()),
+    let whole = async {
+        let room = match announced {
+            Some(length) if length <= SHORT => None,
+            _ => Some(service.doors.room(from(), service.clock.now()).await),
+        };
+        to_bytes(body, service.max_body).await.map(|bytes| (bytes.into(), room))
+    };
+    match service.clock.timeout(PATIENCE, whole).await {
+        Some(Ok(whole)) => Ok(whole),
         // The cap is the only limit on it; anything else is a connection that broke, and nobody hears this answer.
         Some(Err(error)) if error.source().is_some_and(|cause| cause.is::<LengthLimitError>()) => {
             Err(Problem::too_large(service.max_body))
         }
-        Some(Err(_)) | None => Err(Problem::try_again("the body did not arrive whole; send it again")),
+        Some(Err(_)) | None => {
+            service.doors.refused(from(), service.clock.now());
+            Err(Problem::try_again("the body did not arrive whole; send it again"))
+        }
     }
 }
 

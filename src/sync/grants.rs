@@ -46,8 +46,16 @@ pub struct Grants {
 /// What is known of an install without asking.
 #[derive(Clone)]
 enum Held {
-    Token { token: Secret, since: Timestamp, until: Timestamp },
-    Nothing { error: Error, until: Timestamp },
+    /// `replaced`: when it took the place of one that was refused, if it did.
+    Token {
+        token: Secret,
+        replaced: Option<Timestamp>,
+        until: Timestamp,
+    },
+    Nothing {
+        error: Error,
+        until: Timestamp,
+    },
 }
 
 impl Held {
@@ -55,9 +63,7 @@ impl Held {
         match self {
             Self::Token { token, until, .. } if now < *until && !is_that(token, refused) => Some(Ok(token.clone())),
             // Whatever it does not like about it, it will not like about the next one either.
-            Self::Token { since, .. }
-                if refused.is_some() && Duration::try_from(now.duration_since(*since)).is_ok_and(|age| age < REST) =>
-            {
+            Self::Token { replaced: Some(at), .. } if refused.is_some() && now < *at + REST => {
                 Some(Err(Error::CredentialsRefused { message: VendorMessage::default() }))
             }
             Self::Nothing { error, until } if now < *until => Some(Err(error.clone())),
@@ -104,7 +110,10 @@ impl Grants {
                 let (grants, installer, refused) = (self.clone(), installer.clone(), refused.cloned());
                 async move { grants.fresh(&installer, refused.as_ref()).await }
             });
-            let fresh = fresh.await.unwrap_or(Err(Error::NotSent { reason: "the renewal of the token broke off" }));
+            let mut fresh = fresh.await.unwrap_or(Err(Error::NotSent { reason: "the renewal of the token broke off" }));
+            if let (Ok(Held::Token { replaced, .. }), Some(_)) = (&mut fresh, refused) {
+                *replaced = Some(self.clock.now());
+            }
             *held = match &fresh {
                 Ok(held) => Some(held.clone()),
                 Err(error) if lasts(error) => {
@@ -182,8 +191,7 @@ impl Grants {
             None => Timestamp::MAX,
         };
         let is_good = self.clock.now() < until && !is_that(&tokens.access, refused);
-        // When it was made is not known, and long ago, as far as we are concerned.
-        Ok(is_good.then(|| Held::Token { token: tokens.access.clone(), since: Timestamp::MIN, until }))
+        Ok(is_good.then(|| Held::Token { token: tokens.access.clone(), replaced: None, until }))
     }
 
     /// A new pair, one way or another.
@@ -255,7 +263,7 @@ impl Grants {
                 Ok(true) => {
                     info!(install = %installer, "the token of {installer} was renewed");
                     let until = pair.expires_at.map_or(Timestamp::MAX, |at| at - EARLY);
-                    return Ok(Held::Token { token: pair.tokens.access, since: self.clock.now(), until });
+                    return Ok(Held::Token { token: pair.tokens.access, replaced: None, until });
                 }
                 // Somebody authorised it anew meanwhile, or it was uninstalled.
                 Ok(false) => {

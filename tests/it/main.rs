@@ -13,6 +13,7 @@ mod description;
 mod documents;
 mod downtime;
 mod events;
+mod floods;
 mod forgetting;
 mod health;
 mod identity;
