@@ -1,5 +1,8 @@
 //! A location that has been connected as real ones are: by an install and by Trafft credentials that somebody entered.
 
+use std::time::Duration;
+
+use ghl_trafft_sync::clock::Clock;
 use reqwest::Method;
 use sandbox::Trafft;
 use serde_json::{Value, json};
@@ -21,13 +24,23 @@ impl World {
     /// The sandbox's own location, installed by its admin, working.
     pub async fn installed(settings: &[(&str, &str)]) -> Self {
         let world = Self::app(settings).await;
-        let location = world.sandbox.ghl.location_id();
-        world.install().await;
-        let entered = world.enter(&location, &world.sandbox.trafft, json!({})).await;
-        assert_eq!(entered.code, 200, "{}", entered.json);
-        world.idle().await;
-        world.sandbox.ghl.take_events();
+        world.connect().await;
         world
+    }
+
+    /// The sandbox's own location is installed by its admin, and its Trafft account is entered.
+    pub async fn connect(&self) {
+        self.install().await;
+        let entered = self.enter(&self.sandbox.ghl.location_id(), &self.sandbox.trafft, json!({})).await;
+        assert_eq!(entered.code, 200, "{}", entered.json);
+        self.idle().await;
+        self.sandbox.ghl.take_events();
+    }
+
+    /// From here on it is about true programs, which live by the machine's clock.
+    pub fn come_to_the_present(&self) {
+        let ahead = Clock::system().now().duration_since(self.clock.now());
+        self.advance(Duration::try_from(ahead).expect("the worlds of tests are in the past"));
     }
 
     /// An admin installs the app in the sandbox's own location, starting from the marketplace.
