@@ -19,6 +19,7 @@ mod health;
 mod identity;
 mod install;
 mod intake;
+mod isolation;
 mod kill;
 mod limits;
 mod mapping;

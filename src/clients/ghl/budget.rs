@@ -28,7 +28,7 @@ fn shares(lane: Lane) -> (usize, u64) {
 
 /// What a call has to wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wait {
+pub(super) enum Wait {
     /// The first answer: nobody knows yet what GHL has counted.
     Answer,
     /// A time.
@@ -44,7 +44,7 @@ pub enum Wait {
 /// its place from before it is sent until one window *after it was answered*: GHL has counted it somewhere in
 /// between, and thus never counts more than `max` in any window of either kind.
 #[derive(Debug)]
-pub struct Budget {
+pub(super) struct Budget {
     max: usize,
     window: SignedDuration,
     in_flight: usize,
@@ -82,7 +82,7 @@ impl Default for Budget {
 
 impl Budget {
     /// Takes a place for one call, to be given back with [`Budget::answered`]; or says what to wait for.
-    pub fn reserve(&mut self, lane: Lane, now: Timestamp) -> Result<(), Wait> {
+    pub(super) fn reserve(&mut self, lane: Lane, now: Timestamp) -> Result<(), Wait> {
         let (_, of_day) = shares(lane);
         if let Some(until) = self.full_until(lane, now) {
             return Err(Wait::Until(until));
@@ -112,7 +112,7 @@ impl Budget {
     }
 
     /// Has the burst window no room for this lane, or has GHL asked to be left alone? Until when.
-    pub fn full_until(&mut self, lane: Lane, now: Timestamp) -> Option<Timestamp> {
+    pub(super) fn full_until(&mut self, lane: Lane, now: Timestamp) -> Option<Timestamp> {
         self.forget_old(now);
         if now < self.closed_until {
             return Some(self.closed_until);
@@ -128,13 +128,13 @@ impl Budget {
     }
 
     /// A call has ended, with or without an answer.
-    pub fn answered(&mut self, now: Timestamp) {
+    pub(super) fn answered(&mut self, now: Timestamp) {
         self.in_flight = self.in_flight.saturating_sub(1);
         self.answered.push_back(now);
     }
 
     /// Reads the five headers (G §5) of an answer to a call that still holds its place.
-    pub fn learn(&mut self, headers: &HeaderMap, now: Timestamp) {
+    pub(super) fn learn(&mut self, headers: &HeaderMap, now: Timestamp) {
         self.forget_old(now);
         let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
         if let Some(max) = number("x-ratelimit-max").filter(|max| (1..=100_000).contains(max)) {
@@ -178,7 +178,7 @@ impl Budget {
     }
 
     /// Nothing more until then: GHL has said so.
-    pub fn close(&mut self, until: Timestamp) {
+    pub(super) fn close(&mut self, until: Timestamp) {
         self.closed_until = self.closed_until.max(until);
     }
 
@@ -198,7 +198,7 @@ impl Budget {
     }
 
     /// The window as GHL last named it.
-    pub fn window(&self) -> Duration {
+    pub(super) fn window(&self) -> Duration {
         self.window.unsigned_abs()
     }
 }

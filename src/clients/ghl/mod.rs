@@ -4,21 +4,20 @@
 //! budget; a wait of up to two seconds for it is waited out.
 
 mod activities;
+mod allowance;
 mod auth;
 mod budget;
 mod contacts;
 mod oauth;
 pub mod wire;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 use reqwest::{Method, Url};
 use secrecy::ExposeSecret;
 use serde::Serialize;
 use serde_json::Value;
-use tokio::sync::Notify;
 
 use super::error::Error;
 use super::http::{Answer, Http, Vendor};
@@ -26,15 +25,14 @@ use super::refusal::refusal;
 use crate::clock::Clock;
 use crate::model::{Lane, LocationId, Scopes, Secret};
 
+use allowance::Allowance;
+
 pub use auth::{Credential, Keeper};
-pub use budget::{Budget, Wait};
 pub use contacts::ListAfter;
 pub use oauth::{AppSettings, Grant, OAuth};
 
 /// The one version that all our calls are written for (G §2).
 const VERSION: &str = "2021-07-28";
-/// For so long a call waits for its place; who would wait longer is told when to come back.
-const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Where to, for whom, and by whose leave.
 #[derive(Debug, Clone)]
@@ -62,11 +60,9 @@ struct Connection {
     http: Http,
     settings: GhlSettings,
     clock: Clock,
-    budget: Mutex<Budget>,
+    allowance: Allowance,
     /// How far our clock is ahead of GHL's, by its last answer.
     skew: Mutex<Option<SignedDuration>>,
-    /// Rung when a call was answered: the budget may know more now.
-    answered: Notify,
 }
 
 /// What a call is, apart from what is in it.
@@ -84,8 +80,8 @@ const NO_TOKEN: Error = Error::NotSent { reason: "there is no token for this loc
 impl Ghl {
     /// Connects to nothing yet.
     pub fn new(http: Http, settings: GhlSettings, clock: Clock) -> Self {
-        let (budget, skew, answered) = (Mutex::default(), Mutex::default(), Notify::new());
-        let connection = Connection { http, settings, clock, budget, skew, answered };
+        let (allowance, skew) = (Allowance::new(clock.clone()), Mutex::default());
+        let connection = Connection { http, settings, clock, allowance, skew };
         Self { connection: Arc::new(connection), lane: Lane::Live }
     }
 
@@ -102,7 +98,7 @@ impl Ghl {
 
     /// Until when the burst window has no place for a call of this lane; none: it has one now.
     pub fn full_until(&self, lane: Lane) -> Option<Timestamp> {
-        self.budget().full_until(lane, self.connection.clock.now())
+        self.connection.allowance.full_until(lane)
     }
 
     /// How far our clock is ahead of GHL's, to the second, by the `Date` of its last answer; none: it has not said.
@@ -145,29 +141,21 @@ impl Ghl {
         if let Some(body) = body {
             request = request.json(body);
         }
-        let _place = self.place().await?;
-        self.connection
-            .http
-            .send(Vendor::Ghl, call.operation, request.build(), |answer| {
-                let now = self.connection.clock.now();
-                self.budget().learn(&answer.headers, now);
-                if let Some(theirs) = answer.date() {
-                    *self.connection.skew.lock().unwrap_or_else(PoisonError::into_inner) =
-                        Some(now.duration_since(theirs));
-                }
-                match refusal(Vendor::Ghl, &answer, Some(call.scope), now) {
-                    None => read(&answer),
-                    Some(error) => {
-                        if let Error::RateLimited { retry_after } = error {
-                            let mut budget = self.budget();
-                            let wait = retry_after.unwrap_or(budget.window());
-                            budget.close(now.checked_add(wait).unwrap_or(Timestamp::MAX));
-                        }
-                        Err(error)
-                    }
-                }
-            })
-            .await
+        let Connection { http, clock, allowance, .. } = &*self.connection;
+        let _place = allowance.place(self.lane).await?;
+        let read = |answer: Answer| {
+            let now = clock.now();
+            let refused = refusal(Vendor::Ghl, &answer, Some(call.scope), now);
+            allowance.learn(&answer, refused.as_ref());
+            if let Some(theirs) = answer.date() {
+                *self.connection.skew.lock().unwrap_or_else(PoisonError::into_inner) = Some(now.duration_since(theirs));
+            }
+            match refused {
+                None => read(&answer),
+                Some(error) => Err(error),
+            }
+        };
+        http.send(Vendor::Ghl, call.operation, request.build(), read).await
     }
 
     fn url(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Url, Error> {
@@ -181,36 +169,5 @@ impl Ghl {
             url.query_pairs_mut().extend_pairs(query);
         }
         Ok(url)
-    }
-
-    fn budget(&self) -> MutexGuard<'_, Budget> {
-        self.connection.budget.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    async fn place(&self) -> Result<Place<'_>, Error> {
-        let clock = &self.connection.clock;
-        let patience = clock.now() + PATIENCE;
-        loop {
-            let answered = self.connection.answered.notified();
-            let reserved = self.budget().reserve(self.lane, clock.now());
-            match reserved {
-                Ok(()) => return Ok(Place(self)),
-                Err(Wait::Answer) => answered.await,
-                Err(Wait::Until(until)) if until <= patience => clock.sleep_until(until).await,
-                Err(Wait::Until(until)) => return Err(Error::BudgetUsedUp { until }),
-            }
-        }
-    }
-}
-
-/// A call's place in the budget, from before it is sent until after its answer, or until its caller loses interest.
-struct Place<'a>(&'a Ghl);
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        let Self(ghl) = self;
-        let connection = &ghl.connection;
-        ghl.budget().answered(connection.clock.now());
-        connection.answered.notify_waiters();
     }
 }

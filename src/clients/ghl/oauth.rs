@@ -2,6 +2,8 @@
 //!
 //! A refresh token is good once. Nothing here is repeated, and nothing is kept: that is the caller's business.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use oauth2::basic::{BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse};
@@ -14,13 +16,14 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 
 use super::VERSION;
+use super::allowance::Allowance;
 use super::wire::{Granted, InstalledLocation, InstalledLocations, Reconnected};
 use crate::clients::error::{Error, VendorMessage};
 use crate::clients::http::{Answer, Http, Vendor};
 use crate::clients::oauth::{Carrier, failure};
 use crate::clients::refusal::{refusal, words};
 use crate::clock::Clock;
-use crate::model::{CompanyId, Installer, LocationId, Scopes, Secret, Tokens};
+use crate::model::{CompanyId, Installer, Lane, LocationId, Scopes, Secret, Tokens};
 
 /// A day, as long as an access token lives (G §3.3).
 const USUAL_LIFE: Duration = Duration::from_secs(86_399);
@@ -47,6 +50,8 @@ pub struct AppSettings {
 pub struct OAuth {
     http: Http,
     app: AppSettings,
+    /// Of agencies: their calls count apart from those of their locations (G §5).
+    allowances: Arc<Mutex<HashMap<CompanyId, Arc<Allowance>>>>,
     clock: Clock,
 }
 
@@ -81,7 +86,7 @@ type GhlClient = Client<
 impl OAuth {
     /// Connects to nothing yet.
     pub fn new(http: Http, app: AppSettings, clock: Clock) -> Self {
-        Self { http, app, clock }
+        Self { http, app, allowances: Arc::default(), clock }
     }
 
     /// The app's id: what its webhooks name (G §3.1).
@@ -138,7 +143,11 @@ impl OAuth {
     ) -> Result<Grant, Error> {
         let form = [("companyId", company.as_str()), ("locationId", location.as_str())];
         let request = self.http.request(Method::POST, self.url(&["oauth", "locationToken"])).form(&form);
-        let granted: Granted = self.ask("location_token", authorized(request, agency), "oauth.write").await?;
+        let granted: Granted = {
+            let allowance = self.allowance(company);
+            let _place = allowance.place(Lane::Live).await?;
+            self.ask("location_token", authorized(request, agency), "oauth.write", Some(&allowance)).await?
+        };
         grant(granted, Some(&Installer::Location(location.clone())))
     }
 
@@ -151,7 +160,7 @@ impl OAuth {
         agency: &Secret,
         company: &CompanyId,
     ) -> Result<Vec<InstalledLocation>, Error> {
-        let mut all: Vec<InstalledLocation> = Vec::new();
+        let (mut all, allowance) = (Vec::<InstalledLocation>::new(), self.allowance(company));
         loop {
             let mut url = self.url(&["oauth", "installedLocations"]);
             url.query_pairs_mut().extend_pairs([
@@ -162,7 +171,10 @@ impl OAuth {
                 ("limit", &PAGE.to_string()),
             ]);
             let request = authorized(self.http.request(Method::GET, url), agency);
-            let page: InstalledLocations = self.ask("installed_locations", request, "oauth.readonly").await?;
+            let page: InstalledLocations = {
+                let _place = allowance.place(Lane::Live).await?;
+                self.ask("installed_locations", request, "oauth.readonly", Some(&allowance)).await?
+            };
             // A vendor may give fewer than it was asked for; only an empty page is the end.
             let (met, before) = (page.locations.len(), all.len());
             for location in page.locations {
@@ -189,8 +201,13 @@ impl OAuth {
         let secret = self.app.client_secret.expose_secret();
         let body = json!({ "clientKey": self.app.client_id, "clientSecret": secret, key: installer.id() });
         let request = self.http.request(Method::POST, self.url(&["oauth", "reconnect"])).json(&body);
-        let answer: Reconnected = self.ask("reconnect", request.header("Accept", "application/json"), "").await?;
+        let answer: Reconnected = self.ask("reconnect", request.header("Accept", "application/json"), "", None).await?;
         Ok(answer.authorization_code)
+    }
+
+    fn allowance(&self, company: &CompanyId) -> Arc<Allowance> {
+        let mut allowances = self.allowances.lock().unwrap_or_else(PoisonError::into_inner);
+        allowances.entry(company.clone()).or_insert_with(|| Arc::new(Allowance::new(self.clock.clone()))).clone()
     }
 
     fn client(&self) -> GhlClient {
@@ -214,10 +231,17 @@ impl OAuth {
         operation: &'static str,
         request: RequestBuilder,
         scope: &str,
+        allowance: Option<&Allowance>,
     ) -> Result<T, Error> {
-        let read = |answer: Answer| match refusal(Vendor::Ghl, &answer, Some(scope), self.clock.now()) {
-            None => answer.json(),
-            Some(error) => Err(error),
+        let read = |answer: Answer| {
+            let refused = refusal(Vendor::Ghl, &answer, Some(scope), self.clock.now());
+            if let Some(allowance) = allowance {
+                allowance.learn(&answer, refused.as_ref());
+            }
+            match refused {
+                None => answer.json(),
+                Some(error) => Err(error),
+            }
         };
         self.http.send(Vendor::Ghl, operation, request.build(), read).await
     }
