@@ -24,6 +24,7 @@ mod kill;
 mod limits;
 mod mapping;
 mod outage;
+mod secrets;
 mod settings;
 mod signature;
 mod stopping;

@@ -84,19 +84,15 @@ fn spawn(settings: &HashMap<String, String>, wrap: impl FnOnce(&mut Command)) ->
     // It runs what it is given, as itself.
     let mut command = Command::new("/usr/bin/env");
     wrap(&mut command);
-    command
-        .args([env!("CARGO_BIN_EXE_ghl-trafft-sync"), "serve"])
-        .env_clear()
-        .env("PATH", "/usr/bin:/bin")
-        .envs(settings);
-    command.stdout(Stdio::null());
-    // What it says is of interest only to whoever looks into a failure.
-    match std::env::var_os("LOG_TO") {
+    command.args([env!("CARGO_BIN_EXE_ghl-trafft-sync"), "serve"]).env_clear().env("PATH", "/usr/bin:/bin");
+    // What it says is of interest only to whoever looks into a failure, or into the log itself.
+    match settings.get("LOG_TO").map(Into::into).or_else(|| std::env::var_os("LOG_TO")) {
         Some(path) => {
             let log = std::fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
             command.env("RUST_LOG", "info").stderr(log)
         }
         None => command.env("RUST_LOG", "off").stderr(Stdio::null()),
     };
+    command.envs(settings).stdout(Stdio::null());
     command.spawn().unwrap()
 }
