@@ -76,7 +76,7 @@ pub async fn location(reached: &Reached, contact: Option<&ContactId>, clock: &Cl
 async fn ghl_reads(ghl: &Ghl) -> Vec<Check> {
     const CONTACTS: &str = "HighLevel: read contacts (`contacts.readonly`)";
     let first = match ghl.search_contacts(&ContactSearch { page_limit: 1, ..Default::default() }).await {
-        Ok(page) => Check::good(CONTACTS, format!("{} contacts", page.total.unwrap_or_default())),
+        Ok(page) => Check::good(CONTACTS, format!("works, {} in all", page.total.unwrap_or_default())),
         Err(error) => return vec![Check::bad(CONTACTS, told(&error), ghl_fix(&error))],
     };
     let reads = [
@@ -116,7 +116,7 @@ fn skew(ghl: &Ghl) -> Option<Check> {
 pub(super) async fn customers(trafft: &Trafft) -> Check {
     const TRIED: &str = "Trafft: get a token and read customers";
     match trafft.customers(1, 1).await {
-        Ok(page) => Check::good(TRIED, format!("{} customers", page.pagination.total.unwrap_or_default())),
+        Ok(page) => Check::good(TRIED, format!("works, {} in all", page.pagination.total.unwrap_or_default())),
         Err(error) => Check::bad(TRIED, told(&error), trafft_fix(&error)),
     }
 }
@@ -148,9 +148,14 @@ async fn preview(reached: &Reached, contact: &ContactId, clock: &Clock) -> Check
 }
 
 fn told(error: &Error) -> String {
+    let what = match error {
+        // What to check is told by the fix.
+        Error::CredentialsRefused { .. } => "the credentials are refused".to_owned(),
+        other => other.to_string(),
+    };
     match error.vendor_message() {
-        Some(said) => format!("{error}; it said: {said}"),
-        None => error.to_string(),
+        Some(said) => format!("{what} (it said: {said})"),
+        None => what,
     }
 }
 
