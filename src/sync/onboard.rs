@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use secrecy::ExposeSecret;
 use url::Url;
 
 use super::grants::pair;
@@ -142,6 +143,11 @@ impl Onboard {
     /// Nothing was kept.
     pub async fn enter(&self, entered: Entered) -> Result<Check, Refused> {
         let Entered { location, token, trafft, options } = entered;
+        // What is copied brings blanks along.
+        let bare = |secret: &Secret| Secret::from(secret.expose_secret().trim());
+        let (token, client_secret) = (token.as_ref().map(bare), bare(&trafft.client_secret));
+        let (url, client_id) = (trafft.url.trim().to_owned(), trafft.client_id.trim().to_owned());
+        let trafft = TrafftAccess { url, client_id, client_secret };
         if self.is_in_settings(&location) {
             return Err(Refused::InSettings(location));
         }

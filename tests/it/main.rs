@@ -8,6 +8,7 @@ mod bad_data;
 mod bad_input;
 mod bad_questions;
 mod calls;
+mod connections;
 mod deletion;
 mod description;
 mod doctor;

@@ -123,6 +123,13 @@ async fn whoever_connects_a_location_is_told_the_same() {
     ghl.set_scopes(&ghl.token(), &["locations.readonly"]);
     let answer = world.admin(reqwest::Method::PUT, &path, Some(good.clone())).await;
     assert!(answer.detail().ends_with(&row("the scope `contacts.readonly` is missing").does), "{}", answer.json);
+    ghl.set_scopes(&ghl.token(), &["contacts.readonly"]);
+    let blanks = |key: &str| json!(format!(" {}\n", good[key].as_str().unwrap()));
+    let copied: serde_json::Map<_, _> =
+        good.as_object().unwrap().keys().map(|key| (key.clone(), blanks(key))).collect();
+    let answer = world.admin(reqwest::Method::PUT, &path, Some(json!(copied))).await;
+    assert_eq!(answer.code, 200, "blanks that came along with a copy are no mistake: {}", answer.json);
+    assert_eq!(world.admin(reqwest::Method::DELETE, &path, None).await.code, 204);
     // The page, for a location where the app is installed.
     let code = ghl.install_location(&location, &["contacts.readonly"]);
     let mut browser = Browser::signed_in(&world).await;
