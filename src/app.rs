@@ -73,7 +73,16 @@ pub fn load(sources: &Sources) -> Result<Config, Problems> {
     let checks: [config::Check<'_>; 3] =
         [("GHL_WEBHOOK_PUBLIC_KEYS", &keys), ("MAPPING_FILE", &mapping), ("ENCRYPTION_KEY", &sealing)];
     let config = Config::load(sources, &checks)?;
-    Ok(config)
+    let defaults = Arc::new(Mapping::default());
+    let wrong = config.pairs.iter().filter_map(|Pair { location, options, .. }| {
+        let what = own(options, &config.policy, &defaults).err()?;
+        Some(config::Problem {
+            name: "CONNECTIONS_FILE".to_owned(),
+            message: format!("connection `{location}`, {what}"),
+        })
+    });
+    let wrong: Vec<_> = wrong.collect();
+    if wrong.is_empty() { Ok(config) } else { Err(Problems(wrong)) }
 }
 
 /// The GoHighLevel client for trying things by hand.

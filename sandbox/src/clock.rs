@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimePrinter;
 use jiff::tz::TimeZone;
 use tokio::sync::watch;
 
@@ -69,6 +70,11 @@ impl std::fmt::Debug for Clock {
 
 fn stamp(ms: i64) -> Timestamp {
     Timestamp::from_millisecond(ms).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+/// As `Date` has it (RFC 9110).
+pub(crate) fn http_date(ms: i64) -> String {
+    DateTimePrinter::new().timestamp_to_rfc9110_string(&stamp(ms)).unwrap_or_default()
 }
 
 /// ISO 8601 in UTC with milliseconds and `Z` (G §2).

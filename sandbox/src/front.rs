@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, http_date};
 use crate::faults::{Fault, Faults};
 use crate::journal::{Class, Entry, Journal};
 use crate::wire::{Gate, Wire};
@@ -236,7 +236,8 @@ async fn handle(
     match ending {
         Ending::Answered(answer) => {
             ticket.answered(answer.status);
-            answer.into_response()
+            // By its own clock: a client that compares sees how far they are apart.
+            answer.with("date", http_date(desk.clock.now_ms())).into_response()
         }
         Ending::CutShort(answer) if !answer.body.is_empty() => {
             wire.cut_in_body();

@@ -11,10 +11,10 @@ use crate::app;
 use crate::clients::admin::Request;
 use crate::clients::front::{Front, knock};
 use crate::clients::{CallCounts, Http, Timeouts};
-use crate::config::{Config, Sources};
+use crate::config::{Config, Problem, Sources};
 use crate::model::ContactId;
 use crate::store::{self, Store};
-use crate::sync::Check;
+use crate::sync::{Check, preview_of};
 
 #[derive(Debug, Args)]
 pub(super) struct Doctor {
@@ -47,24 +47,18 @@ impl Doctor {
         let config = match app::load(sources) {
             Ok(config) => config,
             // Nothing else can be tried with settings that are wrong.
-            Err(problems) => {
-                let bad = |problem: crate::config::Problem| {
-                    Check::bad(format!("setting `{}`", problem.name), "wrong", problem.message)
-                };
-                return Ok(problems.0.into_iter().map(bad).map(|check| json!(check)).collect());
-            }
+            Err(problems) => return Ok(problems.0.iter().map(|problem| json!(setting(problem))).collect()),
         };
         let http = Http::new(Timeouts::default(), CallCounts::default())?;
         let mut checks = vec![json!(Check::good("settings", "can be used"))];
-        let (store, is_running) = store(&config).await;
+        let (store, service) = store(&config).await;
         checks.push(json!(store));
         checks.push(json!(webhook_key(&config)));
         for (location, found) in app::probe(&config, http.clone(), self.contact.as_ref()).await? {
             checks.extend(found.into_iter().map(|check| of(location.as_str(), json!(check))));
         }
-        if is_running {
-            checks.extend(self.entered(&config, sources).await?);
-        }
+        checks.extend(self.entered(service, sources).await);
+        self.keep_one_preview(&mut checks);
         if let Some(url) = &config.public_url {
             checks.push(json!(public(&http, url).await));
         }
@@ -72,29 +66,89 @@ impl Doctor {
     }
 
     /// The locations that people have connected: the running service tries them, since it alone may renew their tokens.
-    async fn entered(&self, config: &Config, sources: &Sources) -> Result<Vec<Value>, Failure> {
-        if config.admin_token.is_none() {
-            return Ok(Vec::new());
-        }
-        let listed = self.server.ask(Request::get(&["connections"]), sources).await?;
+    async fn entered(&self, service: Service, sources: &Sources) -> Vec<Value> {
+        const TRIED: &str = "service: ask the running one about the locations that people have connected";
+        let listed = match service {
+            // Nobody has connected any, and without a token nobody could.
+            Service::Away { entered: 0 } | Service::Unguarded => return Vec::new(),
+            Service::Away { .. } => None,
+            Service::Running | Service::Somewhere { .. } => {
+                Some(self.server.ask(Request::get(&["connections"]), sources).await)
+            }
+        };
+        let listed = match (listed, service) {
+            (Some(Ok(listed)), _) => listed,
+            (Some(Err(_)), Service::Somewhere { entered: 0 }) => return Vec::new(),
+            (None, _) | (Some(Err(_)), Service::Somewhere { .. }) => {
+                let fix = "it alone may renew their tokens: start it, then run `doctor` again";
+                return vec![json!(Check::lesser(TRIED, "it is not running", fix))];
+            }
+            (Some(Err(failure)), _) => {
+                let (found, fix) = failure.parts();
+                let or = "use the settings of the running service, or name it with `--url`";
+                return vec![json!(Check::bad(TRIED, found, fix.unwrap_or(or)))];
+            }
+        };
         let mut checks = Vec::new();
         for one in listed["connections"].as_array().into_iter().flatten() {
             let Some(location) = one["location_id"].as_str().filter(|_| !one["install"].is_null()) else { continue };
-            if one["entered"] != true {
-                let check = Check::bad(
+            let found = match one["entered"] == true {
+                true => self.tried_there(location, sources).await,
+                false => vec![json!(Check::bad(
                     "Trafft credentials",
                     "not entered yet",
                     "enter them: `connections add`, or the service's page",
-                );
-                checks.push(of(location, json!(check)));
-                continue;
-            }
-            let request = Request::post(&["connections", location, "test"]);
-            let answer = self.server.ask(request.query("contact_id", self.contact.as_ref()), sources).await?;
-            checks.extend(answer["checks"].as_array().into_iter().flatten().map(|check| of(location, check.clone())));
+                ))],
+            };
+            checks.extend(found.into_iter().map(|check| of(location, check)));
         }
-        Ok(checks)
+        checks
     }
+
+    async fn tried_there(&self, location: &str, sources: &Sources) -> Vec<Value> {
+        let request = Request::post(&["connections", location, "test"]).query("contact_id", self.contact.as_ref());
+        match self.server.ask(request, sources).await {
+            Ok(answer) => answer["checks"].as_array().cloned().unwrap_or_default(),
+            Err(failure) => {
+                let (found, fix) = failure.parts();
+                let or = "see its state with `connections show`";
+                vec![json!(Check::bad("service: try this location", found, fix.unwrap_or(or)))]
+            }
+        }
+    }
+
+    /// A contact is one location's: that the others do not have it is no fault of theirs.
+    fn keep_one_preview(&self, checks: &mut Vec<Value>) {
+        let Some(contact) = &self.contact else { return };
+        let tried = preview_of(contact);
+        let is_one = |check: &Value| check["tried"] == tried.as_str();
+        if checks.iter().any(|check| is_one(check) && check["ok"] == true) {
+            checks.retain(|check| !is_one(check) || check["ok"] == true);
+        }
+    }
+}
+
+/// What is known of a service that works with these settings.
+#[derive(Clone, Copy)]
+enum Service {
+    /// It holds the database.
+    Running,
+    /// It may, and so may others; so many locations were connected by people.
+    Somewhere { entered: usize },
+    /// It does not.
+    Away { entered: usize },
+    /// Its admin API is off.
+    Unguarded,
+}
+
+/// A setting that is wrong: what, and what to write.
+fn setting(problem: &Problem) -> Check {
+    let Problem { name, message } = problem;
+    let (found, fix) = match message.split_once("; ") {
+        Some((found @ "is not set", hint)) => (found, format!("set it: {hint}")),
+        _ => ("cannot be used as it is", message.clone()),
+    };
+    Check::bad(format!("setting `{name}`"), found, fix)
 }
 
 fn of(location: &str, mut check: Value) -> Value {
@@ -105,42 +159,58 @@ fn of(location: &str, mut check: Value) -> Value {
 /// A check as people read it.
 pub(super) fn line(check: &Value) -> String {
     let text = |name: &str| plain(check[name].as_str().unwrap_or_default());
-    let mark = if check["ok"] == true { "ok  " } else { "FAIL" };
+    let mark = match (check["ok"] == true, check["fix"].is_null()) {
+        (true, true) => "ok  ",
+        (true, false) => "note",
+        (false, _) => "FAIL",
+    };
     let location = check["location_id"].as_str().map(|location| format!("{location}: ")).unwrap_or_default();
     let fix = check["fix"].as_str().map(|fix| format!("\n        -> {}", plain(fix))).unwrap_or_default();
     format!("{mark}  {location}{}: {}{fix}", text("tried"), text("found"))
 }
 
-/// Also says whether a service is running with it.
-async fn store(config: &Config) -> (Check, bool) {
+/// Also says what it tells of a service.
+async fn store(config: &Config) -> (Check, Service) {
     const TRIED: &str = "store: open the database";
+    let away = Service::Away { entered: 0 };
     let file = config.database_url.strip_prefix("sqlite:").map(|path| path.trim_start_matches("//"));
     if let Some(file) = file.filter(|file| !Path::new(file.split('?').next().unwrap_or(file)).exists()) {
         let folder = Path::new(file).parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        return (
-            match folder.is_dir() {
-                true => Check::good(TRIED, "there is none yet; `serve` makes it"),
-                false => Check::bad(
-                    TRIED,
-                    format!("the folder `{}` is not there", folder.display()),
-                    "make it, or change `DATABASE_URL`",
-                ),
-            },
-            false,
-        );
+        let check = match folder.is_dir() {
+            true => Check::good(TRIED, "there is none yet; `serve` makes it"),
+            false => Check::bad(
+                TRIED,
+                format!("the folder `{}` is not there", folder.display()),
+                "make it, or change `DATABASE_URL`",
+            ),
+        };
+        return (check, away);
     }
     let keys = match app::keys(config) {
         Ok(keys) => keys,
-        Err(error) => return (Check::bad(TRIED, "not tried", error.to_string()), false),
+        Err(error) => return (Check::bad(TRIED, "not tried", error.to_string()), away),
     };
     match Store::open(&config.database_url, keys).await {
         Ok(store) => {
-            let shared = store.is_shared();
+            let listed = store.connections().await;
+            let is_shared = store.is_shared();
             store.close().await;
-            (Check::good(TRIED, "works, and its secrets open"), shared)
+            let entered = match listed {
+                Ok(all) => all.iter().filter(|one| one.install.is_some()).count(),
+                Err(error) => return (Check::bad(TRIED, "cannot be read", error.to_string()), away),
+            };
+            let service = match (config.admin_token.is_some(), is_shared) {
+                (false, _) => Service::Unguarded,
+                (true, true) => Service::Somewhere { entered },
+                (true, false) => Service::Away { entered },
+            };
+            (Check::good(TRIED, "works, and its secrets open"), service)
         }
-        Err(store::Error::Locked(_)) => (Check::good(TRIED, "a service is running with it"), true),
-        Err(error) => (Check::bad(TRIED, "does not work", error.to_string()), false),
+        Err(store::Error::Locked(_)) if config.admin_token.is_none() => {
+            (Check::good(TRIED, "a service is running with it"), Service::Unguarded)
+        }
+        Err(store::Error::Locked(_)) => (Check::good(TRIED, "a service is running with it"), Service::Running),
+        Err(error) => (Check::bad(TRIED, "cannot be opened", error.to_string()), away),
     }
 }
 

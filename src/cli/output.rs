@@ -17,6 +17,11 @@ impl Failure {
         Self { message: message.into(), hint: None }
     }
 
+    /// What failed, and the hint.
+    pub(super) fn parts(&self) -> (&str, Option<&str>) {
+        (self.message.trim_end(), self.hint.as_deref())
+    }
+
     #[must_use]
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());

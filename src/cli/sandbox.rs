@@ -27,6 +27,13 @@ pub(super) async fn sandbox(addresses: Addresses) -> Result<(), Failure> {
     for (name, value) in sandbox.settings() {
         print(format!("export {name}='{value}'"))?;
     }
+    say(
+        "\nOr, to try installing the app: these instead, an `ADMIN_TOKEN`, an `ENCRYPTION_KEY`, and as `PUBLIC_URL` the service's own address:\n",
+    );
+    for (name, value) in sandbox.oauth_settings() {
+        // As comments, because only one of the two sets can hold.
+        print(format!("# export {name}='{value}'"))?;
+    }
     say(format!(
         "\nWhat people do there, as JSON over HTTP, is told by `curl {}` and `curl {}`\n\
          Webhooks go where `PUT {}/_control/webhook` says; Ctrl-C ends both",

@@ -102,6 +102,15 @@ impl Error {
         matches!(self, Self::Unanswered { .. } | Self::Unavailable { .. })
     }
 
+    /// Did something answer that does not speak as the vendor's API does? As a rule, the address is wrong then.
+    pub fn is_of_another(&self) -> bool {
+        match self {
+            Self::NotFound | Self::Refused { .. } => true,
+            Self::NotSent { reason } | Self::Unanswered { reason } => reason.ends_with("not the JSON expected"),
+            _ => false,
+        }
+    }
+
     /// What the vendor wrote, at most 300 characters. May hold personal data: for the operator's screen, not for logs.
     pub fn vendor_message(&self) -> Option<&str> {
         match self {

@@ -145,7 +145,7 @@ impl Config {
         let ghl = Ghl::read(from);
         let pair = Pair::read(from);
         let app = MarketplaceApp::read(from);
-        let encryption_key = from.optional("ENCRYPTION_KEY", secret);
+        let encryption_key = from.optional("ENCRYPTION_KEY", keys);
         if !["GHL_LOCATION_ID", "GHL_CLIENT_ID", "CONNECTIONS_FILE", "ENCRYPTION_KEY"]
             .iter()
             .any(|name| from.is_set(name))
@@ -229,7 +229,7 @@ impl MarketplaceApp {
         });
         // The pages need somebody who is signed in, and what they bring needs a seal.
         let admin = from.get("ADMIN_TOKEN", long_secret);
-        let key = from.get("ENCRYPTION_KEY", secret);
+        let key = from.get("ENCRYPTION_KEY", keys);
         let (_, _) = (admin?, key?);
         Some(Some(Self {
             client_id: client_id?,
@@ -411,6 +411,11 @@ fn api_url(text: &str) -> Result<Url, String> {
         "http" if local => Ok(url),
         _ => Err("write `https://`; plain http is for a sandbox on this machine only".to_owned()),
     }
+}
+
+/// Several, with commas between and blanks as people set them.
+fn keys(text: &str) -> Result<Secret, String> {
+    secret(&text.split(',').map(str::trim).collect::<Vec<_>>().join(","))
 }
 
 fn origin(text: &str) -> Result<Url, String> {

@@ -1,12 +1,13 @@
 //! Locations that the settings connect, each with its own Trafft account: one from the environment, further ones from a TOML
 //! file with one `[[connection]]` a location. Those that are installed through the browser are in the database instead.
 
-use std::collections::BTreeMap;
+use std::fmt::Display;
 
 use serde::Deserialize;
+use toml::{Table, Value};
 
 use super::reader::Reader;
-use super::{Options, Trafft, api_url, own, secret};
+use super::{OWN, Options, Trafft, api_url, own, secret};
 use crate::model::{LocationId, Secret};
 
 /// A location, its private token, and its account.
@@ -56,20 +57,7 @@ pub(super) fn words(text: &str) -> Vec<String> {
 #[serde(deny_unknown_fields)]
 struct File {
     #[serde(default)]
-    connection: Vec<Entry>,
-}
-
-#[derive(Deserialize)]
-struct Entry {
-    ghl_location_id: String,
-    ghl_access_token: String,
-    ghl_scopes: Option<String>,
-    trafft_api_url: String,
-    trafft_client_id: String,
-    trafft_client_secret: String,
-    /// Settings of its own.
-    #[serde(flatten)]
-    own: BTreeMap<String, String>,
+    connection: Vec<Table>,
 }
 
 pub(super) fn read(path: &str) -> Result<Vec<Pair>, String> {
@@ -79,34 +67,72 @@ pub(super) fn read(path: &str) -> Result<Vec<Pair>, String> {
         let line = error.span().map_or(0, |span| text[..span.start].lines().count().max(1));
         format!("`{path}`, line {line}: {}", error.message())
     })?;
-    file.connection.into_iter().map(pair).collect()
+    file.connection.into_iter().enumerate().map(|(index, table)| Entry::of(index, table).pair()).collect()
 }
 
-fn pair(entry: Entry) -> Result<Pair, String> {
-    let Entry { ghl_location_id: location, ghl_access_token, ghl_scopes, own: given, .. } = entry;
-    let wrong = |name: &str, what: String| format!("connection `{location}`, `{name}`: {what}");
-    let trafft = Trafft {
-        origin: api_url(&entry.trafft_api_url).map_err(|what| wrong("trafft_api_url", what))?,
-        client_id: entry.trafft_client_id,
-        client_secret: secret(&entry.trafft_client_secret).map_err(|what| wrong("trafft_client_secret", what))?,
-    };
-    let token = secret(&ghl_access_token).map_err(|what| wrong("ghl_access_token", what))?;
-    let mut options = Options::new();
-    for (name, value) in given {
-        let (name, value) = match name.as_str() {
-            "mapping_file" => {
-                let text = std::fs::read_to_string(&value);
-                (own::MAPPING.to_owned(), text.map_err(|error| wrong(&name, format!("`{value}`: {error}")))?)
-            }
-            _ => (name.to_uppercase(), value),
-        };
-        options.insert(name, value);
+/// What `mapping_file` is called where it has been read.
+const MAPPING_FILE: &str = "mapping_file";
+
+/// One `[[connection]]`. Its values are taken by hand: what a parser says of a wrong one might show it.
+struct Entry {
+    /// As messages call it.
+    name: String,
+    rest: Table,
+}
+
+impl Entry {
+    fn of(index: usize, rest: Table) -> Self {
+        let location = rest.get("ghl_location_id").and_then(Value::as_str);
+        let name = location.map_or_else(|| format!("{} of the file", index + 1), |location| format!("`{location}`"));
+        Self { name, rest }
     }
-    Ok(Pair {
-        location: location.parse().map_err(|error| wrong("ghl_location_id", format!("{error}")))?,
-        token,
-        scopes: ghl_scopes.as_deref().map(words),
-        trafft,
-        options,
-    })
+
+    fn wrong(&self, key: &str, what: impl Display) -> String {
+        format!("connection {}, `{key}`: {what}", self.name)
+    }
+
+    fn take(&mut self, key: &str) -> Result<Option<String>, String> {
+        match self.rest.remove(key) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(self.wrong(key, "write a text, in quotes")),
+        }
+    }
+
+    fn must<T>(&mut self, key: &str, read: impl FnOnce(&str) -> Result<T, String>) -> Result<T, String> {
+        let text = self.take(key)?.ok_or_else(|| self.wrong(key, "is missing"))?;
+        read(&text).map_err(|what| self.wrong(key, what))
+    }
+
+    fn pair(mut self) -> Result<Pair, String> {
+        let location = self.must("ghl_location_id", |text| text.parse().map_err(|error| format!("{error}")))?;
+        let token = self.must("ghl_access_token", secret)?;
+        let scopes = self.take("ghl_scopes")?.as_deref().map(words);
+        let trafft = Trafft {
+            origin: self.must("trafft_api_url", api_url)?,
+            client_id: self.must("trafft_client_id", |text| Ok(text.to_owned()))?,
+            client_secret: self.must("trafft_client_secret", secret)?,
+        };
+        let mut options = Options::new();
+        if let Some(path) = self.take(MAPPING_FILE)? {
+            let text = std::fs::read_to_string(&path);
+            let text = text.map_err(|error| self.wrong(MAPPING_FILE, format!("`{path}` cannot be read: {error}")))?;
+            options.insert(own::MAPPING.to_owned(), text);
+        }
+        let own: Vec<_> = OWN.into_iter().filter(|name| *name != own::MAPPING).collect();
+        for name in &own {
+            let value = self.take(&name.to_lowercase())?;
+            options.extend(value.map(|value| ((*name).to_owned(), value)));
+        }
+        if let Some(key) = self.rest.keys().next() {
+            let own: Vec<_> = own.iter().map(|name| name.to_lowercase()).collect();
+            let what = format!(
+                "there is no such key; there are: {}, {MAPPING_FILE}, {}",
+                PAIR.join(", ").to_lowercase(),
+                own.join(", ")
+            );
+            return Err(self.wrong(key, what));
+        }
+        Ok(Pair { location, token, scopes, trafft, options })
+    }
 }

@@ -150,8 +150,8 @@ pub(super) async fn test(
     responses((status = 204), (status = 404, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn remove(State(service): State<Arc<Service>>, Named(location): Named) -> Result<StatusCode, Problem> {
     let location = parse(&location)?;
-    let connection = service.connection(&location).await?;
-    if connection.install.is_none() {
+    service.connection(&location).await?;
+    if service.onboard.is_in_settings(&location) {
         return Err(Problem::from(Refused::InSettings(location)));
     }
     service.store.disconnect(&location).await?;

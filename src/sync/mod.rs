@@ -40,7 +40,7 @@ pub use grants::Grants;
 pub use lease::Lease;
 pub use mapping::{DEFAULTS, Mapping, Mistake};
 pub use onboard::Onboard;
-pub use probes::{Check, location as probe};
+pub use probes::{Check, location as probe, preview_of};
 
 use directory::Directory;
 use gate::Gate;

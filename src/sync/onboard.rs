@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use secrecy::ExposeSecret;
 use url::Url;
 
 use super::grants::pair;
@@ -142,13 +143,15 @@ impl Onboard {
     /// Nothing was kept.
     pub async fn enter(&self, entered: Entered) -> Result<Check, Refused> {
         let Entered { location, token, trafft, options } = entered;
-        let known = self.store.connection(&location).await?;
-        if known
-            .as_ref()
-            .is_some_and(|known| known.trafft_account.is_some() && !known.entered && known.install.is_none())
-        {
+        // What is copied brings blanks along.
+        let bare = |secret: &Secret| Secret::from(secret.expose_secret().trim());
+        let (token, client_secret) = (token.as_ref().map(bare), bare(&trafft.client_secret));
+        let (url, client_id) = (trafft.url.trim().to_owned(), trafft.client_id.trim().to_owned());
+        let trafft = TrafftAccess { url, client_id, client_secret };
+        if self.is_in_settings(&location) {
             return Err(Refused::InSettings(location));
         }
+        let known = self.store.connection(&location).await?;
         let installed =
             known.is_some_and(|known| known.install.is_some_and(|status| status != InstallStatus::Uninstalled));
         if token.is_none() && !installed {
@@ -157,10 +160,10 @@ impl Onboard {
         let account = account(&trafft.url)?;
         let stored = Stored { trafft, options };
         let reached = (self.reach)(&location, Some(stored.clone())).map_err(Refused::Wrong)?;
-        let check = probes::customers(&reached.trafft).await;
-        if !check.ok {
-            return Err(Refused::Tried(check));
+        if let Some(token) = &token {
+            tried(probes::contacts(&reached.ghl.with_token(token.clone())).await)?;
         }
+        let check = tried(probes::customers(&reached.trafft).await)?;
         self.store.enter(&location, &account, &stored, self.clock.now()).await?;
         if let Some(access) = token {
             let pair = Pair { tokens: Tokens { access, refresh: None }, expires_at: None, scopes: None };
@@ -182,6 +185,11 @@ impl Onboard {
         Ok(probes::location(&reached, contact, &self.clock).await)
     }
 
+    /// Is it connected by the settings, and changed there alone?
+    pub fn is_in_settings(&self, location: &LocationId) -> bool {
+        (self.reach)(location, None).is_ok()
+    }
+
     /// Can locations be connected by installing an app?
     pub fn has_app(&self) -> bool {
         self.oauth.is_some()
@@ -199,12 +207,15 @@ impl fmt::Debug for Onboard {
     }
 }
 
+fn tried(check: Check) -> Result<Check, Refused> {
+    if check.ok { Ok(check) } else { Err(Refused::Tried(check)) }
+}
+
 /// The account that a URL means: two URLs of one account must not make two connections.
 fn account(url: &str) -> Result<String, Refused> {
-    let parsed: Url = url
-        .trim()
-        .parse()
-        .map_err(|_| Refused::Wrong("`trafft_api_url`: write a whole URL, beginning with `https://`".to_owned()))?;
-    http::may_be_called(&parsed).map_err(|error| Refused::Wrong(format!("`trafft_api_url`: {error}")))?;
+    let wrong = |what: &str| Refused::Wrong(format!("the Trafft URL: {what}"));
+    let parsed: Url = url.trim().parse().map_err(|_| wrong("write a whole one, beginning with `https://`"))?;
+    let plain = "write `https://`; plain http is for a sandbox on this machine only";
+    http::may_be_called(&parsed).map_err(|_| wrong(plain))?;
     Ok(parsed.origin().ascii_serialization())
 }

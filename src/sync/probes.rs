@@ -39,7 +39,7 @@ impl Check {
     }
 
     /// It works without it, but not all of it.
-    fn lesser(tried: impl Into<String>, found: impl Into<String>, fix: impl Into<String>) -> Self {
+    pub fn lesser(tried: impl Into<String>, found: impl Into<String>, fix: impl Into<String>) -> Self {
         Self { ok: true, ..Self::bad(tried, found, fix) }
     }
 }
@@ -63,28 +63,37 @@ const SKEW: Duration = Duration::from_mins(2);
 /// Everything of one location; `contact`: shows what that one would become.
 pub async fn location(reached: &Reached, contact: Option<&ContactId>, clock: &Clock) -> Vec<Check> {
     let Reached { ghl, trafft, .. } = reached;
-    let mut checks = ghl_reads(ghl).await;
+    let mut checks = vec![contacts(ghl).await];
+    let is_open = checks[0].ok;
+    if is_open {
+        checks.extend(lesser_reads(ghl).await);
+    }
     checks.extend(skew(ghl));
     checks.push(customers(trafft).await);
-    if let Some(contact) = contact {
+    // What keeps us from reading contacts is told once.
+    if let Some(contact) = contact.filter(|_| is_open) {
         checks.push(preview(reached, contact, clock).await);
     }
     checks
 }
 
-/// A sample of each read that a sync makes, so that every scope is known to be there.
-async fn ghl_reads(ghl: &Ghl) -> Vec<Check> {
-    const CONTACTS: &str = "HighLevel: read contacts (`contacts.readonly`)";
-    let first = match ghl.search_contacts(&ContactSearch { page_limit: 1, ..Default::default() }).await {
-        Ok(page) => Check::good(CONTACTS, format!("{} contacts", page.total.unwrap_or_default())),
-        Err(error) => return vec![Check::bad(CONTACTS, told(&error), ghl_fix(&error))],
-    };
+/// The read without which nothing can be synced.
+pub(super) async fn contacts(ghl: &Ghl) -> Check {
+    const TRIED: &str = "HighLevel: read contacts (`contacts.readonly`)";
+    match ghl.search_contacts(&ContactSearch { page_limit: 1, ..Default::default() }).await {
+        Ok(page) => Check::good(TRIED, format!("works, {} in all", page.total.unwrap_or_default())),
+        Err(error) => Check::bad(TRIED, told(&error), ghl_fix(&error)),
+    }
+}
+
+/// A sample of each other read that a sync makes, so that every scope is known to be there.
+async fn lesser_reads(ghl: &Ghl) -> Vec<Check> {
     let reads = [
         ghl.location().await.map(drop),
         ghl.custom_fields().await.map(drop),
         ghl.search_tasks(&TaskSearch { limit: Some(1), ..Default::default() }).await.map(drop),
     ];
-    let lesser = reads.into_iter().zip(LESSER).map(|(read, (scope, what))| {
+    let checks = reads.into_iter().zip(LESSER).map(|(read, (scope, what))| {
         let tried = format!("HighLevel: a read that needs `{scope}`");
         match read {
             Ok(()) => Check::good(tried, "works"),
@@ -94,16 +103,18 @@ async fn ghl_reads(ghl: &Ghl) -> Vec<Check> {
             Err(error) => Check::bad(tried, told(&error), ghl_fix(&error)),
         }
     });
-    std::iter::once(first).chain(lesser).collect()
+    checks.collect()
 }
 
 fn skew(ghl: &Ghl) -> Option<Check> {
     const TRIED: &str = "clock: this machine's against HighLevel's";
     let skew = ghl.clock_skew()?;
-    let found = format!("{} s apart", skew.as_secs().abs());
+    let seconds = skew.as_secs();
     Some(if skew.unsigned_abs() <= SKEW {
-        Check::good(TRIED, found)
+        Check::good(TRIED, "less than two minutes apart")
     } else {
+        let way = if seconds > 0 { "ahead" } else { "behind" };
+        let found = format!("it is {} s {way}", seconds.unsigned_abs());
         Check::bad(
             TRIED,
             found,
@@ -116,14 +127,19 @@ fn skew(ghl: &Ghl) -> Option<Check> {
 pub(super) async fn customers(trafft: &Trafft) -> Check {
     const TRIED: &str = "Trafft: get a token and read customers";
     match trafft.customers(1, 1).await {
-        Ok(page) => Check::good(TRIED, format!("{} customers", page.pagination.total.unwrap_or_default())),
+        Ok(page) => Check::good(TRIED, format!("works, {} in all", page.pagination.total.unwrap_or_default())),
         Err(error) => Check::bad(TRIED, told(&error), trafft_fix(&error)),
     }
 }
 
+/// What the preview of a contact is called.
+pub fn preview_of(contact: &ContactId) -> String {
+    format!("mapping: contact {contact}")
+}
+
 /// What a contact would become. Holds personal data: for the screen of whoever asked.
 async fn preview(reached: &Reached, contact: &ContactId, clock: &Clock) -> Check {
-    let tried = format!("mapping: contact {contact}");
+    let tried = preview_of(contact);
     let Reached { ghl, mapping, policy, .. } = reached;
     let record = match ghl.contact(contact).await {
         Ok(record) => record,
@@ -148,9 +164,14 @@ async fn preview(reached: &Reached, contact: &ContactId, clock: &Clock) -> Check
 }
 
 fn told(error: &Error) -> String {
+    let what = match error {
+        // What to check is told by the fix.
+        Error::CredentialsRefused { .. } => "the credentials are refused".to_owned(),
+        other => other.to_string(),
+    };
     match error.vendor_message() {
-        Some(said) => format!("{error}; it said: {said}"),
-        None => error.to_string(),
+        Some(said) => format!("{what}; it said: {said}"),
+        None => what,
     }
 }
 
@@ -163,7 +184,7 @@ pub(super) fn ghl_fix(error: &Error) -> String {
         Error::ScopeMissing { scope } => format!("grant `{scope}`: private token: edit the integration's scopes; app: tick it in the app's settings and install it again"),
         Error::Reauthorise | Error::GrantInvalid => "open `/oauth/install` on this service and choose the location again".to_owned(),
         Error::LocationInactive => "reactivate the location in HighLevel; nothing else is lost".to_owned(),
-        Error::NotFound | Error::Refused { .. } => "check `GHL_API_URL` and the location's id: the token must be this location's own".to_owned(),
+        error if error.is_of_another() => "check `GHL_API_URL` (leave it out to use HighLevel's own) and the location's id".to_owned(),
         other => on_the_way(other),
     }
 }
@@ -174,7 +195,7 @@ pub(super) fn trafft_fix(error: &Error) -> String {
         Error::CredentialsRefused { .. } => {
             "copy client id and client secret again from Trafft, Features & Integrations, API: they belong to the URL on the same card".to_owned()
         }
-        Error::NotFound | Error::Refused { .. } | Error::Unanswered { .. } => {
+        error if error.is_of_another() => {
             "use the URL on Trafft's API card, as in `https://name.admin.trafft.com`: at this one there is no Trafft API".to_owned()
         }
         other => on_the_way(other),

@@ -91,6 +91,14 @@ impl Ghl {
         Self { lane, ..self.clone() }
     }
 
+    /// The same location by another token: to try it before it is kept.
+    #[must_use]
+    pub fn with_token(&self, token: Secret) -> Self {
+        let Connection { http, settings, clock, .. } = &*self.connection;
+        let credential = Credential::PrivateToken(token);
+        Self::new(http.clone(), GhlSettings { credential, scopes: None, ..settings.clone() }, clock.clone())
+    }
+
     /// The location that all calls are about.
     pub fn location_id(&self) -> &LocationId {
         &self.connection.settings.location

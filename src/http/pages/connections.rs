@@ -45,7 +45,7 @@ pub(super) async fn home(
     State(service): State<Arc<Service>>,
     told: Result<Query<Told>, QueryRejection>,
 ) -> Result<Response, Refused> {
-    let connections: Vec<_> = service.store.connections().await?.iter().map(shown).collect();
+    let connections: Vec<_> = service.store.connections().await?.iter().map(|one| service.shown(one)).collect();
     let Query(told) = told.unwrap_or_default();
     let app = service.onboard.has_app();
     Ok(super::page("Connections", "home.html", context! { connections, app, notice => told.text() }))
@@ -59,7 +59,7 @@ pub(super) async fn show(
 ) -> Result<Response, Refused> {
     let Query(told) = told.unwrap_or_default();
     let connection = service.located(&location).await?;
-    Ok(page(&connection, context! { notice => told.text() }))
+    Ok(service.page(&connection, context! { notice => told.text() }))
 }
 
 /// What the form sends.
@@ -88,7 +88,7 @@ pub(super) async fn enter(
         Err(refused) => {
             let problem = Problem::from(refused);
             let typed = context! { url => trafft.url, client_id => trafft.client_id, error => &problem.detail };
-            Ok(super::with_page(problem, page(&connection, typed)))
+            Ok(super::with_page(problem, service.page(&connection, typed)))
         }
     }
 }
@@ -107,7 +107,7 @@ pub(super) async fn act(
         }
         "test" => {
             let checks: Vec<Check> = service.onboard.probe(&id, None).await?;
-            Ok(page(&connection, context! { checks => Serde(checks) }))
+            Ok(service.page(&connection, context! { checks => Serde(checks) }))
         }
         _ => Err(Problem::not_found("there is no such action").into()),
     }
@@ -124,24 +124,30 @@ impl Service {
     }
 }
 
-fn page(connection: &ConnectionView, context: Value) -> Response {
-    let scopes = connection.scopes.as_deref().map(Scopes::parse);
-    let missing: Vec<_> = scopes.as_ref().map(missing_scopes).unwrap_or_default();
-    let missing: Vec<_> = missing.into_iter().map(|(scope, what)| context! { scope, what }).collect();
-    let title = connection.name.as_deref().unwrap_or(&connection.location_id);
-    let by_settings = connection.install.is_none();
-    super::page(title, "connection.html", context! { one => shown(connection), missing, by_settings, ..context })
-}
+impl Service {
+    fn page(&self, connection: &ConnectionView, context: Value) -> Response {
+        let scopes = connection.scopes.as_deref().map(Scopes::parse);
+        let missing: Vec<_> = scopes.as_ref().map(missing_scopes).unwrap_or_default();
+        let missing: Vec<_> = missing.into_iter().map(|(scope, what)| context! { scope, what }).collect();
+        let title = connection.name.as_deref().unwrap_or(&connection.location_id);
+        super::page(title, "connection.html", context! { one => self.shown(connection), missing, ..context })
+    }
 
-/// A location as the pages show it.
-fn shown(one: &ConnectionView) -> Value {
-    let (state, is_well) = match one {
-        ConnectionView { install: Some(InstallStatus::Lost), .. } => ("has to be authorised again", false),
-        ConnectionView { install: Some(InstallStatus::Uninstalled), .. } => ("uninstalled in HighLevel", false),
-        ConnectionView { trafft_account: None, .. } => ("waits for its Trafft account", false),
-        ConnectionView { paused: true, .. } => ("paused", true),
-        ConnectionView { owner: None, .. } => ("about to start", true),
-        _ => ("working", true),
-    };
-    context! { state, is_well, ..Value::from(Serde(one)) }
+    /// A location as the pages show it.
+    fn shown(&self, one: &ConnectionView) -> Value {
+        let by_settings = parse(&one.location_id).is_ok_and(|location| self.onboard.is_in_settings(&location));
+        let (state, is_well) = match one {
+            _ if by_settings && one.paused => ("paused", true),
+            _ if by_settings && one.owner.is_some() => ("working", true),
+            _ if by_settings => ("about to start", true),
+            ConnectionView { install: Some(InstallStatus::Lost), .. } => ("has to be authorised again", false),
+            ConnectionView { install: Some(InstallStatus::Uninstalled), .. } => ("uninstalled in HighLevel", false),
+            ConnectionView { install: None, .. } => ("no longer in the settings", false),
+            ConnectionView { trafft_account: None, .. } => ("waits for its Trafft account", false),
+            ConnectionView { paused: true, .. } => ("paused", true),
+            ConnectionView { owner: None, .. } => ("about to start", true),
+            _ => ("working", true),
+        };
+        context! { state, is_well, by_settings, ..Value::from(Serde(one)) }
+    }
 }

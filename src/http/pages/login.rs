@@ -14,6 +14,10 @@ use super::Refused;
 use crate::http::Service;
 use crate::http::source::Source;
 
+/// What is redirected to another host. Browsers hold all redirects of a form against the policy's `form-action`, so a
+/// form must not end there; a page that goes on by itself may.
+const ELSEWHERE: &str = "/oauth/install";
+
 /// What the form sends; its address may carry `next` alone.
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -45,8 +49,13 @@ pub(super) async fn login(
         let form = show(&service, &next, Some(&problem.detail));
         return Ok(super::with_page(problem, form));
     }
-    let cookie = admin.sessions.begin(now);
-    Ok(([(header::SET_COOKIE, cookie)], Redirect::to(local(&next))).into_response())
+    let cookie = [(header::SET_COOKIE, admin.sessions.begin(now))];
+    let to = local(&next);
+    if !to.starts_with(ELSEWHERE) {
+        return Ok((cookie, Redirect::to(to)).into_response());
+    }
+    let page = super::page("You are logged in", "onward.html", context! { to });
+    Ok((cookie, [(header::REFRESH, format!("0; url={to}"))], page).into_response())
 }
 
 /// Takes the session out of the browser.

@@ -13,29 +13,39 @@ use axum::http::{StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
-use minijinja::{Environment, Value, context};
+use minijinja::{Environment, HtmlEscape, Value, context};
 use tracing::error;
 
 use super::{Problem, Service, auth};
 
 /// Every template; `base.html` is what the others extend. Names end in `.html`, because that turns escaping on.
-const TEMPLATES: [(&str, &str); 6] = [
+const TEMPLATES: [(&str, &str); 8] = [
     ("base.html", include_str!("base.html")),
     ("connection.html", include_str!("connection.html")),
     ("confirm.html", include_str!("confirm.html")),
+    ("credentials.html", include_str!("credentials.html")),
     ("home.html", include_str!("home.html")),
     ("login.html", include_str!("login.html")),
+    ("onward.html", include_str!("onward.html")),
     ("refused.html", include_str!("refused.html")),
 ];
 
 #[expect(clippy::expect_used, reason = "they are part of the program, and every test that sees a page loads them all")]
 static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     let mut environment = Environment::new();
+    environment.add_filter("code", code);
     for (name, source) in TEMPLATES {
         environment.add_template(name, source).expect("our own templates are sound");
     }
     environment
 });
+
+/// Our messages set literals in backticks, as terminals want it; on a page they are code.
+fn code(text: &str) -> Value {
+    let parts = text.split('`').map(|part| HtmlEscape(part).to_string()).enumerate();
+    let set = parts.map(|(at, part)| if at % 2 == 0 { part } else { format!("<code>{part}</code>") });
+    Value::from_safe_string(set.collect())
+}
 
 /// No form of ours is longer.
 const LONGEST_FORM: usize = 64 * 1024;
@@ -52,7 +62,8 @@ pub(super) fn routes(service: &Arc<Service>) -> Router<Arc<Service>> {
     let open = Router::new()
         .route("/login", get(login::form).post(login::login))
         .route("/logout", post(login::logout))
-        .route("/assets/style.css", get(style));
+        .route("/assets/style.css", get(|| asset("text/css; charset=utf-8", include_str!("style.css"))))
+        .route("/assets/icon.svg", get(|| asset("image/svg+xml", include_str!("icon.svg"))));
     guarded.merge(open).layer(DefaultBodyLimit::max(LONGEST_FORM))
 }
 
@@ -102,7 +113,6 @@ fn with_page(problem: Problem, page: Response) -> Response {
     (parts.status, parts.headers, page).into_response()
 }
 
-async fn style() -> impl IntoResponse {
-    let headers = [(header::CONTENT_TYPE, "text/css; charset=utf-8"), (header::CACHE_CONTROL, "max-age=3600")];
-    (headers, include_str!("style.css"))
+async fn asset(kind: &'static str, text: &'static str) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "max-age=3600")], text)
 }

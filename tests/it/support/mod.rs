@@ -4,7 +4,9 @@
 #![allow(dead_code, reason = "each file uses what it needs")]
 
 pub mod browser;
+pub mod command;
 pub mod database;
+pub mod desk;
 pub mod installed;
 pub mod others;
 pub mod process;

@@ -16,7 +16,7 @@ fn escaped(text: &str) -> String {
 fn html(status: u16, title: &str, main: &str) -> Answer {
     let text = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
-         <title>{title}</title><style>{STYLE}</style></head>\n<body><main>\n<h1>{title}</h1>\n{main}</main></body>\n</html>\n"
+         <link rel=\"icon\" href=\"data:,\"><title>{title}</title><style>{STYLE}</style></head>\n<body><main>\n<h1>{title}</h1>\n{main}</main></body>\n</html>\n"
     );
     // The address holds `state`, and soon a code.
     Answer::text(status, "text/html; charset=utf-8", text).with("referrer-policy", "no-referrer")
