@@ -120,6 +120,10 @@ async fn signatures_survive_nginx_and_an_absent_service_is_429() {
     // The pages are there, and whatever a client claims to be, it is the one that nginx saw.
     let login = format!("{url}/login");
     assert_eq!(http.get(&login).send().await.unwrap().status().as_u16(), 200);
+    for page in ["/connections/aLocation", "/oauth/install", "/oauth/callback?code=none"] {
+        let answer = http.get(format!("{url}{page}")).send().await.unwrap();
+        assert!(answer.url().path() == "/login" && answer.status().as_u16() == 200, "{page}: {}", answer.url());
+    }
     for (guess, expected) in [401, 401, 401, 401, 401, 429].into_iter().enumerate() {
         let claimed = format!("192.0.2.{guess}");
         let form = http.post(&login).header("origin", "http://127.0.0.1").header("x-forwarded-for", claimed);

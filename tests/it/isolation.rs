@@ -128,6 +128,7 @@ async fn waits(agency: &Agency, busy: Option<usize>, quiet: &[usize]) -> Vec<i64
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "beside other tests the machine's slowness counts as waiting; .ci/run runs it alone"]
+#[expect(clippy::print_stdout, reason = "the figures, for whoever runs it for them")]
 async fn one_busy_location_and_ten_with_dead_tokens_do_not_slow_the_others() {
     let count = usize::try_from(number("SCALE", 60)).unwrap();
     let agency = agency(count, &[("SYNC_INLINE_DEADLINE_MS", "0")]).await;
