@@ -94,7 +94,7 @@ async fn a_location_is_added_listed_shown_and_tried() {
     let tried = connections(&world, &["test", EAST, "--contact", &id]).await;
     assert!(tried.code == 0 && tried.out.contains(&format!("ok    mapping: contact {id}: {{")), "{tried:?}");
     world.forgiving = true;
-    world.sandbox.ghl.revoke_token(&std::fs::read_to_string(world.path(&format!("{EAST}.token"))).unwrap().trim());
+    world.sandbox.ghl.revoke_token(std::fs::read_to_string(world.path(&format!("{EAST}.token"))).unwrap().trim());
     let tried = connections(&world, &["test", EAST]).await;
     assert!(tried.code == 1 && tried.out.contains("FAIL  HighLevel: read contacts"), "{tried:?}");
     assert_eq!(tried.err, "error: something is not as it must be\n");
