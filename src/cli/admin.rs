@@ -208,7 +208,7 @@ impl Server {
 fn failure(error: &Error) -> Failure {
     let failure = Failure::new(plain(&error.to_string()));
     match error {
-        Error::NoConnection(_) => failure.hint("is the service running? start it with `ghl-trafft-sync serve`"),
+        Error::NoConnection(_) => failure.hint("is the service running? start it with `ghl-trafft-sync serve`").alone(),
         Error::NotSent(..) | Error::Foreign { .. } => {
             failure.hint("name the service with `--url`, or set `SERVICE_URL`")
         }

@@ -68,6 +68,10 @@ impl Doctor {
     /// The locations that people have connected: the running service tries them, since it alone may renew their tokens.
     async fn entered(&self, service: Service, sources: &Sources) -> Vec<Value> {
         const TRIED: &str = "service: ask the running one about the locations that people have connected";
+        let alone = || {
+            let fix = "it alone may renew their tokens: start it, then run `doctor` again";
+            json!(Check::lesser(TRIED, "it is not running", fix))
+        };
         let listed = match service {
             // Nobody has connected any, and without a token nobody could.
             Service::Away { entered: 0 } | Service::Unguarded => return Vec::new(),
@@ -78,11 +82,9 @@ impl Doctor {
         };
         let listed = match (listed, service) {
             (Some(Ok(listed)), _) => listed,
-            (Some(Err(_)), Service::Somewhere { entered: 0 }) => return Vec::new(),
-            (None, _) | (Some(Err(_)), Service::Somewhere { .. }) => {
-                let fix = "it alone may renew their tokens: start it, then run `doctor` again";
-                return vec![json!(Check::lesser(TRIED, "it is not running", fix))];
-            }
+            (Some(Err(failure)), Service::Somewhere { entered: 0 }) if failure.is_alone() => return Vec::new(),
+            (Some(Err(failure)), Service::Somewhere { .. }) if failure.is_alone() => return vec![alone()],
+            (None, _) => return vec![alone()],
             (Some(Err(failure)), _) => {
                 let (found, fix) = failure.parts();
                 let or = "use the settings of the running service, or name it with `--url`";
@@ -91,7 +93,9 @@ impl Doctor {
         };
         let mut checks = Vec::new();
         for one in listed["connections"].as_array().into_iter().flatten() {
-            let Some(location) = one["location_id"].as_str().filter(|_| !one["install"].is_null()) else { continue };
+            // Where the app was uninstalled nobody expects anything.
+            let is_theirs = !one["install"].is_null() && one["install"] != "uninstalled";
+            let Some(location) = one["location_id"].as_str().filter(|_| is_theirs) else { continue };
             let found = match one["entered"] == true {
                 true => self.tried_there(location, sources).await,
                 false => vec![json!(Check::bad(

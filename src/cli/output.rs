@@ -10,11 +10,23 @@ use serde::Serialize;
 pub(super) struct Failure {
     message: String,
     hint: Option<String>,
+    is_alone: bool,
 }
 
 impl Failure {
     pub(super) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None }
+        Self { message: message.into(), hint: None, is_alone: false }
+    }
+
+    /// There was nobody to ask.
+    #[must_use]
+    pub(super) fn alone(self) -> Self {
+        Self { is_alone: true, ..self }
+    }
+
+    /// Was there nobody to ask?
+    pub(super) fn is_alone(&self) -> bool {
+        self.is_alone
     }
 
     /// What failed, and the hint.
