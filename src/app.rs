@@ -1,31 +1,32 @@
 //! Builds everything from the settings, then runs it. The only place that knows all rooms.
 
-use std::collections::HashMap;
+mod reach;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use prometheus_client::registry::Registry;
-use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
-use url::Url;
 use uuid::Uuid;
 
-use crate::clients::ghl::{AppSettings, Credential, Ghl, GhlSettings, OAuth};
-use crate::clients::trafft::{Trafft, TrafftSettings};
 use crate::clients::{self, CallCounts, Http, Timeouts};
 use crate::clock::Clock;
-use crate::config::{self, Config, Options, Pair, Problems, Sources};
+use crate::config::{self, Config, Pair, Problems, Sources};
 use crate::http::{Metrics, Service, Settings, router};
 use crate::intake::{HIGHLEVEL, Intake, Rules, WebhookKeys, WorkflowSecrets};
-use crate::model::{ContactId, Keep, LocationId, Policy, Scopes, TrafftAccess};
-use crate::store::{self, ConnectionView, InstallStatus, Keys, Signal, Store, Stored};
-use crate::sync::{self, Check, Fleet, Grants, Mapping, Nudge, Onboard, Progress, Reach, Reached};
+use crate::model::{Keep, LocationId};
+use crate::store::{self, ConnectionView, InstallStatus, Keys, Signal, Store};
+use crate::sync::{Fleet, Grants, Mapping, Nudge, Onboard, Progress};
+
+pub use reach::{ghl, keys, probe};
+
+use reach::{Shared, mapping, oauth, own, reach};
 
 /// Why the service did not start, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -83,141 +84,6 @@ pub fn load(sources: &Sources) -> Result<Config, Problems> {
     });
     let wrong: Vec<_> = wrong.collect();
     if wrong.is_empty() { Ok(config) } else { Err(Problems(wrong)) }
-}
-
-/// The GoHighLevel client for trying things by hand.
-pub fn ghl(config: config::ByHand, http: Http, clock: Clock) -> Ghl {
-    let config::ByHand { api_url: base, location, token, scopes } = config;
-    let (credential, scopes) = (Credential::PrivateToken(token), scopes.map(Scopes::from_iter));
-    Ghl::new(http, GhlSettings { base, location, credential, scopes }, clock)
-}
-
-/// The marketplace app, if there is one.
-fn oauth(config: &Config, http: &Http, clock: &Clock) -> Option<OAuth> {
-    let app = config.app.clone()?;
-    let settings = AppSettings {
-        base: config.ghl.api_url.clone(),
-        client_id: app.client_id,
-        client_secret: app.client_secret,
-        redirect: app.redirect,
-        scopes: app.scopes.into_iter().collect(),
-    };
-    Some(OAuth::new(http.clone(), settings, clock.clone()))
-}
-
-/// How one location is reached and worked: out of the settings, else as a person entered it.
-struct Way {
-    credential: Credential,
-    scopes: Option<Scopes>,
-    trafft: TrafftSettings,
-    options: Options,
-}
-
-impl Way {
-    fn of_settings(pair: &Pair) -> Self {
-        let config::Trafft { origin, client_id, client_secret } = pair.trafft.clone();
-        Self {
-            credential: Credential::PrivateToken(pair.token.clone()),
-            scopes: pair.scopes.clone().map(Scopes::from_iter),
-            trafft: TrafftSettings { origin, client_id, client_secret },
-            options: pair.options.clone(),
-        }
-    }
-
-    fn as_entered(entered: Stored, credential: Credential) -> Result<Self, String> {
-        let Stored { trafft: TrafftAccess { url, client_id, client_secret }, options } = entered;
-        let origin = url.parse().map_err(|_| "its Trafft URL is none: enter the credentials again".to_owned())?;
-        let trafft = TrafftSettings { origin, client_id, client_secret };
-        Ok(Self { credential, scopes: None, trafft, options })
-    }
-}
-
-/// What all locations share on their way to the vendors.
-struct Shared {
-    base: Url,
-    policy: Policy,
-    mapping: Arc<Mapping>,
-    http: Http,
-    clock: Clock,
-}
-
-impl Shared {
-    fn new(config: &Config, mapping: Mapping, http: Http, clock: Clock) -> Self {
-        let (base, policy) = (config.ghl.api_url.clone(), config.policy.clone());
-        Self { base, policy, mapping: Arc::new(mapping), http, clock }
-    }
-
-    /// New clients each time, because what an owner before us has spent and seen is not known.
-    fn reached(&self, location: LocationId, way: Way) -> Result<Reached, String> {
-        let Self { base, policy, mapping, http, clock } = self;
-        let (policy, mapping) = own(&way.options, policy, mapping)?;
-        let settings = GhlSettings { base: base.clone(), location, credential: way.credential, scopes: way.scopes };
-        let ghl = Ghl::new(http.clone(), settings, clock.clone());
-        let trafft = Trafft::new(http.clone(), way.trafft, clock.clone());
-        Ok(Reached { ghl, trafft, mapping, policy })
-    }
-}
-
-fn reach(config: &Config, shared: Shared, grants: Arc<Grants>) -> Reach {
-    let pairs: HashMap<_, _> = config.pairs.iter().cloned().map(|pair| (pair.location.clone(), pair)).collect();
-    Arc::new(move |location, entered| {
-        let way = match (pairs.get(location), entered) {
-            (Some(pair), _) => Way::of_settings(pair),
-            (None, Some(entered)) => Way::as_entered(entered, grants.credential(location.clone()))?,
-            (None, None) => return Err(NOBODY_KNOWS.to_owned()),
-        };
-        shared.reached(location.clone(), way)
-    })
-}
-
-const NOBODY_KNOWS: &str = "its Trafft credentials are not known here: enter them with `connections add`; where they stand in \
-    `CONNECTIONS_FILE`, see that it is the same for every process";
-
-/// Tries everything that working the locations of the settings needs; `contact`: shows what that one would become.
-///
-/// # Errors
-/// What is wrong with a connection's own settings.
-pub async fn probe(
-    config: &Config,
-    http: Http,
-    contact: Option<&ContactId>,
-) -> Result<Vec<(LocationId, Vec<Check>)>, Error> {
-    let shared = Shared::new(config, mapping(config)?, http, Clock::system());
-    let mut all = Vec::new();
-    for pair in &config.pairs {
-        let reached = shared.reached(pair.location.clone(), Way::of_settings(pair)).map_err(Error::Setting)?;
-        all.push((pair.location.clone(), sync::probe(&reached, contact, &shared.clock).await));
-    }
-    Ok(all)
-}
-
-/// The keys that seal and open secrets.
-///
-/// # Errors
-/// What is wrong with them.
-pub fn keys(config: &Config) -> Result<Keys, Error> {
-    let keys = config.encryption_key.as_ref().map(|keys| Keys::parse(keys.expose_secret())).transpose();
-    Ok(keys.map_err(|what| Error::Setting(format!("`ENCRYPTION_KEY`: {what}")))?.unwrap_or_default())
-}
-
-fn mapping(config: &Config) -> Result<Mapping, Error> {
-    Mapping::parse(&config.mapping).map_err(|mistakes| {
-        let told: Vec<_> = mistakes.iter().map(|mistake| format!("`MAPPING_FILE` {mistake}")).collect();
-        Error::Setting(told.join("; "))
-    })
-}
-
-/// How a connection wants to be worked, with what it has for itself.
-fn own(options: &Options, policy: &Policy, mapping: &Arc<Mapping>) -> Result<(Policy, Arc<Mapping>), String> {
-    let policy = policy.clone().with(options)?;
-    let mapping = match options.get(config::MAPPING) {
-        None => mapping.clone(),
-        Some(text) => Arc::new(Mapping::parse(text).map_err(|mistakes| {
-            let told: Vec<_> = mistakes.iter().map(|mistake| format!("the mapping: {mistake}")).collect();
-            told.join("; ")
-        })?),
-    };
-    Ok((policy, mapping))
 }
 
 /// The service, built and listening, not yet running.
