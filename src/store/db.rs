@@ -72,6 +72,7 @@ impl Db {
         file::check(&url, &path).await?;
         let options = AnyConnectOptions::from_str(&url)?;
         let mut connection = connect(&options, SQLITE).await?;
+        file::write_again(&mut connection, &path).await?;
         sqlx::migrate!().run(&mut connection).await?;
         let read = pool(4, "").connect(&format!("{bare}?mode=ro")).await?;
         let copier = pool(1, SQLITE).connect_lazy(&url)?;

@@ -1,11 +1,12 @@
 //! The file of a SQLite database, and its log beside it: locked, looked through at the start, kept short.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::os::unix::fs::MetadataExt;
+use std::io::ErrorKind;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use sqlx::{AnyConnection, AnyPool, Connection};
+use sqlx::{AnyConnection, AnyPool, Connection, Executor};
 use tokio::sync::{Notify, Semaphore};
 
 use super::{Error, Result};
@@ -72,6 +73,38 @@ impl Sqlite {
         let failed = |source| Error::File { path: self.path.clone(), source };
         synced.map_err(std::io::Error::other).and_then(|synced| synced).map_err(failed)?;
         Ok(pages)
+    }
+}
+
+/// Writes the log once more, as it is. A process whose fsync failed never answered for what it had written last; but the system
+/// keeps that in its memory, takes it for stored, and shows it to whoever opens the file next. Commits behind it would be lost
+/// with it by a power cut. Written again, it is brought to the disk after all. Only at a start: within one process SQLite puts the
+/// next commit in the place of the one that failed. Mostly there is no log by now, since [`check`] was the last to close the file;
+/// copying it instead of this would have to wait for whoever still reads from it.
+pub(super) async fn write_again(connection: &mut AnyConnection, path: &Path) -> Result<()> {
+    let mut path = path.as_os_str().to_owned();
+    path.push("-wal");
+    let path = PathBuf::from(path);
+    connection.execute("BEGIN IMMEDIATE").await?;
+    let log = path.clone();
+    let written = tokio::task::spawn_blocking(move || write_same(&log)).await;
+    connection.execute("ROLLBACK").await?;
+    written.map_err(std::io::Error::other).and_then(|written| written).map_err(|source| Error::File { path, source })
+}
+
+fn write_same(path: &Path) -> std::io::Result<()> {
+    let file = match OpenOptions::new().read(true).write(true).open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        opened => opened?,
+    };
+    let (mut buffer, mut offset) = (vec![0; 1 << 20], 0);
+    loop {
+        let length = file.read_at(&mut buffer, offset)?;
+        if length == 0 {
+            return file.sync_data();
+        }
+        file.write_all_at(&buffer[..length], offset)?;
+        offset += length as u64;
     }
 }
 

@@ -23,6 +23,7 @@ mod kill;
 mod limits;
 mod mapping;
 mod outage;
+mod power;
 mod settings;
 mod signature;
 mod stopping;
