@@ -160,6 +160,7 @@ impl App {
             },
             freshness: config.freshness,
             location: locations.first().cloned(),
+            waits: !config.inline_deadline.is_zero(),
         };
         let intake = Intake::new(rules, store.clone(), inbox, nudge.clone(), clock.clone());
         let settings = Settings {

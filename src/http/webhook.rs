@@ -184,7 +184,7 @@ impl Service {
     pub(super) async fn follow(&self, admitted: Admitted) -> Answer {
         let Admitted { accepted, mut notice, contact, is_new, .. } = admitted;
         let may_be_settled = matches!(accepted.status, Status::Queued | Status::Unresolved);
-        if may_be_settled && !self.deadline.is_zero() {
+        if let Some(notice) = notice.as_mut().filter(|_| may_be_settled) {
             if let Some(Told::NotBegun(reason)) = self.clock.timeout(self.deadline, notice.told()).await {
                 return Answer::bare(Accepted { reason: Some(reason), ..accepted }, contact);
             }

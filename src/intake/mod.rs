@@ -29,6 +29,8 @@ pub struct Rules {
     pub freshness: Duration,
     /// Whose an event is that does not say (only workflow documents may leave it out); none: such an event is refused.
     pub location: Option<LocationId>,
+    /// Does anybody wait for an event to be settled? With a deadline of 0, nobody does.
+    pub waits: bool,
 }
 
 /// The intake. Cheap to clone.
@@ -62,8 +64,8 @@ pub struct Admitted {
     pub accepted: Accepted,
     /// GHL's name for it, if we act on it; else `other`.
     pub kind: &'static str,
-    /// Resolves when it was settled.
-    pub notice: Notice,
+    /// Resolves when it was settled, if anybody waits for that.
+    pub notice: Option<Notice>,
     /// The contact that it names.
     pub contact: Option<ContactId>,
     /// Stored just now: while nobody has worked on it, its row says nothing that is not here.
@@ -127,7 +129,7 @@ impl Intake {
     /// # Errors
     /// It was not stored.
     pub async fn replay(&self, event: &str) -> Result<Option<Admitted>, Error> {
-        let notice = self.store.notice(event, None);
+        let notice = self.rules.waits.then(|| self.store.notice(event, None));
         let replayed = self.store.replay(event, self.clock.now()).await?;
         Ok(replayed.map(|(location, accepted)| {
             self.nudge.now(&location);
@@ -139,7 +141,7 @@ impl Intake {
         let (kind, location, contact) = (event::label(&event.kind), event.location.clone(), event.contact().cloned());
         let key = contact.clone().map(|contact| ContactKey { location: location.clone(), contact });
         // Before the commit: a settle that comes right behind it finds the notice there.
-        let notice = self.store.notice(&event.id, key);
+        let notice = self.rules.waits.then(|| self.store.notice(&event.id, key));
         let accepted = self.inbox.accept(event).await?;
         match accepted.status {
             Status::Applied => self.nudge.connections(),

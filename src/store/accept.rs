@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::contacts::Mark;
-use super::db::{Line, plain};
+use super::db::plain;
 use super::rows::{Text, given};
 use super::{Accept, Accepted, Error, Result, Signal, Store, Subject, Tx};
 use crate::model::{Facets, Lane, Status};
@@ -123,8 +123,8 @@ impl<'a> From<&'a New<'_>> for Row<'a> {
 
 impl Store {
     /// All of them or none.
-    pub(super) async fn accept_all(&self, line: &mut Line, events: &[Accept]) -> Result<Vec<Accepted>> {
-        let mut tx = line.begin().await?;
+    pub(super) async fn accept_all(&self, events: &[Accept]) -> Result<Vec<Accepted>> {
+        let mut tx = self.db.begin_first().await?;
         let locations: BTreeSet<&str> = events.iter().map(|event| event.location.as_str()).collect();
         let connected = self.connected(&mut tx, &locations).await?;
         let mut first = self.delivered(&mut tx, events).await?;

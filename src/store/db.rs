@@ -1,88 +1,27 @@
 //! The connections to the database. Where SQLite and PostgreSQL differ, they differ here.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::ops::{Deref, DerefMut};
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::any::{AnyPoolOptions, install_default_drivers};
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers};
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{Any, AnyConnection, AnyPool, Connection, Executor, Transaction};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use sqlx::{AnyConnection, AnyPool, Connection, Executor};
+use tokio::sync::Mutex;
 
+use super::file::{self, Sqlite};
+use super::tx::{Own, Shared, Turn, Tx, Writing};
 use super::{Error, Result};
 use crate::clock::Clock;
 
-/// A write transaction.
-pub(super) struct Tx<'c> {
-    transaction: Transaction<'c, Any>,
-    file: Option<Arc<Sqlite>>,
-    _turns: Vec<OwnedSemaphorePermit>,
-}
-
-impl Tx<'_> {
-    pub(super) async fn commit(self) -> Result<()> {
-        self.transaction.commit().await?;
-        if let Some(file) = self.file {
-            file.committed.notify_one();
-        }
-        Ok(())
-    }
-}
-
-impl Deref for Tx<'_> {
-    type Target = AnyConnection;
-
-    fn deref(&self) -> &AnyConnection {
-        &self.transaction
-    }
-}
-
-impl DerefMut for Tx<'_> {
-    fn deref_mut(&mut self) -> &mut AnyConnection {
-        &mut self.transaction
-    }
-}
-
 #[derive(Clone, Debug)]
 pub(super) struct Db {
-    write: AnyPool,
+    /// With PostgreSQL, writes go through it too.
     pub(super) read: AnyPool,
+    own: Shared,
+    options: AnyConnectOptions,
     /// None with PostgreSQL.
     file: Option<Arc<Sqlite>>,
-}
-
-/// The file of a SQLite database.
-#[derive(Debug)]
-struct Sqlite {
-    path: PathBuf,
-    inode: u64,
-    /// Held as long as anybody may write, and let go by [`Db::close`].
-    lock: Mutex<Option<File>>,
-    /// Who writes, and who is the next to, of all but the group commit: that one never waits behind more than one of them.
-    writing: Arc<Semaphore>,
-    next: Arc<Semaphore>,
-    /// The file itself. Open as long as SQLite is at work: closing it would let go of SQLite's own locks.
-    data: Arc<File>,
-    /// Copies the log into it.
-    copier: AnyPool,
-    committed: Notify,
-}
-
-impl Sqlite {
-    /// Copies what is in the log now. Returns how many pages that is, also of those that were copied before.
-    async fn copy(&self) -> Result<i64> {
-        let query = sqlx::query_as("PRAGMA wal_checkpoint(PASSIVE)");
-        let (_busy, pages, _copied): (i64, i64, i64) = query.fetch_one(&self.copier).await?;
-        let data = self.data.clone();
-        let synced = tokio::task::spawn_blocking(move || data.sync_data()).await;
-        let failed = |source| Error::File { path: self.path.clone(), source };
-        synced.map_err(std::io::Error::other).and_then(|synced| synced).map_err(failed)?;
-        Ok(pages)
-    }
 }
 
 /// Who waits longer for a connection is told that the database is away: GHL's webhooks are better answered 429 soon
@@ -118,7 +57,7 @@ impl Db {
     async fn open_postgres(url: &str) -> Result<Self> {
         let pool = pool(POSTGRES_CONNECTIONS, POSTGRES).connect(url).await?;
         sqlx::migrate!().run(&pool).await?;
-        Ok(Self { write: pool.clone(), read: pool, file: None })
+        Ok(Self { options: (*pool.connect_options()).clone(), read: pool, own: Arc::default(), file: None })
     }
 
     async fn open_sqlite(url: &str) -> Result<Self> {
@@ -127,68 +66,64 @@ impl Db {
         if path.as_os_str().is_empty() {
             return Err(Error::Url);
         }
-        let lock = lock(&path)?;
+        let lock = file::lock(&path)?;
         let bare = url.split('?').next().unwrap_or(url);
-        // One connection: SQLite has one writer, and queueing for it here is fair and never answers "busy".
         let url = format!("{bare}?mode=rwc");
-        check(&url, &path).await?;
-        let write = pool(1, SQLITE).connect(&url).await?;
-        sqlx::migrate!().run(&write).await?;
+        file::check(&url, &path).await?;
+        let options = AnyConnectOptions::from_str(&url)?;
+        let mut connection = connect(&options, SQLITE).await?;
+        file::write_again(&mut connection, &path).await?;
+        sqlx::migrate!().run(&mut connection).await?;
         let read = pool(4, "").connect(&format!("{bare}?mode=ro")).await?;
         let copier = pool(1, SQLITE).connect_lazy(&url)?;
-        let unreadable = |source| Error::File { path: path.clone(), source };
-        let data = OpenOptions::new().read(true).write(true).open(&path).map_err(unreadable)?;
-        let inode = data.metadata().map_err(unreadable)?.ino();
-        Ok(Self {
-            write,
-            read,
-            file: Some(Arc::new(Sqlite {
-                path,
-                inode,
-                lock: Mutex::new(Some(lock)),
-                writing: Arc::new(Semaphore::new(1)),
-                next: Arc::new(Semaphore::new(1)),
-                data: Arc::new(data),
-                copier,
-                committed: Notify::new(),
-            })),
-        })
+        let own = Arc::new(Mutex::new(Some(Own { connection, is_open: false })));
+        Ok(Self { read, own, options, file: Some(Arc::new(Sqlite::new(path, lock, copier)?)) })
     }
 
     /// The way into a write transaction.
     pub(super) async fn begin(&self) -> Result<Tx<'static>> {
-        let file = self.file.as_ref();
-        let turns = turns(file.into_iter().flat_map(|file| [&file.next, &file.writing])).await?;
+        let Some(file) = &self.file else {
+            return Ok(Tx { connection: Writing::Pooled(self.read.begin().await?), file: None, _next: None });
+        };
+        let next = soon(file.next.clone().acquire_owned()).await?.map_err(|_| sqlx::Error::PoolClosed)?;
+        Ok(Tx { _next: Some(next), ..self.begin_first().await? })
+    }
+
+    /// The same for the group commit: it waits behind one other write at most.
+    pub(super) async fn begin_first(&self) -> Result<Tx<'static>> {
+        let mut own = soon(self.own.clone().lock_owned()).await?;
         self.is_there()?;
-        let transaction = self.write.begin_with(self.opening()).await?;
-        Ok(Tx { transaction, file: self.file.clone(), _turns: turns })
+        // Taken out until it has begun: nobody will find one that is lost, or on which this was given up half-way.
+        let old = own.take();
+        *own = Some(soon(self.begun(old)).await??);
+        let turn = Turn::new(own, self.own.clone()).ok_or(sqlx::Error::PoolClosed)?;
+        Ok(Tx { connection: Writing::Own(turn), file: self.file.clone(), _next: None })
     }
 
-    /// The same for the group commit.
-    pub(super) fn line(&self) -> Line {
-        Line { db: self.clone(), connection: None }
-    }
-
-    fn opening(&self) -> &'static str {
+    /// On the old connection, if it is good for it; else on a new one.
+    async fn begun(&self, old: Option<Own>) -> Result<Own> {
         // A SQLite transaction that reads first and writes later would fail under load.
-        if self.is_shared() { "BEGIN" } else { "BEGIN IMMEDIATE" }
-    }
-
-    /// A connection as the writing pool's.
-    async fn connect(&self) -> Result<AnyConnection> {
-        let mut connection = AnyConnection::connect_with(&self.write.connect_options()).await?;
-        make_ready(&mut connection, if self.is_shared() { POSTGRES } else { SQLITE }).await?;
-        Ok(connection)
-    }
-
-    /// A SQLite file that was moved or deleted can still be written, and nobody would ever read it again.
-    pub(super) fn is_there(&self) -> Result<()> {
-        match &self.file {
-            Some(file) if !std::fs::metadata(&file.path).is_ok_and(|there| there.ino() == file.inode) => {
-                Err(Error::Vanished(file.path.clone()))
+        let (opening, prepare) = if self.is_shared() { ("BEGIN", POSTGRES) } else { ("BEGIN IMMEDIATE", SQLITE) };
+        let old = match old {
+            Some(old) => old.rolled_back().await,
+            None => None,
+        };
+        if let Some(Own { mut connection, .. }) = old {
+            match connection.execute(opening).await {
+                Ok(_) => return Ok(Own { connection, is_open: true }),
+                // Not lost: somebody locks the file.
+                Err(error) if !self.is_shared() => return Err(error.into()),
+                Err(_) => {}
             }
-            _ => Ok(()),
         }
+        let mut connection = connect(&self.options, prepare).await?;
+        connection.execute(opening).await?;
+        Ok(Own { connection, is_open: true })
+    }
+
+    /// Is what was written where it will be looked for?
+    pub(super) fn is_there(&self) -> Result<()> {
+        self.file.as_ref().map_or(Ok(()), |file| file.is_there())
     }
 
     /// Do other processes work with the same database?
@@ -220,7 +155,8 @@ impl Db {
         let Some(file) = &self.file else { return Ok(()) };
         if file.copy().await? > LONG {
             file.copy().await?;
-            let _turns = turns([&file.next, &file.writing].into_iter()).await?;
+            let _next = soon(file.next.acquire()).await?;
+            let _writing = soon(self.own.lock()).await?;
             file.copy().await?;
         }
         Ok(())
@@ -228,51 +164,22 @@ impl Db {
 
     pub(super) async fn close(&self) {
         if let Some(file) = &self.file {
-            file.copier.close().await;
+            file.rest().await;
         }
         self.read.close().await;
-        self.write.close().await;
-        if let Some(Ok(mut lock)) = self.file.as_ref().map(|file| file.lock.lock()) {
-            lock.take();
+        if let Some(own) = self.own.lock().await.take() {
+            // What it had begun is rolled back; whatever else is wrong with it, nothing is lost by it.
+            let _ = own.connection.close().await;
+        }
+        if let Some(file) = &self.file {
+            file.unlock();
         }
     }
 }
 
-/// The group commit's own connection. One of a pool comes back to it by a task, which has to wait for its turn among the
-/// requests whose events it is needed for.
-pub(super) struct Line {
-    db: Db,
-    connection: Option<AnyConnection>,
-}
-
-impl Line {
-    pub(super) async fn begin(&mut self) -> Result<Tx<'_>> {
-        let Self { db, connection } = self;
-        let turns = turns(db.file.iter().map(|file| &file.writing)).await?;
-        db.is_there()?;
-        let mut old = connection.take();
-        let mut alive = async || match old.as_mut() {
-            Some(old) => !old.is_in_transaction() && old.ping().await.is_ok(),
-            None => false,
-        };
-        let alive = Clock::system().timeout(PATIENCE, alive()).await == Some(true);
-        let connected = match old {
-            Some(old) if alive => old,
-            _ => Clock::system().timeout(PATIENCE, db.connect()).await.ok_or(sqlx::Error::PoolTimedOut)??,
-        };
-        let transaction = connection.insert(connected).begin_with(db.opening()).await?;
-        Ok(Tx { transaction, file: db.file.clone(), _turns: turns })
-    }
-}
-
-/// What has to be had before a write begins, one after the other.
-async fn turns(semaphores: impl Iterator<Item = &Arc<Semaphore>>) -> Result<Vec<OwnedSemaphorePermit>> {
-    let mut turns = Vec::new();
-    for semaphore in semaphores {
-        let turn = Clock::system().timeout(PATIENCE, semaphore.clone().acquire_owned()).await;
-        turns.push(turn.and_then(std::result::Result::ok).ok_or(sqlx::Error::PoolTimedOut)?);
-    }
-    Ok(turns)
+/// What has to be had before a write begins is had soon, or not waited for.
+pub(super) async fn soon<T>(what: impl Future<Output = T>) -> sqlx::Result<T> {
+    Clock::system().timeout(PATIENCE, what).await.ok_or(sqlx::Error::PoolTimedOut)
 }
 
 /// PostgreSQL's text has no place for NUL; texts of strangers may hold one.
@@ -291,46 +198,16 @@ fn pool(connections: u32, prepare: &'static str) -> AnyPoolOptions {
     options.after_connect(move |connection: &mut AnyConnection, _| Box::pin(make_ready(connection, prepare)))
 }
 
+/// One that belongs to no pool.
+async fn connect(options: &AnyConnectOptions, prepare: &'static str) -> sqlx::Result<AnyConnection> {
+    let mut connection = AnyConnection::connect_with(options).await?;
+    make_ready(&mut connection, prepare).await?;
+    Ok(connection)
+}
+
 async fn make_ready(connection: &mut AnyConnection, prepare: &'static str) -> sqlx::Result<()> {
     for statement in prepare.split(';').filter(|statement| !statement.is_empty()) {
         connection.execute(statement).await?;
     }
     Ok(())
-}
-
-/// Reads the whole file once: what is damaged is better told now than when a page is needed. By a connection of its own, since
-/// a pool tries for long what will never succeed.
-async fn check(url: &str, path: &Path) -> Result<()> {
-    let damaged = |error| damaged(path, error);
-    let mut connection = AnyConnection::connect(url).await.map_err(damaged)?;
-    let query = sqlx::query_scalar("PRAGMA quick_check(1)");
-    let what: String = query.fetch_one(&mut connection).await.map_err(damaged)?;
-    connection.close().await?;
-    if what == "ok" { Ok(()) } else { Err(Error::Damaged { path: path.to_owned(), what }) }
-}
-
-/// What SQLite says of a file that is not a database any more.
-fn damaged(path: &Path, error: sqlx::Error) -> Error {
-    let code = error.as_database_error().and_then(|error| error.code().map(|code| code.into_owned()));
-    match code.as_deref() {
-        // SQLITE_CORRUPT and SQLITE_NOTADB, with their extended forms.
-        Some("11" | "26" | "267" | "523" | "779") => {
-            Error::Damaged { path: path.to_owned(), what: "it is not a database".to_owned() }
-        }
-        _ => error.into(),
-    }
-}
-
-/// One process works with a SQLite database. The lock is on a file beside it: SQLite's own locks come and go.
-fn lock(database: &Path) -> Result<File> {
-    let mut path = PathBuf::from(database).into_os_string();
-    path.push(".lock");
-    let path = PathBuf::from(path);
-    let open = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
-    let file = open.map_err(|source| Error::File { path: path.clone(), source })?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Error::Locked(path)),
-        Err(TryLockError::Error(source)) => Err(Error::File { path, source }),
-    }
 }

@@ -3,7 +3,6 @@
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
-use super::db::Line;
 use super::{Error, Result, Store};
 use crate::model::{CompanyId, ContactId, Facet, Facets, Installer, LocationId, ObjectId, Status};
 
@@ -132,26 +131,25 @@ impl Store {
     pub fn inbox(&self) -> (Inbox, impl Future<Output = ()> + Send + 'static) {
         let (send, mut waiting) = mpsc::channel(WAITING);
         let store = self.clone();
-        let mut line = self.db.line();
         let serve = async move {
             let mut batch = Vec::with_capacity(BATCH);
             while waiting.recv_many(&mut batch, BATCH).await > 0 {
-                store.commit(&mut line, std::mem::take(&mut batch)).await;
+                store.commit(std::mem::take(&mut batch)).await;
             }
         };
         (Inbox(send), serve)
     }
 
-    async fn commit(&self, line: &mut Line, batch: Vec<(Accept, oneshot::Sender<Result<Accepted>>)>) {
+    async fn commit(&self, batch: Vec<(Accept, oneshot::Sender<Result<Accepted>>)>) {
         let (events, answers): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
-        let results = match self.accept_all(line, &events).await {
+        let results = match self.accept_all(&events).await {
             Ok(accepted) => accepted.into_iter().map(Ok).collect(),
             Err(error) if events.len() == 1 => vec![Err(error)],
             // One event that the database refuses must not take the others down with it.
             Err(_) => {
                 let mut results = Vec::with_capacity(events.len());
                 for event in &events {
-                    results.push(self.accept_all(line, std::slice::from_ref(event)).await.map(|mut one| one.remove(0)));
+                    results.push(self.accept_all(std::slice::from_ref(event)).await.map(|mut one| one.remove(0)));
                 }
                 results
             }

@@ -10,6 +10,7 @@ mod contacts;
 mod customers;
 mod db;
 mod decisions;
+mod file;
 mod findings;
 mod inbox;
 mod index;
@@ -26,6 +27,7 @@ mod signals;
 mod sweeps;
 #[cfg(test)]
 mod tests;
+mod tx;
 
 use std::path::PathBuf;
 
@@ -46,8 +48,9 @@ pub use settle::Settle;
 pub use signals::{Signal, Signals};
 pub use sweeps::{Finding, Import, Step, Sweeping};
 
-use db::{Db, Tx};
+use db::Db;
 use notices::Notices;
+use tx::Tx;
 
 use crate::model::Secret;
 

@@ -27,6 +27,7 @@ mod limits;
 mod mapping;
 mod mistakes;
 mod outage;
+mod power;
 mod secrets;
 mod settings;
 mod signature;

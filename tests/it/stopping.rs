@@ -3,6 +3,8 @@
 #![expect(clippy::disallowed_methods, reason = "tests talk HTTP themselves")]
 
 use std::collections::HashMap;
+use std::fs;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use reqwest::Client;
@@ -117,6 +119,35 @@ async fn a_second_signal_does_not_wait_and_too_long_a_stop_is_no_success() {
         let _next = stage.process().await;
         stage.customer("slow").await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_part_that_dies_takes_the_process_with_it_and_the_exit_says_so() {
+    let stage = Stage::set(&[("LEASE_SECONDS", "3")]).await;
+    let folder = tempfile::TempDir::new().unwrap();
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    // Once, the machine says that it is the year 33658: whichever part asks, which is one of those that run for ever since there
+    // is no request, cannot go on from there.
+    let shim = "#define _GNU_SOURCE\n#include <stdlib.h>\n#include <sys/syscall.h>\n#include <time.h>\n#include <unistd.h>\n\
+        int clock_gettime(clockid_t id, struct timespec *now) {\n\
+            int said = syscall(SYS_clock_gettime, id, now);\n\
+            if (id == CLOCK_REALTIME && unlink(getenv(\"BROKEN\")) == 0) now->tv_sec = 1000000000000;\n\
+            return said;\n\
+        }\n";
+    fs::write(file("shim.c"), shim).unwrap();
+    let compiled = Command::new("cc").args(["-shared", "-fPIC", "-o", &file("shim.so"), &file("shim.c")]).status();
+    assert!(compiled.unwrap().success());
+    let (shim, broken) = (file("shim.so"), file("broken"));
+    let mut process = Process::wrapped(stage.settings.clone(), |command| {
+        command.args(["env", &format!("LD_PRELOAD={shim}"), &format!("BROKEN={broken}")]);
+    });
+    process.ready(&stage.http).await;
+    assert_eq!(stage.contact(&process, "before").await, done("synced"));
+    fs::write(&broken, "").unwrap();
+    assert_eq!(process.ended(), Some(1));
+    // Whoever starts it again finds everything in order.
+    let next = stage.process().await;
+    assert_eq!(stage.contact(&next, "after").await, done("synced"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,5 +1,6 @@
 //! Storage in trouble: answered 429, never a false 2xx, and taken without a restart once the trouble is over.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io::{Seek, SeekFrom, Write};
 use std::process::Command;
@@ -81,12 +82,17 @@ async fn a_damaged_file_is_refused_at_the_start_with_what_to_do() {
     }
 }
 
-/// The real program on a file of its own, with vendors that are away: what it acknowledges is all that counts.
-async fn process(wrap: impl FnOnce(&mut Command)) -> (World, Process, String) {
+/// For the real program on a file of its own, which comes last, with vendors that are away: what it acknowledges is all that counts.
+pub async fn settings() -> (World, HashMap<String, String>, String) {
     let world = World::stopped(&[("SYNC_INLINE_DEADLINE_MS", "0")]).await;
     let path = world.path("own.db");
     let mut settings = world.settings();
     settings.insert("DATABASE_URL".to_owned(), format!("sqlite://{path}"));
+    (world, settings, path)
+}
+
+async fn process(wrap: impl FnOnce(&mut Command)) -> (World, Process, String) {
+    let (world, settings, path) = settings().await;
     let process = Process::wrapped(settings, wrap);
     process.ready(&world.http).await;
     (world, process, path)
@@ -94,13 +100,17 @@ async fn process(wrap: impl FnOnce(&mut Command)) -> (World, Process, String) {
 
 impl World {
     /// The status of an event that is delivered to that process.
-    async fn knock(&self, process: &Process) -> u16 {
-        let body = self.event(json!({}));
-        let mut request = self.http.post(format!("{}/webhooks/ghl", process.url)).body(body.clone());
-        for (name, value) in self.sandbox.ghl.headers_for(&body) {
+    pub async fn hand(&self, process: &Process, body: &[u8]) -> u16 {
+        let mut request = self.http.post(format!("{}/webhooks/ghl", process.url)).body(body.to_owned());
+        for (name, value) in self.sandbox.ghl.headers_for(body) {
             request = request.header(name, value);
         }
         request.send().await.unwrap().status().as_u16()
+    }
+
+    /// The same of an event that was never there before.
+    async fn knock(&self, process: &Process) -> u16 {
+        self.hand(process, &self.event(json!({}))).await
     }
 }
 

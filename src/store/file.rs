@@ -1,0 +1,146 @@
+//! The file of a SQLite database, and its log beside it: locked, looked through at the start, kept short.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::ErrorKind;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use sqlx::{AnyConnection, AnyPool, Connection, Executor};
+use tokio::sync::{Notify, Semaphore};
+
+use super::{Error, Result};
+
+/// The file of a SQLite database.
+#[derive(Debug)]
+pub(super) struct Sqlite {
+    path: PathBuf,
+    inode: u64,
+    /// Held as long as anybody may write.
+    lock: Mutex<Option<File>>,
+    /// Who is the next to write, of all but the group commit: that one never waits behind more than one of them.
+    pub(super) next: Arc<Semaphore>,
+    /// The file itself. Open as long as SQLite is at work: closing it would let go of SQLite's own locks.
+    data: Arc<File>,
+    /// Copies the log into it.
+    copier: AnyPool,
+    pub(super) committed: Notify,
+}
+
+impl Sqlite {
+    /// A file that SQLite has opened already.
+    pub(super) fn new(path: PathBuf, lock: File, copier: AnyPool) -> Result<Self> {
+        let unreadable = |source| Error::File { path: path.clone(), source };
+        let data = OpenOptions::new().read(true).write(true).open(&path).map_err(unreadable)?;
+        let inode = data.metadata().map_err(unreadable)?.ino();
+        Ok(Self {
+            path,
+            inode,
+            lock: Mutex::new(Some(lock)),
+            next: Arc::new(Semaphore::new(1)),
+            data: Arc::new(data),
+            copier,
+            committed: Notify::new(),
+        })
+    }
+
+    /// A file that was moved or deleted can still be written, and nobody would ever read it again.
+    pub(super) fn is_there(&self) -> Result<()> {
+        match std::fs::metadata(&self.path).is_ok_and(|there| there.ino() == self.inode) {
+            true => Ok(()),
+            false => Err(Error::Vanished(self.path.clone())),
+        }
+    }
+
+    /// Nobody copies any more.
+    pub(super) async fn rest(&self) {
+        self.copier.close().await;
+    }
+
+    /// Nobody writes any more: another process may.
+    pub(super) fn unlock(&self) {
+        if let Ok(mut lock) = self.lock.lock() {
+            lock.take();
+        }
+    }
+
+    /// Copies what is in the log now. Returns how many pages that is, also of those that were copied before.
+    pub(super) async fn copy(&self) -> Result<i64> {
+        let query = sqlx::query_as("PRAGMA wal_checkpoint(PASSIVE)");
+        let (_busy, pages, _copied): (i64, i64, i64) = query.fetch_one(&self.copier).await?;
+        let data = self.data.clone();
+        let synced = tokio::task::spawn_blocking(move || data.sync_data()).await;
+        let failed = |source| Error::File { path: self.path.clone(), source };
+        synced.map_err(std::io::Error::other).and_then(|synced| synced).map_err(failed)?;
+        Ok(pages)
+    }
+}
+
+/// Writes the log once more, as it is. A process whose fsync failed never answered for what it had written last; but the system
+/// keeps that in its memory, takes it for stored, and shows it to whoever opens the file next. Commits behind it would be lost
+/// with it by a power cut. Written again, it is brought to the disk after all. Only at a start: within one process SQLite puts the
+/// next commit in the place of the one that failed. Mostly there is no log by now, since [`check`] was the last to close the file;
+/// copying it instead of this would have to wait for whoever still reads from it.
+pub(super) async fn write_again(connection: &mut AnyConnection, path: &Path) -> Result<()> {
+    let mut path = path.as_os_str().to_owned();
+    path.push("-wal");
+    let path = PathBuf::from(path);
+    connection.execute("BEGIN IMMEDIATE").await?;
+    let log = path.clone();
+    let written = tokio::task::spawn_blocking(move || write_same(&log)).await;
+    connection.execute("ROLLBACK").await?;
+    written.map_err(std::io::Error::other).and_then(|written| written).map_err(|source| Error::File { path, source })
+}
+
+fn write_same(path: &Path) -> std::io::Result<()> {
+    let file = match OpenOptions::new().read(true).write(true).open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        opened => opened?,
+    };
+    let (mut buffer, mut offset) = (vec![0; 1 << 20], 0);
+    loop {
+        let length = file.read_at(&mut buffer, offset)?;
+        if length == 0 {
+            return file.sync_data();
+        }
+        file.write_all_at(&buffer[..length], offset)?;
+        offset += length as u64;
+    }
+}
+
+/// Reads the whole file once: what is damaged is better told now than when a page is needed. By a connection of its own, since
+/// a pool tries for long what will never succeed.
+pub(super) async fn check(url: &str, path: &Path) -> Result<()> {
+    let damaged = |error| damaged(path, error);
+    let mut connection = AnyConnection::connect(url).await.map_err(damaged)?;
+    let query = sqlx::query_scalar("PRAGMA quick_check(1)");
+    let what: String = query.fetch_one(&mut connection).await.map_err(damaged)?;
+    connection.close().await?;
+    if what == "ok" { Ok(()) } else { Err(Error::Damaged { path: path.to_owned(), what }) }
+}
+
+/// What SQLite says of a file that is not a database any more.
+fn damaged(path: &Path, error: sqlx::Error) -> Error {
+    let code = error.as_database_error().and_then(|error| error.code().map(|code| code.into_owned()));
+    match code.as_deref() {
+        // SQLITE_CORRUPT and SQLITE_NOTADB, with their extended forms.
+        Some("11" | "26" | "267" | "523" | "779") => {
+            Error::Damaged { path: path.to_owned(), what: "it is not a database".to_owned() }
+        }
+        _ => error.into(),
+    }
+}
+
+/// One process works with a SQLite database. The lock is on a file beside it: SQLite's own locks come and go.
+pub(super) fn lock(database: &Path) -> Result<File> {
+    let mut path = PathBuf::from(database).into_os_string();
+    path.push(".lock");
+    let path = PathBuf::from(path);
+    let open = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+    let file = open.map_err(|source| Error::File { path: path.clone(), source })?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::Locked(path)),
+        Err(TryLockError::Error(source)) => Err(Error::File { path, source }),
+    }
+}

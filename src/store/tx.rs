@@ -1,0 +1,119 @@
+//! Write transactions, and the one connection that SQLite's take turns at.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
+use sqlx::{Any, AnyConnection, Executor, Transaction};
+use tokio::runtime::Handle;
+use tokio::sync::{Mutex, OwnedMappedMutexGuard, OwnedMutexGuard, OwnedSemaphorePermit};
+
+use super::Result;
+use super::db::soon;
+use super::file::Sqlite;
+
+/// A write transaction: rolled back unless it is committed.
+pub(super) struct Tx<'c> {
+    pub(super) connection: Writing<'c>,
+    pub(super) file: Option<Arc<Sqlite>>,
+    pub(super) _next: Option<OwnedSemaphorePermit>,
+}
+
+pub(super) enum Writing<'c> {
+    /// PostgreSQL's pool has many.
+    Pooled(Transaction<'c, Any>),
+    Own(Turn),
+}
+
+/// The connection that SQLite's writers take turns at. Each commit of another one would make it forget all pages that it knows.
+/// With PostgreSQL it is the group commit's.
+#[derive(Debug)]
+pub(super) struct Own {
+    pub(super) connection: AnyConnection,
+    /// Somebody has begun, and not committed yet.
+    pub(super) is_open: bool,
+}
+
+/// None: not connected, or in the hands of somebody who is about to begin.
+pub(super) type Shared = Arc<Mutex<Option<Own>>>;
+
+/// A transaction on it.
+pub(super) struct Turn {
+    own: OwnedMappedMutexGuard<Option<Own>, Own>,
+    shared: Shared,
+}
+
+impl Turn {
+    /// None: there is no connection.
+    pub(super) fn new(own: OwnedMutexGuard<Option<Own>>, shared: Shared) -> Option<Self> {
+        let own = OwnedMutexGuard::try_map(own, Option::as_mut).ok()?;
+        Some(Self { own, shared })
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        // Given up: by an error, or because whoever asked for it has gone. Whoever writes next rolls it back before it begins;
+        // this is for when nobody does, since SQLite's lock would keep other programs away as long.
+        if self.own.is_open
+            && let Ok(runtime) = Handle::try_current()
+        {
+            runtime.spawn(roll_back(self.shared.clone()));
+        }
+    }
+}
+
+async fn roll_back(shared: Shared) {
+    let mut own = shared.lock().await;
+    if let Some(old) = own.take() {
+        // What does not answer is let go.
+        *own = soon(old.rolled_back()).await.ok().flatten();
+    }
+}
+
+impl Own {
+    /// Without what was begun and not committed. None: it is of no use any more; after an I/O error, for one, SQLite has ended the
+    /// transaction itself.
+    pub(super) async fn rolled_back(mut self) -> Option<Self> {
+        if self.is_open {
+            self.connection.execute("ROLLBACK").await.ok()?;
+            self.is_open = false;
+        }
+        Some(self)
+    }
+}
+
+impl Tx<'_> {
+    pub(super) async fn commit(self) -> Result<()> {
+        match self.connection {
+            Writing::Pooled(transaction) => transaction.commit().await?,
+            Writing::Own(mut turn) => {
+                turn.own.connection.execute("COMMIT").await?;
+                turn.own.is_open = false;
+            }
+        }
+        if let Some(file) = self.file {
+            file.committed.notify_one();
+        }
+        Ok(())
+    }
+}
+
+impl Deref for Tx<'_> {
+    type Target = AnyConnection;
+
+    fn deref(&self) -> &AnyConnection {
+        match &self.connection {
+            Writing::Pooled(transaction) => transaction,
+            Writing::Own(turn) => &turn.own.connection,
+        }
+    }
+}
+
+impl DerefMut for Tx<'_> {
+    fn deref_mut(&mut self) -> &mut AnyConnection {
+        match &mut self.connection {
+            Writing::Pooled(transaction) => transaction,
+            Writing::Own(turn) => &mut turn.own.connection,
+        }
+    }
+}
