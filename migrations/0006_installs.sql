@@ -9,6 +9,7 @@ CREATE TABLE installs (
     status         TEXT   NOT NULL CHECK (status IN ('active', 'lost', 'uninstalled')),
     reason         TEXT,             -- what is wrong, and what to do
     scopes         TEXT,             -- null: nobody knows, as with private tokens
+    own            BIGINT NOT NULL DEFAULT 0, -- of a location: authorised by itself, not only through its agency
     tokens         TEXT,             -- sealed; null: none yet, or dropped
     expires_at     BIGINT,           -- of the access token; null: it does not expire, or there is none
     generation     BIGINT NOT NULL DEFAULT 0, -- raised by every new pair of tokens

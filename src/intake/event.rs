@@ -172,10 +172,12 @@ fn subject(kind: &str, event: &Envelope, rules: &Rules) -> Subject {
                 "whose app it is about is not known: set `GHL_CLIENT_ID` or `GHL_APP_ID`".to_owned(),
             );
         }
-        About::Installed => match (&event.location_id, company) {
-            (Some(location), Some(company)) => Some(Subject::Installed { location: location.clone(), company }),
+        About::Installed => match &event.location_id {
+            Some(location) => Some(Subject::Installed { location: location.clone(), company }),
             // Tokens come with the browser, before this event or after it.
-            _ => return Subject::Nothing(format!("`{kind}`: the browser that installs the app brings what is needed")),
+            None => {
+                return Subject::Nothing(format!("`{kind}`: the browser that installs the app brings what is needed"));
+            }
         },
         About::Uninstalled => match (&event.location_id, company) {
             (Some(location), _) => Some(Subject::Uninstalled(Installer::Location(location.clone()))),

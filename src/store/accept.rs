@@ -168,15 +168,15 @@ impl Store {
 
     /// What an event changes by itself. None: it is about a contact, or nothing.
     async fn apply(&self, tx: &mut Tx<'_>, event: &Accept) -> Result<Option<(Status, Option<String>)>> {
+        let at = event.sent_at.unwrap_or(event.received_at);
         let (applied, otherwise) = match &event.subject {
             Subject::Installed { location, company } => (
-                self.installed(tx, location, company, event.received_at).await?,
+                self.installed(tx, location, company.as_ref(), at).await?,
                 "the browser that installs the app brings what is needed",
             ),
-            Subject::Uninstalled(installer) => (
-                self.uninstalled(tx, installer, event.sent_at.unwrap_or(event.received_at)).await?,
-                "it is not installed here, or was installed again since",
-            ),
+            Subject::Uninstalled(installer) => {
+                (self.uninstalled(tx, installer, at).await?, "it is not installed here, or was installed again since")
+            }
             _ => return Ok(None),
         };
         Ok(Some(if applied {

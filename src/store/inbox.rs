@@ -51,8 +51,8 @@ pub enum Subject {
     Installed {
         /// Where.
         location: LocationId,
-        /// By whom.
-        company: CompanyId,
+        /// By whom; installs onto future locations need not say (G §8.5).
+        company: Option<CompanyId>,
     },
     /// The app was uninstalled there.
     Uninstalled(Installer),

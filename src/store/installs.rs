@@ -72,24 +72,30 @@ struct Row {
 
 const LOAD: &str = "SELECT kind, id, company_id, status, scopes, tokens, expires_at, generation FROM installs
     WHERE kind = $1 AND id = $2";
-const GRANT: &str = "INSERT INTO installs (kind, id, company_id, status, scopes, tokens, expires_at, installed_at)
-    VALUES ($1, $2, $3, 'active', $4, $5, $6, $7)
+const GRANT: &str = "INSERT INTO installs (kind, id, company_id, status, own, scopes, tokens, expires_at, installed_at)
+    VALUES ($1, $2, $3, 'active', 1, $4, $5, $6, $7)
     ON CONFLICT (kind, id) DO UPDATE SET company_id = COALESCE(excluded.company_id, installs.company_id),
-        status = 'active', reason = NULL, scopes = excluded.scopes, tokens = excluded.tokens,
+        status = 'active', own = 1, reason = NULL, scopes = excluded.scopes, tokens = excluded.tokens,
         expires_at = excluded.expires_at, installed_at = excluded.installed_at, generation = installs.generation + 1,
         renewer = NULL";
-// A location whose tokens are its own keeps them.
+// A location whose tokens are its own keeps them. What was told before it was uninstalled does not bring it back.
 const INCLUDE: &str = "INSERT INTO installs (kind, id, company_id, name, status, installed_at)
     VALUES ('location', $1, $2, $3, 'active', $4)
     ON CONFLICT (kind, id) DO UPDATE SET company_id = excluded.company_id,
-        name = COALESCE(excluded.name, installs.name), status = 'active', reason = NULL,
-        installed_at = CASE WHEN installs.status = 'active' THEN installs.installed_at ELSE excluded.installed_at END";
-const IS_INSTALLED: &str = "SELECT COUNT(*) FROM installs WHERE kind = 'company' AND id = $1 AND status = 'active'";
-// What is older than the install was about an earlier one.
-const UNINSTALL: &str = "UPDATE installs SET status = 'uninstalled', tokens = NULL, expires_at = NULL,
+        name = COALESCE(excluded.name, installs.name), reason = NULL, status = 'active',
+        own = CASE WHEN installs.status = 'active' THEN installs.own ELSE 0 END,
+        generation = CASE WHEN installs.status = 'active' THEN installs.generation ELSE installs.generation + 1 END,
+        installed_at = CASE WHEN installs.status = 'active' THEN installs.installed_at ELSE excluded.installed_at END
+    WHERE installs.status <> 'uninstalled' OR excluded.installed_at > installs.installed_at";
+const AGENCY: &str = "SELECT id FROM installs WHERE kind = 'company' AND id = $1 AND status = 'active'";
+const AGENCIES: &str = "SELECT id FROM installs WHERE kind = 'company' AND status = 'active' LIMIT 2";
+// What is older than the install was about an earlier one. An agency's takes those locations with it that are installed by it
+// alone; a private token (the one that never expires) is no part of the app.
+const UNINSTALL: &str =
+    "UPDATE installs SET status = 'uninstalled', tokens = NULL, expires_at = NULL, installed_at = $3,
         generation = generation + 1, reason = 'the app was uninstalled in HighLevel'
-    WHERE status <> 'uninstalled' AND installed_at <= $3
-        AND ((kind = $1 AND id = $2) OR ($1 = 'company' AND company_id = $2))";
+    WHERE status <> 'uninstalled' AND installed_at <= $3 AND (tokens IS NULL OR expires_at IS NOT NULL)
+        AND ((kind = $1 AND id = $2) OR ($1 = 'company' AND kind = 'location' AND company_id = $2 AND own = 0))";
 // Not even the process that holds the claim gets it twice: somebody there is still at it.
 const CLAIM: &str = "UPDATE installs SET renewer = $3, renewing_until = $5
     WHERE kind = $1 AND id = $2 AND (renewer IS NULL OR renewing_until < $4
@@ -187,20 +193,21 @@ impl Store {
         tx.commit().await
     }
 
-    /// An INSTALL event (G §8.5). A location of an agency that we know is connected by it; one that we do not know waits for
-    /// the browser. Returns whether it was the former.
+    /// An INSTALL event of a location (G §8.5). One of an agency that we know is connected by it; one that we do not know waits for
+    /// the browser. The event need not name the agency: then it is the only one that there is. Returns whether it was connected.
     pub(super) async fn installed(
         &self,
         tx: &mut Tx<'_>,
         location: &LocationId,
-        company: &CompanyId,
-        now: Timestamp,
+        company: Option<&CompanyId>,
+        at: Timestamp,
     ) -> Result<bool> {
-        let known: i64 = sqlx::query_scalar(IS_INSTALLED).bind(company.as_str()).fetch_one(&mut **tx).await?;
-        if known == 0 {
-            return Ok(false);
-        }
-        include(tx, company, location, None, now).await?;
+        let known: Vec<String> = match company {
+            Some(company) => sqlx::query_scalar(AGENCY).bind(company.as_str()).fetch_all(&mut **tx).await?,
+            None => sqlx::query_scalar(AGENCIES).fetch_all(&mut **tx).await?,
+        };
+        let [agency] = &known[..] else { return Ok(false) };
+        include(tx, &super::contacts::id(agency.clone())?, location, None, at).await?;
         self.touched(tx, &Installer::Location(location.clone())).await?;
         Ok(true)
     }

@@ -165,10 +165,11 @@ impl Grants {
         match self.renew(&install).await {
             Ok(grant) => self.keep(&install, grant).await,
             Err(error) => {
-                let status = match error {
-                    Error::Reauthorise => InstallStatus::Lost,
-                    _ if lasts(&error) => install.status,
-                    _ => return Err(error),
+                let (status, error) = match error {
+                    Error::GrantInvalid => (InstallStatus::Lost, Error::Reauthorise),
+                    // Also what its agency lacks: that is the agency's to mend, and then it goes on by itself.
+                    error if lasts(&error) => (install.status, error),
+                    error => return Err(error),
                 };
                 warn!(install = %installer, error = %error, "no token for {installer}: {error}");
                 self.store.remark(installer, install.generation, status, &error.to_string()).await.map_err(away)?;
@@ -194,40 +195,36 @@ impl Grants {
         Ok(is_good.then(|| Held::Token { token: tokens.access.clone(), replaced: None, until }))
     }
 
-    /// A new pair, one way or another.
+    /// A new pair, one way or another; [`Error::GrantInvalid`]: HighLevel does not want to give us one any more.
     async fn renew(self: &Arc<Self>, install: &Install) -> Result<Grant, Error> {
         let installer = &install.installer;
         let by_agency = match (installer, &install.company) {
             (Installer::Location(location), Some(company)) => Some((location, company)),
             _ => None,
         };
-        let refresh = install.tokens.as_ref().and_then(|tokens| tokens.refresh.as_ref());
-        let Some(oauth) = self.oauth.as_ref().filter(|_| refresh.is_some() || by_agency.is_some()) else {
+        let is_private = install.tokens.is_some() && install.expires_at.is_none();
+        let Some(oauth) = self.oauth.as_ref().filter(|_| !is_private) else {
             return Err(Error::CredentialsRefused { message: VendorMessage::default() });
         };
-        let lost = match (refresh, by_agency) {
-            (Some(refresh), _) => match oauth.refresh(installer, refresh).await {
-                Err(Error::GrantInvalid) => Error::GrantInvalid,
-                settled => return settled,
-            },
-            (None, Some((location, company))) => match self.by_agency(oauth, location, company).await {
-                Err(error) if is_final(&error) => error,
-                settled => return settled,
-            },
-            (None, None) => Error::GrantInvalid,
+        let refresh = install.tokens.as_ref().and_then(|tokens| tokens.refresh.as_ref());
+        let first = match (refresh, by_agency) {
+            (Some(refresh), _) => oauth.refresh(installer, refresh).await,
+            (None, Some((location, company))) => self.by_agency(oauth, location, company).await,
+            (None, None) => Err(Error::GrantInvalid),
         };
-        warn!(install = %installer, "the tokens of {installer} are lost ({lost}); asking HighLevel to connect it again");
-        match self.reconnect(oauth, installer).await {
-            Err(error) if is_final(&error) => {}
-            settled => return settled,
-        }
-        match by_agency {
+        let Err(Error::GrantInvalid) = first else { return first };
+        warn!(install = %installer, "the tokens of {installer} are lost; asking HighLevel to connect it again");
+        let again = self.reconnect(oauth, installer).await;
+        match (again, by_agency) {
             // As HighLevel's own client falls back (G §3.3).
-            Some((location, company)) if refresh.is_some() => match self.by_agency(oauth, location, company).await {
-                Err(error) if is_final(&error) => Err(Error::Reauthorise),
-                settled => settled,
-            },
-            _ => Err(Error::Reauthorise),
+            (Err(Error::GrantInvalid), Some((location, company))) if refresh.is_some() => {
+                // Without an agency to fall back on it is this install that is lost.
+                self.by_agency(oauth, location, company).await.map_err(|error| match error {
+                    Error::Reauthorise => Error::GrantInvalid,
+                    error => error,
+                })
+            }
+            (again, _) => again,
         }
     }
 
@@ -250,7 +247,9 @@ impl Grants {
 
     async fn reconnect(&self, oauth: &OAuth, installer: &Installer) -> Result<Grant, Error> {
         let code = oauth.reconnect(installer).await?;
-        oauth.exchange(&code).await
+        let grant = oauth.exchange(&code).await?;
+        // Tokens of somebody else must not be kept as this one's.
+        if grant.installer == *installer { Ok(grant) } else { Err(Error::GrantInvalid) }
     }
 
     /// Stores the pair, then hands it out.
@@ -299,19 +298,13 @@ fn is_that(token: &Secret, refused: Option<&Secret>) -> bool {
 
 /// Will asking again soon bring the same?
 fn lasts(error: &Error) -> bool {
-    matches!(error, Error::LocationInactive) || is_final(error)
-}
-
-/// A refusal, not a failure on the way.
-fn is_final(error: &Error) -> bool {
     matches!(
         error,
         Error::GrantInvalid
             | Error::Reauthorise
+            | Error::LocationInactive
             | Error::CredentialsRefused { .. }
             | Error::ScopeMissing { .. }
-            | Error::NotFound
-            | Error::Refused { .. }
     )
 }
 

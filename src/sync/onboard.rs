@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use secrecy::ExposeSecret;
+use tracing::warn;
 use url::Url;
 
 use super::grants::pair;
@@ -28,9 +29,6 @@ pub enum Refused {
         "HighLevel did not take the code ({0}): begin again with `/oauth/install`, and finish within a few minutes"
     )]
     Code(clients::Error),
-    /// HighLevel was not reached.
-    #[error("HighLevel: {0}")]
-    Ghl(clients::Error),
     /// There is no token for it.
     #[error("the app is not installed in location `{0}`: install it there, or give a private integration token")]
     NotInstalled(LocationId),
@@ -55,6 +53,8 @@ pub struct Welcome {
     pub installer: Installer,
     /// The locations that it covers.
     pub locations: Vec<LocationId>,
+    /// Those of an agency could not be listed: the install has to be made once more.
+    pub unlisted: bool,
 }
 
 /// What a person enters for a location.
@@ -108,7 +108,7 @@ impl Onboard {
     /// Takes what the browser brought back. Runs to its end whatever becomes of the caller: a code is good once.
     ///
     /// # Errors
-    /// Nothing was kept, unless the store says otherwise.
+    /// The code was not taken, or the store is away.
     pub async fn welcome(self: &Arc<Self>, code: String) -> Result<Welcome, Refused> {
         let desk = self.clone();
         let done = tokio::spawn(async move { desk.take(&code).await });
@@ -124,17 +124,24 @@ impl Onboard {
         let pair = pair(grant, self.clock.now());
         self.store.granted(&installer, company.as_ref(), &pair, self.clock.now()).await?;
         self.grants.forget(&installer);
+        let mut unlisted = false;
         let locations = match &installer {
             Installer::Location(location) => vec![location.clone()],
             Installer::Company(company) => {
-                let found = oauth.installed_locations(&pair.tokens.access, company).await.map_err(Refused::Ghl)?;
-                let found: Vec<_> = found.into_iter().map(|location| (location.id, location.name)).collect();
+                // The code is spent and its tokens are kept: what is missing now comes with the next install, or with its event.
+                let found = oauth.installed_locations(&pair.tokens.access, company).await;
+                let found = found.inspect_err(|error| {
+                    warn!(install = %installer, error = %error, "the locations of {installer} could not be listed: {error}");
+                });
+                unlisted = found.is_err();
+                let found = found.unwrap_or_default().into_iter().map(|location| (location.id, location.name));
+                let found: Vec<_> = found.collect();
                 self.store.include(company, &found, self.clock.now()).await?;
                 found.into_iter().map(|(location, _)| location).collect()
             }
         };
         self.nudge.connections();
-        Ok(Welcome { installer, locations })
+        Ok(Welcome { installer, locations, unlisted })
     }
 
     /// Tries what was entered, and keeps it if it works.

@@ -199,3 +199,33 @@ async fn uninstalled_means_no_more_calls_and_a_return_finds_its_links() {
     assert_eq!(world.deliver_all().await.status(), "synced");
     assert_eq!(world.sandbox.trafft.customers().len(), 1, "the link was kept");
 }
+
+#[tokio::test]
+async fn an_agency_that_goes_takes_only_what_it_brought() {
+    let mut world = World::app(&[]).await;
+    let ghl = world.sandbox.ghl.clone();
+    world.connect().await;
+    let (own, theirs) = (ghl.location_id(), "agencyLocation00001");
+    world.install_agency(&[theirs]).await;
+    let trafft = world.sandbox.add_trafft().await.unwrap();
+    assert_eq!(world.enter(theirs, &trafft, json!({})).await.code, 200);
+    world.advance(Duration::from_secs(60));
+    // One more location, told by an event that does not name the agency, as those onto future locations need not.
+    let event =
+        json!({ "type": "INSTALL", "id": null, "locationId": "agencyLocation00002", "installType": "Location" });
+    assert_eq!(world.tell(world.event(event.clone())).await.status(), "applied");
+    assert_eq!(world.install_of("agencyLocation00002").await, "active");
+    world.advance(Duration::from_secs(60));
+    let before = world.event(event);
+    world.advance(Duration::from_secs(60));
+    ghl.uninstall_company();
+    assert_eq!(world.deliver_all().await.status(), "applied");
+    let mut stand = Vec::new();
+    for location in [own.as_str(), theirs, "agencyLocation00002"] {
+        stand.push(world.install_of(location).await);
+    }
+    assert_eq!(stand, ["active", "uninstalled", "uninstalled"], "its own admin installed the first one");
+    assert_eq!(world.signed(before).await.status(), "ignored", "told before, and come late");
+    assert_eq!(world.install_of("agencyLocation00002").await, "uninstalled");
+    assert_eq!(world.contact_in(&own).await.status(), "synced");
+}

@@ -286,3 +286,40 @@ async fn killed_in_the_middle_of_a_rotation_it_is_connected_again_without_a_pers
     world.start().await;
     assert_eq!(world.install_of(&location).await, "active");
 }
+
+/// What is wrong with an agency's own token, or with the app, is not a loss of its locations' tokens.
+#[tokio::test]
+async fn what_an_agency_lacks_is_mended_there_and_its_locations_go_on() {
+    let mut world = World::app(&[]).await;
+    let ghl = world.sandbox.ghl.clone();
+    let location = "agencyLocation00001";
+    world.install_agency(&[location]).await;
+    let trafft = world.sandbox.add_trafft().await.unwrap();
+    world.enter(location, &trafft, json!({})).await;
+    world.idle().await;
+    ghl.set_reconnect(false);
+    // A location that is paused keeps its place.
+    ghl.set_active(location, false);
+    let answer = world.contact_in(location).await;
+    assert!(answer.status() == "queued" && answer.reason().contains("not active"), "{}", answer.json);
+    assert_eq!(world.install_of(location).await, "active");
+    ghl.set_active(location, true);
+    world.drain().await;
+    assert_eq!(trafft.customers().len(), 1);
+    // A token endpoint that is not there says nothing about a contact.
+    world.advance(DAY);
+    ghl.faults().push(Matcher::new("POST", "/oauth/token").times(2), Fault::Status(404));
+    let answer = world.contact_in(location).await;
+    assert_eq!(answer.status(), "queued", "{}", answer.json);
+    world.drain().await;
+    assert_eq!((trafft.customers().len(), world.install_of(location).await), (2, json!("active")));
+    // The agency's tokens are lost: a person authorises the agency again, and nobody has to look after its locations.
+    ghl.lose_tokens(&ghl.company_id());
+    world.advance(DAY);
+    let answer = world.contact_in(location).await;
+    assert!(answer.reason().contains("/oauth/install"), "{}", answer.json);
+    assert_eq!(world.install_of(location).await, "active", "it is the agency's tokens that are lost");
+    world.install_agency(&[location]).await;
+    world.drain().await;
+    assert_eq!(trafft.customers().len(), 3);
+}

@@ -134,7 +134,8 @@ impl OAuth {
     /// A token for one location of an agency, by the agency's (G §3.4).
     ///
     /// # Errors
-    /// [`Error::CredentialsRefused`]: the agency's token is not good any more.
+    /// [`Error::CredentialsRefused`]: the agency's token is not good any more. [`Error::GrantInvalid`]: the app is not installed
+    /// there. [`Error::LocationInactive`].
     pub async fn location_token(
         &self,
         agency: &Secret,
@@ -192,7 +193,7 @@ impl OAuth {
     /// A code for an app that is still installed and has lost its tokens (G §3.6: reported, not documented).
     ///
     /// # Errors
-    /// Any refusal: a person has to authorise again.
+    /// [`Error::GrantInvalid`]: a person has to authorise again.
     pub async fn reconnect(&self, installer: &Installer) -> Result<String, Error> {
         let key = match installer {
             Installer::Location(_) => "locationId",
@@ -235,6 +236,7 @@ impl OAuth {
     ) -> Result<T, Error> {
         let read = |answer: Answer| {
             let refused = refusal(Vendor::Ghl, &answer, Some(scope), self.clock.now());
+            let refused = refused.map(|error| not_installed(error, &answer));
             if let Some(allowance) = allowance {
                 allowance.learn(&answer, refused.as_ref());
             }
@@ -257,7 +259,7 @@ impl OAuth {
                 let words = words.replace(self.app.client_secret.expose_secret(), "[REDACTED]");
                 Some(Error::CredentialsRefused { message: VendorMessage::new(&words) })
             }
-            _ => refusal(Vendor::Ghl, answer, None, self.clock.now()),
+            _ => refusal(Vendor::Ghl, answer, None, self.clock.now()).map(nobody_there),
         }
     }
 
@@ -268,6 +270,26 @@ impl OAuth {
             segments.pop_if_empty().extend(path);
         }
         url
+    }
+}
+
+/// A token endpoint that is not there says nothing about any contact, and must not read so.
+fn nobody_there(error: Error) -> Error {
+    match error {
+        Error::NotFound => Error::Unavailable { status: 404, retry_after: None },
+        Error::Refused { status, .. } => Error::Unavailable { status, retry_after: None },
+        error => error,
+    }
+}
+
+/// What the endpoints about installs mean by a refusal: the app is not installed there any more.
+fn not_installed(error: Error, answer: &Answer) -> Error {
+    match (error, answer.status.as_u16()) {
+        (Error::Refused { .. } | Error::NotFound, 400) if words(&answer.body).to_lowercase().contains("not active") => {
+            Error::LocationInactive
+        }
+        (Error::Refused { .. } | Error::NotFound, 400 | 404 | 410 | 422) => Error::GrantInvalid,
+        (error, _) => nobody_there(error),
     }
 }
 

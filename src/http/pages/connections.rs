@@ -30,6 +30,9 @@ impl Told {
             "agency" => {
                 "The app is installed for the agency. Each location needs its Trafft account: open it and enter it"
             }
+            "unlisted" => {
+                "The app is installed for the agency, but HighLevel did not list its locations: see the log of the service, then install it once more"
+            }
             "entered" => {
                 "Trafft took the credentials. Contacts are synced from now on; `backfill` takes over those that are there already"
             }

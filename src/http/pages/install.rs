@@ -84,10 +84,11 @@ pub(super) async fn confirmed(
 
 /// On to a page that can be loaded again: the code is used up.
 async fn take(service: &Service, code: String) -> Result<Response, Refused> {
-    let Welcome { installer, locations } = service.onboard.welcome(code).await?;
+    let Welcome { installer, locations, unlisted } = service.onboard.welcome(code).await?;
     info!(install = %installer, locations = locations.len(), "the app was installed by {installer}");
     let page = match &installer {
         Installer::Location(location) => format!("/connections/{location}?notice=installed"),
+        Installer::Company(_) if unlisted => "/?notice=unlisted".to_owned(),
         Installer::Company(_) => "/?notice=agency".to_owned(),
     };
     Ok(Redirect::to(&page).into_response())
