@@ -83,7 +83,9 @@ const LIST: &str =
         installs.status AS install, reason, scopes, paused, trafft, options, owner
     FROM connections FULL OUTER JOIN (SELECT * FROM installs WHERE kind = 'location') AS installs
         ON installs.id = connections.location_id";
-const CONNECT: &str = "INSERT INTO connections (location_id, trafft_account, created_at) VALUES ($1, $2, $3)
+// The epoch begins where none of an earlier connection of this location can have come: what was removed and added again is
+// another connection to whoever still works the old one.
+const CONNECT: &str = "INSERT INTO connections (location_id, trafft_account, created_at, epoch) VALUES ($1, $2, $3, $3)
     ON CONFLICT (location_id) DO NOTHING";
 const ACCOUNT: &str = "SELECT trafft_account FROM connections WHERE location_id = $1";
 const HOLDER: &str = "SELECT location_id FROM connections WHERE trafft_account = $1 AND location_id <> $2";
@@ -195,6 +197,8 @@ impl Store {
         let mut tx = self.db.begin().await?;
         let mut gone = 0;
         for statement in [
+            // First: it fences off the owner, and takes the locks in the order in which a settle takes them.
+            "UPDATE connections SET epoch = epoch + 1, owner = NULL WHERE location_id = $1",
             "DELETE FROM events WHERE location_id = $1",
             "DELETE FROM activities WHERE location_id = $1",
             "DELETE FROM writes WHERE location_id = $1",
