@@ -150,7 +150,7 @@ impl Store {
     }
 
     /// Events that came before their location was connected mark their contacts now: to be called by whoever begins to work it,
-    /// a moment after it was connected, when nobody stores an event any more in the belief that it is not.
+    /// and now and then while other processes may still store one in the belief that it is not connected.
     pub async fn release_parked(&self, location: &LocationId, now: Timestamp) -> Result<()> {
         loop {
             let mut tx = self.db.begin().await?;
