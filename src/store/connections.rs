@@ -8,6 +8,7 @@ use secrecy::ExposeSecret;
 use serde::Serialize;
 use serde_json::{Value, json};
 use sqlx::FromRow;
+use sqlx::error::DatabaseError;
 
 use super::contacts::Mark;
 use super::installs::{InstallStatus, status};
@@ -108,45 +109,52 @@ struct Parked {
     facets: i64,
 }
 
+/// [`Error::AccountTaken`] if another location has the account.
+async fn not_taken(tx: &mut Tx<'_>, location: &LocationId, account: &str) -> Result<()> {
+    let query = sqlx::query_scalar(HOLDER).bind(account).bind(location.as_str());
+    match query.fetch_optional(&mut **tx).await? {
+        Some(holder) => Err(Error::AccountTaken { account: account.to_owned(), holder }),
+        None => Ok(()),
+    }
+}
+
 impl Store {
     /// Pairs the location with the account, if it is not yet.
     ///
     /// `account` is the origin of the Trafft account: with another one the stored links would point at strangers,
     /// so that is an error; as is an account that another location has.
     pub async fn connect(&self, location: &LocationId, account: &str, now: Timestamp) -> Result<()> {
-        let mut tx = self.db.begin().await?;
-        self.pair(&mut tx, location, account, now).await?;
-        tx.commit().await
+        self.pair(location, account, now).await?.commit().await
     }
 
     /// The same, for one that a person enters: the credentials are sealed.
     pub async fn enter(&self, location: &LocationId, account: &str, stored: &Stored, now: Timestamp) -> Result<()> {
         let trafft = self.sealed_trafft(location, &stored.trafft)?;
         let options = (!stored.options.is_empty()).then(|| json!(stored.options).to_string());
-        let mut tx = self.db.begin().await?;
-        self.pair(&mut tx, location, account, now).await?;
+        let mut tx = self.pair(location, account, now).await?;
         sqlx::query(ENTER).bind(location.as_str()).bind(trafft).bind(options).execute(&mut *tx).await?;
         self.signal(&mut tx, &Signal::Free).await?;
         tx.commit().await
     }
 
-    async fn pair(&self, tx: &mut Tx<'_>, location: &LocationId, account: &str, now: Timestamp) -> Result<()> {
-        let holder: Option<String> =
-            sqlx::query_scalar(HOLDER).bind(account).bind(location.as_str()).fetch_optional(&mut **tx).await?;
-        if let Some(holder) = holder {
-            return Err(Error::AccountTaken { account: account.to_owned(), holder });
+    /// Pairs them in a transaction that is still open.
+    async fn pair(&self, location: &LocationId, account: &str, now: Timestamp) -> Result<Tx<'_>> {
+        let mut tx = self.db.begin().await?;
+        not_taken(&mut tx, location, account).await?;
+        let query = sqlx::query(CONNECT).bind(location.as_str()).bind(account).bind(now.as_millisecond());
+        if let Err(error) = query.execute(&mut *tx).await {
+            if error.as_database_error().is_some_and(DatabaseError::is_unique_violation) {
+                // Another process was quicker, after we had looked.
+                drop(tx);
+                not_taken(&mut self.db.begin().await?, location, account).await?;
+            }
+            return Err(error.into());
         }
-        sqlx::query(CONNECT)
-            .bind(location.as_str())
-            .bind(account)
-            .bind(now.as_millisecond())
-            .execute(&mut **tx)
-            .await?;
-        let known: String = sqlx::query_scalar(ACCOUNT).bind(location.as_str()).fetch_one(&mut **tx).await?;
+        let known: String = sqlx::query_scalar(ACCOUNT).bind(location.as_str()).fetch_one(&mut *tx).await?;
         if known != account {
             return Err(Error::OtherAccount { location: location.to_string(), known, asked: account.to_owned() });
         }
-        Ok(())
+        Ok(tx)
     }
 
     /// Events that came before their location was connected mark their contacts now: to be called by whoever begins to work it,
