@@ -225,7 +225,7 @@ impl Owner {
             };
             warn!(
                 location.id = %self.connection.location, error = %failure,
-                "Trafft's customers could not be read, nothing is synced until they are: {failure}; tried again in {} s", wait.as_secs()
+                "Trafft's customers are not indexed yet, nothing is synced until they are: {failure}; tried again in {} s", wait.as_secs()
             );
             clock.sleep(wait + clock.jitter(wait)).await;
         }
