@@ -79,9 +79,13 @@ impl From<Row> for ConnectionView {
     }
 }
 
+// A process that was silent for longer than the longest lease (`LEASE_SECONDS`), counted from the newest heartbeat of all, works
+// nothing.
 const LIST: &str =
     "SELECT COALESCE(connections.location_id, installs.id) AS location_id, name, company_id, trafft_account,
-        installs.status AS install, reason, scopes, paused, trafft, options, owner
+        installs.status AS install, reason, scopes, paused, trafft, options,
+        (SELECT id FROM processes WHERE processes.id = owner
+            AND heartbeat_at > (SELECT MAX(heartbeat_at) FROM processes) - 300000) AS owner
     FROM connections FULL OUTER JOIN (SELECT * FROM installs WHERE kind = 'location') AS installs
         ON installs.id = connections.location_id";
 // The epoch begins where none of an earlier connection of this location can have come: what was removed and added again is
