@@ -64,7 +64,7 @@ pub(super) fn read(path: &str) -> Result<Vec<Pair>, String> {
     let text = std::fs::read_to_string(path).map_err(|error| format!("the file `{path}` cannot be read: {error}"))?;
     // The parser's own message would show the line, and with it a secret.
     let file: File = toml::from_str(&text).map_err(|error| {
-        let line = error.span().map_or(0, |span| text[..span.start].lines().count().max(1));
+        let line = error.span().map_or(0, |span| text[..span.start].matches('\n').count() + 1);
         format!("`{path}`, line {line}: {}", error.message())
     })?;
     file.connection.into_iter().enumerate().map(|(index, table)| Entry::of(index, table).pair()).collect()

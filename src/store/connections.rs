@@ -8,6 +8,7 @@ use secrecy::ExposeSecret;
 use serde::Serialize;
 use serde_json::{Value, json};
 use sqlx::FromRow;
+use sqlx::error::DatabaseError;
 
 use super::contacts::Mark;
 use super::installs::{InstallStatus, status};
@@ -78,12 +79,18 @@ impl From<Row> for ConnectionView {
     }
 }
 
+// A process that was silent for longer than the longest lease (`LEASE_SECONDS`), counted from the newest heartbeat of all, works
+// nothing.
 const LIST: &str =
     "SELECT COALESCE(connections.location_id, installs.id) AS location_id, name, company_id, trafft_account,
-        installs.status AS install, reason, scopes, paused, trafft, options, owner
+        installs.status AS install, reason, scopes, paused, trafft, options,
+        (SELECT id FROM processes WHERE processes.id = owner
+            AND heartbeat_at > (SELECT MAX(heartbeat_at) FROM processes) - 300000) AS owner
     FROM connections FULL OUTER JOIN (SELECT * FROM installs WHERE kind = 'location') AS installs
         ON installs.id = connections.location_id";
-const CONNECT: &str = "INSERT INTO connections (location_id, trafft_account, created_at) VALUES ($1, $2, $3)
+// The epoch begins where none of an earlier connection of this location can have come: what was removed and added again is
+// another connection to whoever still works the old one.
+const CONNECT: &str = "INSERT INTO connections (location_id, trafft_account, created_at, epoch) VALUES ($1, $2, $3, $3)
     ON CONFLICT (location_id) DO NOTHING";
 const ACCOUNT: &str = "SELECT trafft_account FROM connections WHERE location_id = $1";
 const HOLDER: &str = "SELECT location_id FROM connections WHERE trafft_account = $1 AND location_id <> $2";
@@ -106,49 +113,56 @@ struct Parked {
     facets: i64,
 }
 
+/// [`Error::AccountTaken`] if another location has the account.
+async fn not_taken(tx: &mut Tx<'_>, location: &LocationId, account: &str) -> Result<()> {
+    let query = sqlx::query_scalar(HOLDER).bind(account).bind(location.as_str());
+    match query.fetch_optional(&mut **tx).await? {
+        Some(holder) => Err(Error::AccountTaken { account: account.to_owned(), holder }),
+        None => Ok(()),
+    }
+}
+
 impl Store {
     /// Pairs the location with the account, if it is not yet.
     ///
     /// `account` is the origin of the Trafft account: with another one the stored links would point at strangers,
     /// so that is an error; as is an account that another location has.
     pub async fn connect(&self, location: &LocationId, account: &str, now: Timestamp) -> Result<()> {
-        let mut tx = self.db.begin().await?;
-        self.pair(&mut tx, location, account, now).await?;
-        tx.commit().await
+        self.pair(location, account, now).await?.commit().await
     }
 
     /// The same, for one that a person enters: the credentials are sealed.
     pub async fn enter(&self, location: &LocationId, account: &str, stored: &Stored, now: Timestamp) -> Result<()> {
         let trafft = self.sealed_trafft(location, &stored.trafft)?;
         let options = (!stored.options.is_empty()).then(|| json!(stored.options).to_string());
-        let mut tx = self.db.begin().await?;
-        self.pair(&mut tx, location, account, now).await?;
+        let mut tx = self.pair(location, account, now).await?;
         sqlx::query(ENTER).bind(location.as_str()).bind(trafft).bind(options).execute(&mut *tx).await?;
         self.signal(&mut tx, &Signal::Free).await?;
         tx.commit().await
     }
 
-    async fn pair(&self, tx: &mut Tx<'_>, location: &LocationId, account: &str, now: Timestamp) -> Result<()> {
-        let holder: Option<String> =
-            sqlx::query_scalar(HOLDER).bind(account).bind(location.as_str()).fetch_optional(&mut **tx).await?;
-        if let Some(holder) = holder {
-            return Err(Error::AccountTaken { account: account.to_owned(), holder });
+    /// Pairs them in a transaction that is still open.
+    async fn pair(&self, location: &LocationId, account: &str, now: Timestamp) -> Result<Tx<'_>> {
+        let mut tx = self.db.begin().await?;
+        not_taken(&mut tx, location, account).await?;
+        let query = sqlx::query(CONNECT).bind(location.as_str()).bind(account).bind(now.as_millisecond());
+        if let Err(error) = query.execute(&mut *tx).await {
+            if error.as_database_error().is_some_and(DatabaseError::is_unique_violation) {
+                // Another process was quicker, after we had looked.
+                drop(tx);
+                not_taken(&mut self.db.begin().await?, location, account).await?;
+            }
+            return Err(error.into());
         }
-        sqlx::query(CONNECT)
-            .bind(location.as_str())
-            .bind(account)
-            .bind(now.as_millisecond())
-            .execute(&mut **tx)
-            .await?;
-        let known: String = sqlx::query_scalar(ACCOUNT).bind(location.as_str()).fetch_one(&mut **tx).await?;
+        let known: String = sqlx::query_scalar(ACCOUNT).bind(location.as_str()).fetch_one(&mut *tx).await?;
         if known != account {
             return Err(Error::OtherAccount { location: location.to_string(), known, asked: account.to_owned() });
         }
-        Ok(())
+        Ok(tx)
     }
 
     /// Events that came before their location was connected mark their contacts now: to be called by whoever begins to work it,
-    /// a moment after it was connected, when nobody stores an event any more in the belief that it is not.
+    /// and now and then while other processes may still store one in the belief that it is not connected.
     pub async fn release_parked(&self, location: &LocationId, now: Timestamp) -> Result<()> {
         loop {
             let mut tx = self.db.begin().await?;
@@ -195,6 +209,8 @@ impl Store {
         let mut tx = self.db.begin().await?;
         let mut gone = 0;
         for statement in [
+            // First: it fences off the owner, and takes the locks in the order in which a settle takes them.
+            "UPDATE connections SET epoch = epoch + 1, owner = NULL WHERE location_id = $1",
             "DELETE FROM events WHERE location_id = $1",
             "DELETE FROM activities WHERE location_id = $1",
             "DELETE FROM writes WHERE location_id = $1",

@@ -73,6 +73,17 @@ impl Store {
     ///
     /// `candidates`: the locations that the settings tell it how to work; those that a person connected tell it themselves.
     pub async fn beat(&self, process: &str, lease: Duration, candidates: &[LocationId]) -> Result<Beat> {
+        self.beat_without(process, lease, candidates, |_| false).await
+    }
+
+    /// The same; what is `left_alone` is not taken over although nobody works it.
+    pub async fn beat_without(
+        &self,
+        process: &str,
+        lease: Duration,
+        candidates: &[LocationId],
+        left_alone: impl Fn(&Connection) -> bool + Send,
+    ) -> Result<Beat> {
         let mut tx = self.db.begin().await?;
         let now = self.db.time(&mut tx).await?;
         let alive_since = now - i64::try_from(lease.as_millis()).unwrap_or(i64::MAX);
@@ -91,6 +102,7 @@ impl Store {
             match owner {
                 Some(owner) if owner == process => owned.push(connection),
                 Some(_) if alive > 0 => {}
+                _ if left_alone(&connection) => {}
                 _ => free.push(connection),
             }
         }

@@ -1,8 +1,12 @@
 //! What cannot be seen from outside, or only by luck.
 
+use std::time::Duration;
+
+use jiff::Timestamp;
 use sqlx::{Connection, Executor, Row, SqliteConnection};
 
-use super::{Store, activities, contacts, customers};
+use super::{Error, Store, activities, contacts, customers};
+use crate::model::LocationId;
 
 /// It must not take longer the more contacts and customers there are.
 #[tokio::test]
@@ -53,4 +57,44 @@ async fn a_write_that_was_given_up_keeps_no_lock_and_leaves_nothing() {
     store.db.begin_first().await.unwrap().commit().await.unwrap();
     let left: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM processes").fetch_one(&store.db.read).await.unwrap();
     assert_eq!(left, 0);
+}
+
+#[tokio::test]
+async fn who_works_a_removed_location_is_fenced_off_for_good() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let store =
+        Store::open(&format!("sqlite://{}/sync.db", folder.path().display()), Default::default()).await.unwrap();
+    let (location, now) = ("locationThatComesBack".parse::<LocationId>().unwrap(), Timestamp::UNIX_EPOCH);
+    let (lease, candidates) = (Duration::from_mins(1), [location.clone()]);
+    let mut epochs = Vec::new();
+    for second in 0..3 {
+        let now = now + Duration::from_secs(second);
+        store.connect(&location, "https://one.admin.trafft.com", now).await.unwrap();
+        let beat = store.beat_without("one", lease, &candidates, |_| true).await.unwrap();
+        assert_eq!((beat.owned.len(), beat.share), (0, 1), "left alone");
+        epochs.push(store.beat("one", lease, &candidates).await.unwrap().owned[0].epoch);
+        for former in &epochs[..epochs.len() - 1] {
+            let late = store.customers_seen(&location, *former, 1).await;
+            assert!(matches!(late, Err(Error::NotOwner)), "{former} of {epochs:?}: {late:?}");
+        }
+        store.customers_seen(&location, epochs[epochs.len() - 1], 1).await.unwrap();
+        assert!(store.disconnect(&location).await.unwrap());
+    }
+}
+
+#[tokio::test]
+async fn who_is_silent_for_long_is_shown_as_working_nothing() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let store =
+        Store::open(&format!("sqlite://{}/sync.db", folder.path().display()), Default::default()).await.unwrap();
+    let location: LocationId = "locationOfTheSilent".parse().unwrap();
+    store.connect(&location, "https://one.admin.trafft.com", Timestamp::UNIX_EPOCH).await.unwrap();
+    store.beat("silent", Duration::from_mins(1), std::slice::from_ref(&location)).await.unwrap();
+    store.beat("other", Duration::from_mins(1), &[]).await.unwrap();
+    let owner = async || store.connection(&location).await.unwrap().unwrap().owner;
+    assert_eq!(owner().await.as_deref(), Some("silent"));
+    let mut tx = store.db.begin().await.unwrap();
+    tx.execute("UPDATE processes SET heartbeat_at = heartbeat_at - 301000 WHERE id = 'silent'").await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(owner().await, None);
 }

@@ -54,6 +54,12 @@ pub struct Fleet {
     progress: watch::Sender<Progress>,
 }
 
+/// What this process could not begin to work is another's to try, so long.
+const LEFT_ALONE: Duration = Duration::from_mins(1);
+
+/// Until when what cannot be worked is left alone; by revision, for a change may have mended it.
+type LeftAlone = HashMap<(LocationId, i64), Instant>;
+
 /// An owner at work.
 struct Running {
     epoch: i64,
@@ -88,12 +94,20 @@ impl Fleet {
         let clock = Clock::system();
         let (lease, mut owners) = (Lease::default(), JoinSet::new());
         let mut running: HashMap<LocationId, Running> = HashMap::new();
+        let mut left_alone = LeftAlone::new();
         loop {
             let sent = Instant::now();
-            match self.store.beat(&self.process, self.lease, &self.candidates).await {
+            left_alone.retain(|_, until| *until > sent);
+            let is_left_alone = |connection: &store::Connection| {
+                left_alone.contains_key(&(connection.location.clone(), connection.revision))
+            };
+            match self.store.beat_without(&self.process, self.lease, &self.candidates, is_left_alone).await {
                 Ok(beat) => {
                     lease.renew(sent + self.lease);
-                    self.follow(beat, &lease, &mut running, &mut owners).await;
+                    for refused in self.follow(beat, &lease, &mut running, &mut owners).await {
+                        self.give_back(&refused.location).await;
+                        left_alone.insert((refused.location, refused.revision), sent + LEFT_ALONE);
+                    }
                 }
                 Err(error) => warn!(error = %error, "no heartbeat: {error}"),
             }
@@ -119,14 +133,15 @@ impl Fleet {
         }
     }
 
-    /// Starts and stops owners, until what runs is what is owned.
+    /// Starts and stops owners, until what runs is what is owned. Returns what cannot be worked here: another process may have
+    /// the key to its secrets, or the settings that it takes.
     async fn follow(
         &self,
         beat: store::Beat,
         lease: &Lease,
         running: &mut HashMap<LocationId, Running>,
         owners: &mut JoinSet<LocationId>,
-    ) {
+    ) -> Vec<store::Connection> {
         let store::Beat { mut owned, share } = beat;
         owned.truncate(share);
         for (location, owner) in running.iter() {
@@ -134,6 +149,7 @@ impl Fleet {
                 owner.stop.cancel();
             }
         }
+        let mut refused = Vec::new();
         for connection in owned {
             if running.contains_key(&connection.location) {
                 continue;
@@ -144,6 +160,10 @@ impl Fleet {
                 Ok(entered) => entered,
                 Err(error) => {
                     warn!(location.id = %location, error = %error, "location {location} cannot be worked: {error}");
+                    // The database's own trouble passes, and others have it as well.
+                    if !matches!(error, store::Error::Database(_)) {
+                        refused.push(connection);
+                    }
                     continue;
                 }
             };
@@ -151,6 +171,7 @@ impl Fleet {
                 Ok(reached) => Connection::new(&connection, reached, lease.clone(), self.clock.clone()),
                 Err(problem) => {
                     warn!(location.id = %location, "location {location} cannot be worked: {problem}");
+                    refused.push(connection);
                     continue;
                 }
             };
@@ -163,6 +184,7 @@ impl Fleet {
                 location
             });
         }
+        refused
     }
 
     /// What is no longer worked here may be worked elsewhere.

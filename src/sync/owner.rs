@@ -86,14 +86,15 @@ impl Owner {
         if self.stop.run_until_cancelled(self.build_directory()).await.is_none() {
             return;
         }
-        if let Err(error) = self.store.release_parked(location, clock.now()).await {
-            error!(location.id = %location, error = %error, "events from before location {location} was connected still wait: {error}");
-        }
+        let mut parked = self.release_parked().await;
         if let Err(error) = sweeps::plan(&self.store, &self.connection).await {
             error!(location.id = %location, error = %error, "sweeps go on as they were planned before: {error}");
         }
         let (mut work, mut in_flight) = (JoinSet::new(), HashMap::new());
         loop {
+            if parked.is_some_and(|at| at <= clock.now()) {
+                parked = self.release_parked().await;
+            }
             let taken = self.take(&mut work, &mut in_flight).await.unwrap_or_else(|failure| {
                 error!(location.id = %location, error = %failure, "the work cannot be looked up: {failure}");
                 Taken { next: Some(clock.now() + PAUSE), held_back: true }
@@ -105,7 +106,7 @@ impl Owner {
             self.progress.send_modify(|progress| progress.moved(location, state));
             let anyway = self.store.is_shared().then(|| clock.now() + LOOK_ANYWAY);
             let sleep = async {
-                match taken.next.into_iter().chain(anyway).min() {
+                match taken.next.into_iter().chain(anyway).chain(parked).min() {
                     Some(at) => clock.sleep_until(at).await,
                     None => std::future::pending().await,
                 }
@@ -122,6 +123,17 @@ impl Owner {
             }
         }
         while work.join_next().await.is_some() {}
+    }
+
+    /// Lets go the events that came before the location was connected. Tells when to do so again: another process may be storing
+    /// one in the belief that it is not connected yet; and what failed is tried again.
+    async fn release_parked(&self) -> Option<Timestamp> {
+        let (location, now) = (&self.connection.location, self.connection.clock.now());
+        let released = self.store.release_parked(location, now).await;
+        if let Err(error) = &released {
+            error!(location.id = %location, error = %error, "events from before location {location} was connected still wait: {error}");
+        }
+        (released.is_err() || self.store.is_shared()).then(|| now + LOOK_ANYWAY)
     }
 
     /// Starts what is due and not in flight, as far as there are workers and vendors; tells when to look again.
@@ -213,7 +225,7 @@ impl Owner {
             };
             warn!(
                 location.id = %self.connection.location, error = %failure,
-                "Trafft's customers could not be read, nothing is synced until they are: {failure}; tried again in {} s", wait.as_secs()
+                "Trafft's customers are not indexed yet, nothing is synced until they are: {failure}; tried again in {} s", wait.as_secs()
             );
             clock.sleep(wait + clock.jitter(wait)).await;
         }

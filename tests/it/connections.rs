@@ -359,6 +359,8 @@ async fn mistakes_in_the_file_are_told_by_connection_and_key() {
     assert!(line.contains(&format!("connection `{EAST}`, the mapping: line 2, `customer.first_name`")), "{line}");
     let syntax = told(&world, "trafft_client_secret = hush");
     assert!(syntax.contains("line 6") && !syntax.contains("hush"), "{syntax}");
+    let first_column = told(&world, "= \"hush\"");
+    assert!(first_column.contains("line 6") && !first_column.contains("hush"), "{first_column}");
 }
 
 #[tokio::test]
