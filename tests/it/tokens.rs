@@ -236,7 +236,8 @@ async fn is_synced(world: &World, process: &Process, contact: &str) -> bool {
 /// The true program, killed at any moment of a rotation, and started again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_in_the_middle_of_a_rotation_it_is_connected_again_without_a_person() {
-    let mut world = World::app(&[]).await;
+    // Where others could take over, a dead process's claim and its locations wait for its lease.
+    let mut world = World::app(&[("LEASE_SECONDS", "3")]).await;
     world.come_to_the_present();
     world.connect().await;
     let (ghl, location) = (world.sandbox.ghl.clone(), world.sandbox.ghl.location_id());
