@@ -128,8 +128,7 @@ impl World {
         {
             world.settings.remove(name);
         }
-        // Free a moment ago; others that look for one get another.
-        let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let address = process::free_address();
         for (name, value) in world.sandbox.oauth_settings() {
             world.set(name, &value);
         }

@@ -1,7 +1,9 @@
 //! The real program, run as a process of its own, to be killed, paused and started again.
 
 use std::collections::HashMap;
+use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use reqwest::Client;
@@ -21,8 +23,7 @@ impl Process {
 
     /// Started by another program, which `wrap` names with its arguments.
     pub fn wrapped(mut settings: HashMap<String, String>, wrap: impl FnOnce(&mut Command)) -> Self {
-        // Free a moment ago; others that look for one get another.
-        let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let address = free_address();
         settings.insert("BIND_ADDR".to_owned(), address.to_string());
         let child = spawn(&settings, wrap);
         Self { settings, url: format!("http://{address}"), child }
@@ -71,6 +72,20 @@ impl Process {
             }
         }
         panic!("the process is not ready after 30 s");
+    }
+}
+
+/// An address for something that is started, killed and started again there: below the range from which the system gives ports
+/// to whoever does not ask for one, so that nobody takes it meanwhile.
+pub fn free_address() -> SocketAddr {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = u16::try_from(std::process::id() % 100).unwrap() * 100;
+    loop {
+        let port = 20_000 + (first + NEXT.fetch_add(1, Ordering::Relaxed)) % 12_000;
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
     }
 }
 
