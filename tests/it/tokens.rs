@@ -260,7 +260,7 @@ async fn killed_in_the_middle_of_a_rotation_it_is_connected_again_without_a_pers
             request = request.header(name, value);
         }
         let asking = tokio::spawn(request.send());
-        for _ in 0..10_000 {
+        for _ in 0..30_000 {
             if ghl.refreshes() > refreshes {
                 break;
             }
@@ -274,7 +274,8 @@ async fn killed_in_the_middle_of_a_rotation_it_is_connected_again_without_a_pers
         process.kill_and_start();
         let _ = asking.await;
         process.ready(&world.http).await;
-        for _ in 0..2000 {
+        // A dead process's lease, and a retry or two: seconds, and more where many tests share the machine.
+        for _ in 0..20_000 {
             if is_synced(&world, &process, &contact).await {
                 break;
             }
