@@ -4,62 +4,40 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::LazyLock;
 
-use serde::Serialize;
-use serde_json::json;
-
 use super::contacts::Mark;
 use super::db::plain;
-use super::rows::{Text, given};
+use super::rows::{Cell, Text};
 use super::{Accept, Accepted, Error, Result, Signal, Store, Subject, Tx};
 use crate::model::{Facets, Lane, Status};
 
 pub(super) const CONNECTED: &str = "SELECT COUNT(*) FROM connections WHERE location_id = $1";
 static WHICH_CONNECTED: LazyLock<Text> = LazyLock::new(|| {
-    Text::new("SELECT location_id FROM connections JOIN ROWS ON location_id = given.value ->> 'location'")
+    Text::new(&["location"], "SELECT location_id FROM connections WHERE location_id IN (SELECT location FROM given)")
 });
-static DELIVERED: LazyLock<Text> = LazyLock::new(|| {
+// A cross join, because SQLite keeps its order: each delivery is looked up, however many events there are.
+pub(super) static DELIVERED: LazyLock<Text> = LazyLock::new(|| {
     Text::new(
-        "SELECT location_id, delivery_key, events.id FROM ROWS JOIN events
-            ON location_id = given.value ->> 'location' AND delivery_key = given.value ->> 'key'",
+        &["location", "delivery"],
+        "SELECT location_id, delivery_key, id FROM given CROSS JOIN events
+            WHERE location_id = given.location AND delivery_key = given.delivery",
     )
 });
 // What it says of the contact is that of the mark just made: its row is ours until the transaction ends.
 static INSERT: LazyLock<Text> = LazyLock::new(|| {
     Text::new(
+        &[
+            "location", "id", "delivery", "source", "type", "contact", "object", "facets", "marked", "sent",
+            "received", "body", "status", "reason", "due",
+        ],
         "INSERT INTO events (id, location_id, delivery_key, source, type, contact_id, object_id, facets, sequence,
             contact_since, sent_at, received_at, body, status, reason, due_at)
-        SELECT given.value ->> 'id', given.value ->> 'location', given.value ->> 'key', given.value ->> 'source',
-            given.value ->> 'kind', given.value ->> 'contact', given.value ->> 'object',
-            CAST(given.value ->> 'facets' AS BIGINT), contacts.sequence, COALESCE(contacts.known_since, 0),
-            CAST(given.value ->> 'sent' AS BIGINT), CAST(given.value ->> 'received' AS BIGINT),
-            given.value ->> 'body', given.value ->> 'status', given.value ->> 'reason',
-            CAST(given.value ->> 'due' AS BIGINT)
-        FROM ROWS LEFT JOIN contacts ON contacts.location_id = given.value ->> 'location'
-            AND contacts.contact_id = given.value ->> 'marked'
+        SELECT given.id, given.location, given.delivery, given.source, given.type, given.contact, given.object,
+            given.facets, contacts.sequence, COALESCE(contacts.known_since, 0), given.sent, given.received, given.body,
+            given.status, given.reason, given.due
+        FROM given LEFT JOIN contacts ON contacts.location_id = given.location AND contacts.contact_id = given.marked
         WHERE TRUE ON CONFLICT (location_id, delivery_key) DO NOTHING",
     )
 });
-
-/// A row of `events`, as the statement takes it.
-#[derive(Serialize)]
-struct Row<'a> {
-    id: &'a str,
-    location: &'a str,
-    key: Option<String>,
-    source: &'static str,
-    kind: String,
-    contact: Option<&'a str>,
-    object: Option<&'a str>,
-    facets: i64,
-    /// The contact again, if the event made a mark.
-    marked: Option<&'a str>,
-    sent: Option<i64>,
-    received: i64,
-    body: &'a str,
-    status: &'static str,
-    reason: Option<String>,
-    due: Option<i64>,
-}
 
 /// What makes a delivery recognisable: its location, and its key as it is stored.
 type Delivery<'a> = (&'a str, String);
@@ -90,34 +68,34 @@ impl New<'_> {
             _ => None,
         }
     }
-}
 
-impl<'a> From<&'a New<'_>> for Row<'a> {
-    fn from(new: &'a New<'_>) -> Self {
-        let New { event, status, reason } = new;
+    /// As the statement takes it.
+    fn row(&self) -> [Cell<'_>; 15] {
+        let Self { event, status, reason } = self;
         let (contact, object, facets) = match &event.subject {
             Subject::Contact { id, facets, .. } => (Some(id.as_str()), None, *facets),
             Subject::Object { facet, id } => (None, Some(id.as_str()), Facets::from(*facet)),
             Subject::Installed { .. } | Subject::Uninstalled(_) | Subject::Nothing(_) => (None, None, Facets::NONE),
         };
         let received = event.received_at.as_millisecond();
-        Self {
-            id: &event.id,
-            location: event.location.as_str(),
-            key: event.delivery_key.as_deref().map(plain),
-            source: event.source.name(),
-            kind: plain(&event.kind),
-            contact,
-            object,
-            facets: facets.bits(),
-            marked: contact.filter(|_| new.is_acted_on()),
-            sent: event.sent_at.map(|at| at.as_millisecond()),
-            received,
-            body: &event.body,
-            status: status.name(),
-            reason: reason.as_deref().map(plain),
-            due: (new.is_acted_on() && object.is_some()).then_some(received),
-        }
+        [
+            Cell::from(event.location.as_str()),
+            Cell::from(event.id.as_str()),
+            Cell::from(event.delivery_key.as_deref().map(plain)),
+            Cell::from(event.source.name()),
+            Cell::from(Some(plain(&event.kind))),
+            Cell::from(contact),
+            Cell::from(object),
+            Cell::from(facets.bits()),
+            // The contact again, if the event made a mark.
+            Cell::from(contact.filter(|_| self.is_acted_on())),
+            Cell::from(event.sent_at.map(|at| at.as_millisecond())),
+            Cell::from(received),
+            Cell::from(event.body.as_str()),
+            Cell::from(status.name()),
+            Cell::from(reason.as_deref().map(plain)),
+            Cell::from((self.is_acted_on() && object.is_some()).then_some(received)),
+        ]
     }
 }
 
@@ -187,17 +165,20 @@ impl Store {
     }
 
     async fn connected(&self, tx: &mut Tx<'_>, locations: &BTreeSet<&str>) -> Result<BTreeSet<String>> {
-        let rows = given(locations.iter().map(|location| json!({ "location": location })));
-        let query = sqlx::query_scalar(WHICH_CONNECTED.on(&self.db)).bind(rows);
-        Ok(query.fetch_all(&mut **tx).await?.into_iter().collect())
+        let rows = locations.iter().map(|location| [Cell::from(*location)]).collect();
+        let (statement, rows) = WHICH_CONNECTED.with(rows, &self.db)?;
+        Ok(sqlx::query_scalar_with(statement, rows).fetch_all(&mut **tx).await?.into_iter().collect())
     }
 
     /// Which of the deliveries are stored, and as which events.
     async fn delivered<'e>(&self, tx: &mut Tx<'_>, events: &'e [Accept]) -> Result<HashMap<Delivery<'e>, String>> {
         let deliveries: Vec<_> = events.iter().filter_map(delivery).collect();
-        let rows = given(deliveries.iter().map(|(location, key)| json!({ "location": location, "key": key })));
-        let query = sqlx::query_as(DELIVERED.on(&self.db)).bind(rows);
-        let stored: Vec<(String, String, String)> = query.fetch_all(&mut **tx).await?;
+        if deliveries.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let rows = deliveries.iter().map(|(location, key)| [Cell::from(*location), Cell::from(key.as_str())]).collect();
+        let (statement, rows) = DELIVERED.with(rows, &self.db)?;
+        let stored: Vec<(String, String, String)> = sqlx::query_as_with(statement, rows).fetch_all(&mut **tx).await?;
         let stored: HashMap<_, _> = stored.into_iter().map(|(location, key, id)| ((location, key), id)).collect();
         if stored.is_empty() {
             return Ok(HashMap::new());
@@ -211,8 +192,11 @@ impl Store {
 
     /// Returns how many were inserted.
     async fn insert(&self, tx: &mut Tx<'_>, new: &[New<'_>]) -> Result<usize> {
-        let query = sqlx::query(INSERT.on(&self.db)).bind(given(new.iter().map(Row::from)));
-        let inserted = query.execute(&mut **tx).await?.rows_affected();
+        if new.is_empty() {
+            return Ok(0);
+        }
+        let (statement, rows) = INSERT.with(new.iter().map(New::row).collect(), &self.db)?;
+        let inserted = sqlx::query_with(statement, rows).execute(&mut **tx).await?.rows_affected();
         usize::try_from(inserted).map_err(|_| Error::Corrupt("more rows than were sent".to_owned()))
     }
 }

@@ -8,7 +8,7 @@ use super::Store;
 use crate::clock::Clock;
 
 /// Commits are taken together for so long: a page that many of them wrote is copied once.
-const PAUSE: Duration = Duration::from_millis(250);
+const PAUSE: Duration = Duration::from_secs(1);
 
 impl Store {
     /// Copies whenever something was committed. Never ends; with PostgreSQL it never begins.

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sqlx::FromRow;
 
-use super::rows::{Text, given};
+use super::rows::{Cell, Text};
 use super::{Error, Result, Store, Tx};
 use crate::model::{ContactId, CustomerId, Facet, Facets, Lane, LocationId};
 
@@ -194,50 +194,35 @@ pub(super) struct Mark<'a> {
 // never less; what was given up on gets its attempts again.
 static MARK: LazyLock<Text> = LazyLock::new(|| {
     let again = MARK_AGAIN.replace("COALESCE_MS", &COALESCE.as_millis().to_string());
-    Text::new(&format!(
-        "INSERT INTO contacts (location_id, contact_id, sequence, contact_wanted, tasks_wanted, notes_wanted,
-            appointments_wanted, contact_read, tasks_read, notes_read, appointments_read, lane, due_at, status,
-            marked_at, known_since, missing_since)
-        SELECT given.value ->> 'location', given.value ->> 'contact', 1,
-            CAST(given.value ->> 'record' AS BIGINT), CAST(given.value ->> 'tasks' AS BIGINT),
-            CAST(given.value ->> 'notes' AS BIGINT), CAST(given.value ->> 'appointments' AS BIGINT),
-            CAST(given.value ->> 'record' AS BIGINT) - 1, CAST(given.value ->> 'tasks' AS BIGINT) - 1,
-            CAST(given.value ->> 'notes' AS BIGINT) - 1, CAST(given.value ->> 'appointments' AS BIGINT) - 1,
-            CAST(given.value ->> 'lane' AS BIGINT), CAST(given.value ->> 'now' AS BIGINT), 'queued',
-            CAST(given.value ->> 'now' AS BIGINT), CAST(given.value ->> 'now' AS BIGINT),
-            CAST(given.value ->> 'missing' AS BIGINT)
-        FROM ROWS WHERE TRUE {again}"
-    ))
+    Text::new(
+        &["location", "contact", "record", "tasks", "notes", "appointments", "lane", "now", "missing"],
+        &format!(
+            "INSERT INTO contacts (location_id, contact_id, sequence, contact_wanted, tasks_wanted, notes_wanted,
+                appointments_wanted, contact_read, tasks_read, notes_read, appointments_read, lane, due_at, status,
+                marked_at, known_since, missing_since)
+            SELECT location, contact, 1, record, tasks, notes, appointments, record - 1, tasks - 1, notes - 1,
+                appointments - 1, lane, now, 'queued', now, now, missing
+            FROM given WHERE TRUE {again}"
+        ),
+    )
 });
 
-/// A mark, as the statement takes it.
-#[derive(Serialize)]
-struct MarkRow<'a> {
-    location: &'a str,
-    contact: &'a str,
-    record: u8,
-    tasks: u8,
-    notes: u8,
-    appointments: u8,
-    lane: i64,
-    now: i64,
-    missing: Option<i64>,
-}
-
-impl<'a> From<&Mark<'a>> for MarkRow<'a> {
-    fn from(mark: &Mark<'a>) -> Self {
-        let (wanted, now) = (|facet| u8::from(mark.facets.has(facet)), mark.now.as_millisecond());
-        Self {
-            location: mark.location,
-            contact: mark.contact,
-            record: wanted(Facet::Contact),
-            tasks: wanted(Facet::Tasks),
-            notes: wanted(Facet::Notes),
-            appointments: wanted(Facet::Appointments),
-            lane: mark.lane as i64,
-            now,
-            missing: mark.deleted.then_some(now),
-        }
+impl Mark<'_> {
+    /// As the statement takes it.
+    fn row(&self) -> [Cell<'_>; 9] {
+        let wanted = |facet| Cell::from(i64::from(self.facets.has(facet)));
+        let now = self.now.as_millisecond();
+        [
+            Cell::from(self.location),
+            Cell::from(self.contact),
+            wanted(Facet::Contact),
+            wanted(Facet::Tasks),
+            wanted(Facet::Notes),
+            wanted(Facet::Appointments),
+            Cell::from(self.lane as i64),
+            Cell::from(now),
+            Cell::from(self.deleted.then_some(now)),
+        ]
     }
 }
 
@@ -287,7 +272,8 @@ impl Store {
     /// Marks contacts dirty, each of them once, in the order in which every process locks them: by location and id.
     pub(super) async fn mark_all(&self, tx: &mut Tx<'_>, marks: &[Mark<'_>]) -> Result<()> {
         if !marks.is_empty() {
-            sqlx::query(MARK.on(&self.db)).bind(given(marks.iter().map(MarkRow::from))).execute(&mut **tx).await?;
+            let (statement, rows) = MARK.with(marks.iter().map(Mark::row).collect(), &self.db)?;
+            sqlx::query_with(statement, rows).execute(&mut **tx).await?;
         }
         Ok(())
     }

@@ -1,35 +1,111 @@
 //! Statements about many rows at once. A statement costs a round trip to the database (with SQLite: to the thread that
 //! works for it), so a batch of events takes a few of them, not a few for each event.
 //!
-//! The rows go in as one JSON text: both databases take it apart with the same operators, and however many rows there
-//! are, it is the same statement with one parameter.
+//! The rows are parameters. Their number is rounded up, so that a handful of texts serves every batch, and both databases
+//! have them prepared already; what is too many is NULL, and left out.
 
-use serde::Serialize;
+use std::borrow::Cow;
 
+use sqlx::any::AnyArguments;
+use sqlx::{Arguments, AssertSqlSafe, SqlSafeStr, SqlStr};
+
+use super::Result;
 use super::db::Db;
 
-/// A statement that reads its rows as `given.value` out of `ROWS`.
+/// A statement that reads its rows out of `given`.
 pub(super) struct Text {
-    sqlite: String,
-    postgres: String,
+    columns: &'static [&'static str],
+    statement: String,
+}
+
+/// A value of a row; what stands in one column is of the same kind in all rows.
+#[derive(Clone)]
+pub(super) enum Cell<'a> {
+    Text(Option<Cow<'a, str>>),
+    Number(Option<i64>),
+}
+
+impl Cell<'_> {
+    fn null(&self) -> Self {
+        match self {
+            Cell::Text(_) => Cell::Text(None),
+            Cell::Number(_) => Cell::Number(None),
+        }
+    }
+}
+
+impl<'a> From<&'a str> for Cell<'a> {
+    fn from(text: &'a str) -> Self {
+        Cell::Text(Some(text.into()))
+    }
+}
+
+impl From<Option<String>> for Cell<'_> {
+    fn from(text: Option<String>) -> Self {
+        Cell::Text(text.map(Cow::Owned))
+    }
+}
+
+impl<'a> From<Option<&'a str>> for Cell<'a> {
+    fn from(text: Option<&'a str>) -> Self {
+        Cell::Text(text.map(Cow::Borrowed))
+    }
+}
+
+impl From<i64> for Cell<'_> {
+    fn from(number: i64) -> Self {
+        Cell::Number(Some(number))
+    }
+}
+
+impl From<Option<i64>> for Cell<'_> {
+    fn from(number: Option<i64>) -> Self {
+        Cell::Number(number)
+    }
 }
 
 impl Text {
-    pub(super) fn new(statement: &str) -> Self {
-        Self {
-            sqlite: statement.replace("ROWS", "json_each($1) AS given"),
-            postgres: statement.replace("ROWS", "json_array_elements(CAST($1 AS json)) AS given(value)"),
+    /// The first of the columns is never NULL.
+    pub(super) fn new(columns: &'static [&'static str], statement: &str) -> Self {
+        Self { columns, statement: statement.to_owned() }
+    }
+
+    /// The statement about so many rows.
+    pub(super) fn about(&self, rows: usize, db: &Db) -> SqlStr {
+        let Self { columns, statement } = self;
+        let mut values = String::new();
+        for parameter in 0..rows * columns.len() {
+            values.push_str(match (parameter, parameter % columns.len()) {
+                (0, _) => "(",
+                (_, 0) => "), (",
+                _ => ", ",
+            });
+            // SQLite finds parameters by their order sooner than by name; PostgreSQL knows no others than by name.
+            values.push_str(if db.is_shared() { "$" } else { "?" });
+            if db.is_shared() {
+                values.push_str(&(parameter + 1).to_string());
+            }
         }
+        let columns = columns.join(", ");
+        AssertSqlSafe(format!(
+            "WITH given ({columns}) AS (SELECT * FROM (VALUES {values})) AS padded WHERE column1 IS NOT NULL) {statement}"
+        ))
+        .into_sql_str()
     }
 
-    pub(super) fn on(&'static self, db: &Db) -> &'static str {
-        if db.is_shared() { &self.postgres } else { &self.sqlite }
+    /// The statement about these rows, of which there is at least one, and its parameters.
+    pub(super) fn with<const N: usize>(&self, rows: Vec<[Cell<'_>; N]>, db: &Db) -> Result<(SqlStr, AnyArguments)> {
+        let number = rows.len().next_power_of_two();
+        let padding: Vec<_> = rows.first().map(|row| row.each_ref().map(Cell::null)).into_iter().collect();
+        let padding = padding.iter().cycle().take(number - rows.len()).cloned();
+        let mut arguments = AnyArguments::default();
+        for cell in padding.chain(rows).flatten() {
+            match cell {
+                Cell::Text(text) => arguments.add(text.map(Cow::into_owned)),
+                Cell::Number(number) => arguments.add(number),
+            }
+            .map_err(sqlx::Error::Encode)?;
+        }
+        Ok((self.about(number, db), arguments))
     }
-}
-
-/// The parameter of such a statement.
-pub(super) fn given(rows: impl IntoIterator<Item: Serialize>) -> String {
-    let rows: Vec<_> = rows.into_iter().collect();
-    // Texts and numbers: there is nothing that JSON could not say, and no database takes an empty text for rows.
-    serde_json::to_string(&rows).unwrap_or_default()
 }
