@@ -1,5 +1,8 @@
 //! What GHL sends us: marketplace webhooks and workflow webhooks, as far as they tell what to look at.
 
+use std::fmt;
+
+use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
@@ -43,28 +46,82 @@ pub struct EnvelopeAppointment {
     pub contact_id: Option<ContactId>,
 }
 
+/// What of an object an [`Envelope`] is made of.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(field_identifier, rename_all = "camelCase")]
+enum Member {
+    Type,
+    LocationId,
+    CompanyId,
+    Id,
+    ContactId,
+    Appointment,
+    AppId,
+    VersionId,
+    Timestamp,
+    WebhookId,
+    Data,
+    #[serde(other)]
+    Other,
+}
+
+/// Their values. Whatever else is in the object is skipped: most of a webhook is, and every one of them comes this way.
+#[derive(Default)]
+struct Members([Value; Member::Other as usize]);
+
+impl Members {
+    fn get(&self, member: Member) -> Option<&Value> {
+        self.0.get(member as usize).filter(|value| !value.is_null())
+    }
+}
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_map(Object)
+    }
+}
+
+struct Object;
+
+impl<'de> Visitor<'de> for Object {
+    type Value = Members;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Members, A::Error> {
+        let mut members = Members::default();
+        while let Some(member) = object.next_key::<Member>()? {
+            match members.0.get_mut(member as usize) {
+                Some(value) => *value = object.next_value()?,
+                None => drop(object.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(members)
+    }
+}
+
 impl<'de> Deserialize<'de> for Envelope {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let outer = Map::deserialize(from)?;
-        let wrapped = outer.get("data");
-        let get = |key: &str| {
-            outer.get(key).filter(|value| !value.is_null()).or_else(|| wrapped?.get(key)).unwrap_or(&Value::Null)
-        };
-        let appointment = get("appointment").as_object().map(|appointment| EnvelopeAppointment {
+        let outer = Members::deserialize(from)?;
+        let wrapped = outer.get(Member::Data).and_then(|data| Members::deserialize(data).ok());
+        let get = |member| outer.get(member).or_else(|| wrapped.as_ref()?.get(member)).unwrap_or(&Value::Null);
+        let appointment = get(Member::Appointment).as_object().map(|appointment| EnvelopeAppointment {
             id: appointment.get("id").and_then(as_id),
             contact_id: appointment.get("contactId").and_then(as_id),
         });
         Ok(Self {
-            kind: as_text(get("type")),
-            location_id: as_id(get("locationId")),
-            company_id: as_text(get("companyId")),
-            id: as_text(get("id")),
-            contact_id: as_id(get("contactId")),
+            kind: as_text(get(Member::Type)),
+            location_id: as_id(get(Member::LocationId)),
+            company_id: as_text(get(Member::CompanyId)),
+            id: as_text(get(Member::Id)),
+            contact_id: as_id(get(Member::ContactId)),
             appointment,
-            app_id: as_text(get("appId")),
-            version_id: as_text(get("versionId")),
-            timestamp: as_text(get("timestamp")),
-            webhook_id: as_text(get("webhookId")),
+            app_id: as_text(get(Member::AppId)),
+            version_id: as_text(get(Member::VersionId)),
+            timestamp: as_text(get(Member::Timestamp)),
+            webhook_id: as_text(get(Member::WebhookId)),
         })
     }
 }

@@ -145,6 +145,12 @@ fn webhooks_are_read_flat_and_wrapped() {
     assert_eq!(hook.timestamp.as_deref(), Some("2026-09-01T10:30:01.000Z"));
     assert!(from_value::<Envelope>(json!([])).is_err());
     assert_eq!(reads::<Envelope>(&json!({"type": {}, "data": 7, "appointment": "odd"})), Envelope::default());
+    // Half an emoji is no text, but nothing that says what the event is about.
+    let cut =
+        r#"{"id":"seD4PfOuKoVMLkEZqohJ","firstName":"\ud83d","type":"ContactUpdate","tags":["\ud83d"],"id":null}"#;
+    let cut: Envelope = serde_json::from_str(cut).unwrap();
+    assert_eq!((cut.kind.as_deref(), cut.id), (Some("ContactUpdate"), None), "the last of two members counts");
+    assert!(serde_json::from_str::<Envelope>(r#"{"id":"\ud83d"}"#).is_err());
 }
 
 #[test]
