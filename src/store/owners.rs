@@ -71,13 +71,9 @@ pub(super) async fn fence(tx: &mut Tx<'_>, location: &str, epoch: i64) -> Result
 impl Store {
     /// One heartbeat of this process; takes over what nobody works, up to its share among the living.
     ///
-    /// `candidates`: the locations that the settings tell it how to work; those that a person connected tell it themselves.
-    pub async fn beat(&self, process: &str, lease: Duration, candidates: &[LocationId]) -> Result<Beat> {
-        self.beat_without(process, lease, candidates, |_| false).await
-    }
-
-    /// The same; what is `left_alone` is not taken over although nobody works it.
-    pub async fn beat_without(
+    /// `candidates`: the locations that the settings tell it how to work; those that a person connected tell it themselves. What is
+    /// `left_alone` is not taken over although nobody works it.
+    pub async fn beat(
         &self,
         process: &str,
         lease: Duration,

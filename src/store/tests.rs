@@ -5,16 +5,18 @@ use std::time::Duration;
 use jiff::Timestamp;
 use sqlx::{Connection, Executor, Row, SqliteConnection};
 
-use super::{Error, Store, activities, contacts, customers};
+use super::{Error, Store, accept, activities, contacts, customers};
 use crate::model::LocationId;
 
 /// It must not take longer the more contacts and customers there are.
 #[tokio::test]
-async fn what_every_reconcile_asks_is_found_by_an_index() {
+async fn what_is_asked_for_every_event_and_reconcile_is_found_by_an_index() {
     let folder = tempfile::TempDir::new().unwrap();
     let store =
         Store::open(&format!("sqlite://{}/sync.db", folder.path().display()), Default::default()).await.unwrap();
+    let delivered = accept::DELIVERED.about(64, &store.db);
     for question in [
+        delivered.as_str(),
         activities::OF_CONTACT,
         contacts::DUE,
         contacts::LOAD,
@@ -70,9 +72,9 @@ async fn who_works_a_removed_location_is_fenced_off_for_good() {
     for second in 0..3 {
         let now = now + Duration::from_secs(second);
         store.connect(&location, "https://one.admin.trafft.com", now).await.unwrap();
-        let beat = store.beat_without("one", lease, &candidates, |_| true).await.unwrap();
+        let beat = store.beat("one", lease, &candidates, |_| true).await.unwrap();
         assert_eq!((beat.owned.len(), beat.share), (0, 1), "left alone");
-        epochs.push(store.beat("one", lease, &candidates).await.unwrap().owned[0].epoch);
+        epochs.push(store.beat("one", lease, &candidates, |_| false).await.unwrap().owned[0].epoch);
         for former in &epochs[..epochs.len() - 1] {
             let late = store.customers_seen(&location, *former, 1).await;
             assert!(matches!(late, Err(Error::NotOwner)), "{former} of {epochs:?}: {late:?}");
@@ -89,8 +91,8 @@ async fn who_is_silent_for_long_is_shown_as_working_nothing() {
         Store::open(&format!("sqlite://{}/sync.db", folder.path().display()), Default::default()).await.unwrap();
     let location: LocationId = "locationOfTheSilent".parse().unwrap();
     store.connect(&location, "https://one.admin.trafft.com", Timestamp::UNIX_EPOCH).await.unwrap();
-    store.beat("silent", Duration::from_mins(1), std::slice::from_ref(&location)).await.unwrap();
-    store.beat("other", Duration::from_mins(1), &[]).await.unwrap();
+    store.beat("silent", Duration::from_mins(1), std::slice::from_ref(&location), |_| false).await.unwrap();
+    store.beat("other", Duration::from_mins(1), &[], |_| false).await.unwrap();
     let owner = async || store.connection(&location).await.unwrap().unwrap().owner;
     assert_eq!(owner().await.as_deref(), Some("silent"));
     let mut tx = store.db.begin().await.unwrap();

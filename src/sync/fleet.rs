@@ -101,7 +101,7 @@ impl Fleet {
             let is_left_alone = |connection: &store::Connection| {
                 left_alone.contains_key(&(connection.location.clone(), connection.revision))
             };
-            match self.store.beat_without(&self.process, self.lease, &self.candidates, is_left_alone).await {
+            match self.store.beat(&self.process, self.lease, &self.candidates, is_left_alone).await {
                 Ok(beat) => {
                     lease.renew(sent + self.lease);
                     for refused in self.follow(beat, &lease, &mut running, &mut owners).await {

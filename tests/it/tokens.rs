@@ -140,7 +140,7 @@ async fn a_thousand_callers_over_three_replicas_are_one_refresh() {
     let mut calls = tokio::task::JoinSet::new();
     for (number, store) in stores.iter().enumerate() {
         let process = format!("process {number}");
-        store.beat(&process, lease, &[]).await.unwrap();
+        store.beat(&process, lease, &[], |_| false).await.unwrap();
         let grants = Grants::new(store.clone(), Some(oauth.clone()), process, lease, world.clock.clone());
         let credential = grants.credential(location.clone());
         for _ in 0..334 {
