@@ -1,7 +1,8 @@
 //! A batch of events stored in one transaction, with as few statements as it takes: known deliveries are found, contacts
 //! marked, events inserted.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::LazyLock;
 
 use super::contacts::Mark;
@@ -11,15 +12,14 @@ use super::{Accept, Accepted, Error, Result, Signal, Store, Subject, Tx};
 use crate::model::{Facets, Lane, Status};
 
 pub(super) const CONNECTED: &str = "SELECT COUNT(*) FROM connections WHERE location_id = $1";
-static WHICH_CONNECTED: LazyLock<Text> = LazyLock::new(|| {
-    Text::new(&["location"], "SELECT location_id FROM connections WHERE location_id IN (SELECT location FROM given)")
-});
-// A cross join, because SQLite keeps its order: each delivery is looked up, however many events there are.
-pub(super) static DELIVERED: LazyLock<Text> = LazyLock::new(|| {
+// Of each location, whether it is connected; of each delivery, as which event it is stored. A cross join, because SQLite keeps its
+// order: each delivery is looked up, however many events there are.
+pub(super) static KNOWN: LazyLock<Text> = LazyLock::new(|| {
     Text::new(
         &["location", "delivery"],
         "SELECT location_id, delivery_key, id FROM given CROSS JOIN events
-            WHERE location_id = given.location AND delivery_key = given.delivery",
+            WHERE location_id = given.location AND delivery_key = given.delivery
+        UNION ALL SELECT location_id, NULL, NULL FROM connections WHERE location_id IN (SELECT location FROM given)",
     )
 });
 // What it says of the contact is that of the mark just made: its row is ours until the transaction ends.
@@ -34,13 +34,14 @@ static INSERT: LazyLock<Text> = LazyLock::new(|| {
         SELECT given.id, given.location, given.delivery, given.source, given.type, given.contact, given.object,
             given.facets, contacts.sequence, COALESCE(contacts.known_since, 0), given.sent, given.received, given.body,
             given.status, given.reason, given.due
-        FROM given LEFT JOIN contacts ON contacts.location_id = given.location AND contacts.contact_id = given.marked
+        FROM given LEFT JOIN contacts
+            ON given.marked = 1 AND contacts.location_id = given.location AND contacts.contact_id = given.contact
         WHERE TRUE ON CONFLICT (location_id, delivery_key) DO NOTHING",
     )
 });
 
-/// What makes a delivery recognisable: its location, and its key as it is stored.
-type Delivery<'a> = (&'a str, String);
+/// What makes a delivery recognisable: its location, and its key.
+type Delivery<'a> = (&'a str, &'a str);
 
 /// An event that is new, and the status that it starts with.
 struct New<'a> {
@@ -81,14 +82,13 @@ impl New<'_> {
         [
             Cell::from(event.location.as_str()),
             Cell::from(event.id.as_str()),
-            Cell::from(event.delivery_key.as_deref().map(plain)),
+            Cell::from(event.delivery_key.as_deref()),
             Cell::from(event.source.name()),
-            Cell::from(Some(plain(&event.kind))),
+            Cell::from(event.kind.as_str()),
             Cell::from(contact),
             Cell::from(object),
             Cell::from(facets.bits()),
-            // The contact again, if the event made a mark.
-            Cell::from(contact.filter(|_| self.is_acted_on())),
+            Cell::from(i64::from(self.is_acted_on())),
             Cell::from(event.sent_at.map(|at| at.as_millisecond())),
             Cell::from(received),
             Cell::from(event.body.as_str()),
@@ -99,26 +99,45 @@ impl New<'_> {
     }
 }
 
+/// What [`KNOWN`] brings.
+struct Known(Vec<(String, Option<String>, Option<String>)>);
+
+impl Known {
+    /// The locations that are.
+    fn connected(&self) -> HashSet<&str> {
+        self.0.iter().filter(|(_, key, _)| key.is_none()).map(|(location, ..)| location.as_str()).collect()
+    }
+
+    /// Those that are stored, and as which events.
+    fn deliveries(&self) -> HashMap<Delivery<'_>, &str> {
+        let rows = self.0.iter();
+        rows.filter_map(|(location, key, event)| Some(((location.as_str(), key.as_deref()?), event.as_deref()?)))
+            .collect()
+    }
+}
+
 impl Store {
     /// All of them or none.
     pub(super) async fn accept_all(&self, events: &[Accept]) -> Result<Vec<Accepted>> {
         let mut tx = self.db.begin_first().await?;
-        let locations: BTreeSet<&str> = events.iter().map(|event| event.location.as_str()).collect();
-        let connected = self.connected(&mut tx, &locations).await?;
-        let mut first = self.delivered(&mut tx, events).await?;
-        let mut new = Vec::with_capacity(events.len());
+        let known = self.known(&mut tx, events).await?;
+        let (connected, mut first) = (known.connected(), known.deliveries());
+        let (mut accepted, mut new) = (Vec::with_capacity(events.len()), Vec::with_capacity(events.len()));
         for event in events {
             // The second of two in one batch is a duplicate of the first.
-            if let Some(delivery) = delivery(event) {
-                if first.contains_key(&delivery) {
+            match delivery(event).map(|delivery| first.entry(delivery)) {
+                Some(Entry::Occupied(first)) => {
+                    accepted.push(duplicate(first.get()));
                     continue;
                 }
-                first.insert(delivery, event.id.clone());
+                Some(Entry::Vacant(unknown)) => _ = unknown.insert(&event.id),
+                None => {}
             }
             let (status, reason) = match self.apply(&mut tx, event).await? {
                 Some(applied) => applied,
                 None => status(event, connected.contains(event.location.as_str())),
             };
+            accepted.push(Accepted { event: event.id.clone(), status, reason: reason.clone() });
             new.push(New { event, status, reason });
         }
         // Always in the same order: two processes that store the same deliveries must not wait for each other in a circle.
@@ -126,22 +145,23 @@ impl Store {
         self.mark_all(&mut tx, &marks(&new)).await?;
         if self.insert(&mut tx, &new).await? < new.len() {
             // Another process took a delivery in at this very moment; the mark costs one read too many.
-            first.extend(self.delivered(&mut tx, events).await?);
+            let known = self.known(&mut tx, events).await?;
+            let first = known.deliveries();
+            for (event, accepted) in events.iter().zip(&mut accepted) {
+                if let Some(first) = delivery(event).and_then(|delivery| first.get(&delivery))
+                    && *first != accepted.event
+                {
+                    *accepted = duplicate(first);
+                }
+            }
         }
-        for location in locations {
+        for location in events.iter().map(|event| event.location.as_str()).collect::<BTreeSet<_>>() {
             self.signal(&mut tx, &Signal::Due(location.to_owned())).await?;
         }
         tx.commit().await?;
         // What went into a file that nobody will open again was not stored.
         self.db.is_there()?;
-        let mut new: HashMap<_, _> = new.into_iter().map(|new| (&new.event.id, (new.status, new.reason))).collect();
-        let accepted = |event: &Accept| {
-            let id = delivery(event).and_then(|delivery| first.get(&delivery)).unwrap_or(&event.id);
-            let known = if *id == event.id { new.remove(id) } else { None };
-            let (status, reason) = known.unwrap_or((Status::Duplicate, None));
-            Accepted { event: id.clone(), status, reason }
-        };
-        Ok(events.iter().map(accepted).collect())
+        Ok(accepted)
     }
 
     /// What an event changes by itself. None: it is about a contact, or nothing.
@@ -164,30 +184,14 @@ impl Store {
         }))
     }
 
-    async fn connected(&self, tx: &mut Tx<'_>, locations: &BTreeSet<&str>) -> Result<BTreeSet<String>> {
-        let rows = locations.iter().map(|location| [Cell::from(*location)]).collect();
-        let (statement, rows) = WHICH_CONNECTED.with(rows, &self.db)?;
-        Ok(sqlx::query_scalar_with(statement, rows).fetch_all(&mut **tx).await?.into_iter().collect())
-    }
-
-    /// Which of the deliveries are stored, and as which events.
-    async fn delivered<'e>(&self, tx: &mut Tx<'_>, events: &'e [Accept]) -> Result<HashMap<Delivery<'e>, String>> {
-        let deliveries: Vec<_> = events.iter().filter_map(delivery).collect();
-        if deliveries.is_empty() {
-            return Ok(HashMap::new());
-        }
-        let rows = deliveries.iter().map(|(location, key)| [Cell::from(*location), Cell::from(key.as_str())]).collect();
-        let (statement, rows) = DELIVERED.with(rows, &self.db)?;
-        let stored: Vec<(String, String, String)> = sqlx::query_as_with(statement, rows).fetch_all(&mut **tx).await?;
-        let stored: HashMap<_, _> = stored.into_iter().map(|(location, key, id)| ((location, key), id)).collect();
-        if stored.is_empty() {
-            return Ok(HashMap::new());
-        }
-        let known = |(location, key): Delivery<'e>| {
-            let id = stored.get(&(location.to_owned(), key.clone()))?.clone();
-            Some(((location, key), id))
+    async fn known(&self, tx: &mut Tx<'_>, events: &[Accept]) -> Result<Known> {
+        let row = |event| {
+            let (location, key) =
+                delivery(event).map_or((event.location.as_str(), None), |(location, key)| (location, Some(key)));
+            [Cell::from(location), Cell::from(key)]
         };
-        Ok(deliveries.into_iter().filter_map(known).collect())
+        let (statement, rows) = KNOWN.with(events.iter().map(row).collect(), &self.db)?;
+        Ok(Known(sqlx::query_as_with(statement, rows).fetch_all(&mut **tx).await?))
     }
 
     /// Returns how many were inserted.
@@ -202,18 +206,26 @@ impl Store {
 }
 
 fn delivery(event: &Accept) -> Option<Delivery<'_>> {
-    Some((event.location.as_str(), plain(event.delivery_key.as_deref()?)))
+    Some((event.location.as_str(), event.delivery_key.as_deref()?))
 }
 
-/// One mark a contact, however many of the events are about it, in the order of locations and ids.
+fn duplicate(first: &str) -> Accepted {
+    Accepted { event: first.to_owned(), status: Status::Duplicate, reason: None }
+}
+
+/// One mark a contact, however many of the events are about it; they are in the order of locations and contacts.
 fn marks<'n>(new: &'n [New<'_>]) -> Vec<Mark<'n>> {
-    let mut marks = BTreeMap::<_, Mark<'_>>::new();
+    let mut marks = Vec::<Mark<'_>>::with_capacity(new.len());
     for mark in new.iter().filter_map(New::mark) {
-        let whole = marks.entry((mark.location, mark.contact)).or_insert(mark);
-        whole.facets = whole.facets.iter().chain(mark.facets.iter()).collect::<Facets>();
-        whole.deleted |= mark.deleted;
+        match marks.last_mut() {
+            Some(last) if (last.location, last.contact) == (mark.location, mark.contact) => {
+                last.facets = last.facets.iter().chain(mark.facets.iter()).collect::<Facets>();
+                last.deleted |= mark.deleted;
+            }
+            _ => marks.push(mark),
+        }
     }
-    marks.into_values().collect()
+    marks
 }
 
 /// The status that a new event starts with.

@@ -39,6 +39,9 @@ const SQLITE: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAG
 /// Pages of the log, 32 MiB.
 const LONG: i64 = 8192;
 
+/// Pages that are copied in a millisecond or two.
+const SHORT: i64 = 512;
+
 /// A process that was paused in the middle of a transaction must not keep its locks from those that take over.
 const POSTGRES: &str = "SET idle_in_transaction_session_timeout = '10s'; SET statement_timeout = '30s'";
 const POSTGRES_CONNECTIONS: u32 = 10;
@@ -150,12 +153,19 @@ impl Db {
     }
 
     /// Copies SQLite's log into its file, beside whoever writes. Once the log is long, what was written meanwhile is copied while
-    /// nobody writes: only a log that was copied whole is begun anew. SQLite syncs the file only then; we have before, so that
-    /// there is little left to wait for.
+    /// nobody writes: only a log that was copied whole is begun anew. SQLite syncs the file only then; we have before, and have
+    /// copied until little was written meanwhile, so that nobody waits for long.
     pub(super) async fn checkpoint(&self) -> Result<()> {
         let Some(file) = &self.file else { return Ok(()) };
-        if file.copy().await? > LONG {
-            file.copy().await?;
+        let mut copied = file.copy_and_sync().await?;
+        if copied > LONG {
+            for _ in 0..3 {
+                let before = copied;
+                copied = file.copy_and_sync().await?;
+                if copied - before < SHORT {
+                    break;
+                }
+            }
             let _next = soon(file.next.acquire()).await?;
             let _writing = soon(self.own.lock()).await?;
             file.copy().await?;

@@ -68,6 +68,12 @@ impl Sqlite {
     pub(super) async fn copy(&self) -> Result<i64> {
         let query = sqlx::query_as("PRAGMA wal_checkpoint(PASSIVE)");
         let (_busy, pages, _copied): (i64, i64, i64) = query.fetch_one(&self.copier).await?;
+        Ok(pages)
+    }
+
+    /// The same, and brings it to the disk.
+    pub(super) async fn copy_and_sync(&self) -> Result<i64> {
+        let pages = self.copy().await?;
         let data = self.data.clone();
         let synced = tokio::task::spawn_blocking(move || data.sync_data()).await;
         let failed = |source| Error::File { path: self.path.clone(), source };

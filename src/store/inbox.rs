@@ -67,11 +67,11 @@ pub struct Accept {
     pub id: String,
     /// Whose it is.
     pub location: LocationId,
-    /// What makes a second delivery recognisable, unique within the location.
+    /// What makes a second delivery recognisable, unique within the location; printable ASCII.
     pub delivery_key: Option<String>,
     /// Where it came from.
     pub source: Source,
-    /// GHL's name for it.
+    /// GHL's name for it; printable ASCII.
     pub kind: String,
     /// What it is about.
     pub subject: Subject,

@@ -5,6 +5,8 @@
 //! have them prepared already; what is too many is NULL, and left out.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use sqlx::any::AnyArguments;
 use sqlx::{Arguments, AssertSqlSafe, SqlSafeStr, SqlStr};
@@ -16,6 +18,8 @@ use super::db::Db;
 pub(super) struct Text {
     columns: &'static [&'static str],
     statement: String,
+    /// By whether their parameters are named, and how many rows they are about.
+    made: Mutex<HashMap<(bool, usize), SqlStr>>,
 }
 
 /// A value of a row; what stands in one column is of the same kind in all rows.
@@ -67,30 +71,29 @@ impl From<Option<i64>> for Cell<'_> {
 impl Text {
     /// The first of the columns is never NULL.
     pub(super) fn new(columns: &'static [&'static str], statement: &str) -> Self {
-        Self { columns, statement: statement.to_owned() }
+        Self { columns, statement: statement.to_owned(), made: Mutex::default() }
     }
 
     /// The statement about so many rows.
     pub(super) fn about(&self, rows: usize, db: &Db) -> SqlStr {
-        let Self { columns, statement } = self;
-        let mut values = String::new();
-        for parameter in 0..rows * columns.len() {
-            values.push_str(match (parameter, parameter % columns.len()) {
-                (0, _) => "(",
-                (_, 0) => "), (",
-                _ => ", ",
-            });
-            // SQLite finds parameters by their order sooner than by name; PostgreSQL knows no others than by name.
-            values.push_str(if db.is_shared() { "$" } else { "?" });
-            if db.is_shared() {
-                values.push_str(&(parameter + 1).to_string());
-            }
-        }
-        let columns = columns.join(", ");
-        AssertSqlSafe(format!(
-            "WITH given ({columns}) AS (SELECT * FROM (VALUES {values})) AS padded WHERE column1 IS NOT NULL) {statement}"
-        ))
-        .into_sql_str()
+        // SQLite finds parameters by their order sooner than by name; PostgreSQL knows no others than by name.
+        let named = db.is_shared();
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        made.entry((named, rows)).or_insert_with(|| self.make(rows, named)).clone()
+    }
+
+    fn make(&self, rows: usize, named: bool) -> SqlStr {
+        let Self { columns, statement, .. } = self;
+        let parameter = |number: usize| if named { format!("${number}") } else { "?".to_owned() };
+        let row = |row: usize| {
+            let numbers = row * columns.len() + 1..=(row + 1) * columns.len();
+            format!("({})", numbers.map(parameter).collect::<Vec<_>>().join(", "))
+        };
+        let (columns, values) = (columns.join(", "), (0..rows).map(row).collect::<Vec<_>>().join(", "));
+        let text = format!(
+            "WITH given ({columns}) AS (SELECT * FROM (VALUES {values}) AS padded WHERE column1 IS NOT NULL) {statement}"
+        );
+        AssertSqlSafe(Arc::<str>::from(text)).into_sql_str()
     }
 
     /// The statement about these rows, of which there is at least one, and its parameters.

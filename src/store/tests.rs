@@ -14,9 +14,9 @@ async fn what_is_asked_for_every_event_and_reconcile_is_found_by_an_index() {
     let folder = tempfile::TempDir::new().unwrap();
     let store =
         Store::open(&format!("sqlite://{}/sync.db", folder.path().display()), Default::default()).await.unwrap();
-    let delivered = accept::DELIVERED.about(64, &store.db);
+    let known = accept::KNOWN.about(64, &store.db);
     for question in [
-        delivered.as_str(),
+        known.as_str(),
         activities::OF_CONTACT,
         contacts::DUE,
         contacts::LOAD,
