@@ -7,6 +7,7 @@ use std::fs;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use reqwest::Client;
 use sandbox::{Fault, Matcher, Sandbox};
 use serde_json::{Value, json};
@@ -44,16 +45,24 @@ impl Stage {
 
     /// A new contact's event, delivered there: the status code, and how far it came.
     async fn contact(&self, process: &Process, name: &str) -> Option<(u16, String)> {
+        let body = self.event(name);
+        let (code, answer) = self.deliver(process, &body).await?;
+        Some((code, answer["status"].as_str().unwrap_or_default().to_owned()))
+    }
+
+    /// The event of a new contact, not delivered yet.
+    fn event(&self, name: &str) -> Vec<u8> {
         self.sandbox.ghl.create_contact(json!({ "firstName": name, "email": format!("{name}@example.com") }));
-        let event = self.sandbox.ghl.take_events().remove(0);
-        let mut request = self.http.post(format!("{}/webhooks/ghl", process.url)).body(event.body.clone());
-        for (name, value) in self.sandbox.ghl.headers_for(&event.body) {
+        self.sandbox.ghl.take_events().remove(0).body
+    }
+
+    async fn deliver(&self, process: &Process, body: &[u8]) -> Option<(u16, Value)> {
+        let mut request = self.http.post(format!("{}/webhooks/ghl", process.url)).body(body.to_owned());
+        for (name, value) in self.sandbox.ghl.headers_for(body) {
             request = request.header(name, value);
         }
         let answer = request.send().await.ok()?;
-        let code = answer.status().as_u16();
-        let json: Value = answer.json().await.ok()?;
-        Some((code, json["status"].as_str().unwrap_or_default().to_owned()))
+        Some((answer.status().as_u16(), answer.json().await.ok()?))
     }
 
     /// Waits until Trafft has a customer of that name.
@@ -158,6 +167,25 @@ async fn a_webhook_that_lands_on_the_other_process_is_answered_with_the_outcome(
     for number in 0..10 {
         let process = if number % 2 == 0 { &first } else { &second };
         assert_eq!(stage.contact(process, &format!("n{number}")).await, done("synced"), "{number}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_delivery_that_comes_to_both_processes_at_once_is_one_event() {
+    let Some(database) = Database::postgres() else { return };
+    let stage = Stage::set(&[("DATABASE_URL", database.url()), ("SYNC_INLINE_DEADLINE_MS", "0")]).await;
+    let (first, second) = (stage.process().await, stage.process().await);
+    for number in 0..20 {
+        let bodies: Vec<_> = (0..8).map(|n| stage.event(&format!("n{number}-{n}"))).collect();
+        let to = |process| join_all(bodies.iter().map(|body| stage.deliver(process, body)));
+        let (here, there) = tokio::join!(to(&first), to(&second));
+        for (here, there) in here.into_iter().zip(there) {
+            let ((code, here), (other, there)) = (here.unwrap(), there.unwrap());
+            assert_eq!((code, other), (200, 200), "{here} {there}");
+            assert_eq!(here["event_id"], there["event_id"], "{here} {there}");
+            let duplicates = [&here, &there].into_iter().filter(|answer| answer["status"] == "duplicate");
+            assert_eq!(duplicates.count(), 1, "{here} {there}");
+        }
     }
 }
 
