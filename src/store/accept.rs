@@ -185,12 +185,9 @@ impl Store {
     }
 
     async fn known(&self, tx: &mut Tx<'_>, events: &[Accept]) -> Result<Known> {
-        let row = |event| {
-            let (location, key) =
-                delivery(event).map_or((event.location.as_str(), None), |(location, key)| (location, Some(key)));
-            [Cell::from(location), Cell::from(key)]
-        };
-        let (statement, rows) = KNOWN.with(events.iter().map(row).collect(), &self.db)?;
+        let rows = events.iter();
+        let rows = rows.map(|event| [Cell::from(event.location.as_str()), Cell::from(event.delivery_key.as_deref())]);
+        let (statement, rows) = KNOWN.with(rows.collect(), &self.db)?;
         Ok(Known(sqlx::query_as_with(statement, rows).fetch_all(&mut **tx).await?))
     }
 

@@ -39,8 +39,10 @@ const SQLITE: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAG
 /// Pages of the log, 32 MiB.
 const LONG: i64 = 8192;
 
-/// Pages that are copied in a millisecond or two.
+/// So few pages, 2 MiB, that commits may wait until they are copied; and how often that is tried for, since under full load there
+/// are always more.
 const SHORT: i64 = 512;
+const TRIES: usize = 3;
 
 /// A process that was paused in the middle of a transaction must not keep its locks from those that take over.
 const POSTGRES: &str = "SET idle_in_transaction_session_timeout = '10s'; SET statement_timeout = '30s'";
@@ -159,7 +161,7 @@ impl Db {
         let Some(file) = &self.file else { return Ok(()) };
         let mut copied = file.copy_and_sync().await?;
         if copied > LONG {
-            for _ in 0..3 {
+            for _ in 0..TRIES {
                 let before = copied;
                 copied = file.copy_and_sync().await?;
                 if copied - before < SHORT {
