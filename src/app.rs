@@ -143,13 +143,20 @@ impl App {
             nudge.clone(),
             clock.clone(),
         );
-        let (inbox, serve) = store.inbox();
+        let (inbox, group_commit, answering) = store.inbox({
+            let nudge = nudge.clone();
+            move |location| nudge.now(location)
+        });
         let mut commit = JoinSet::new();
         // On a thread of its own: between two statements of a batch nobody should have to queue behind a thousand requests.
         let runtime = tokio::runtime::Handle::current();
         commit.spawn_blocking(move || {
-            runtime.block_on(serve);
+            runtime.block_on(group_commit);
             "group commit"
+        });
+        commit.spawn(async move {
+            answering.await;
+            "answering of webhooks"
         });
         let rules = Rules {
             keys,

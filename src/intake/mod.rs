@@ -138,14 +138,13 @@ impl Intake {
     }
 
     async fn accept(&self, event: store::Accept) -> Result<Admitted, Error> {
-        let (kind, location, contact) = (event::label(&event.kind), event.location.clone(), event.contact().cloned());
-        let key = contact.clone().map(|contact| ContactKey { location: location.clone(), contact });
+        let (kind, contact) = (event::label(&event.kind), event.contact().cloned());
+        let key = || contact.clone().map(|contact| ContactKey { location: event.location.clone(), contact });
         // Before the commit: a settle that comes right behind it finds the notice there.
-        let notice = self.rules.waits.then(|| self.store.notice(&event.id, key));
+        let notice = self.rules.waits.then(|| self.store.notice(&event.id, key()));
         let accepted = self.inbox.accept(event).await?;
-        match accepted.status {
-            Status::Applied => self.nudge.connections(),
-            _ => self.nudge.now(&location),
+        if accepted.status == Status::Applied {
+            self.nudge.connections();
         }
         let is_new = accepted.status != Status::Duplicate;
         Ok(Admitted { accepted, kind, notice, contact, is_new })

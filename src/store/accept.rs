@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 
 use super::contacts::Mark;
 use super::db::plain;
+use super::log::Ahead;
 use super::rows::{Cell, Text};
 use super::{Accept, Accepted, Error, Result, Signal, Store, Subject, Tx};
 use crate::model::{Facets, Lane, Status};
@@ -117,8 +118,8 @@ impl Known {
 }
 
 impl Store {
-    /// All of them or none.
-    pub(super) async fn accept_all(&self, events: &[Accept]) -> Result<Vec<Accepted>> {
+    /// All of them or none; they are stored when the commit is on the disk.
+    pub(super) async fn accept_all(&self, events: &[Accept]) -> Result<(Vec<Accepted>, Ahead)> {
         let mut tx = self.db.begin_first().await?;
         let known = self.known(&mut tx, events).await?;
         let (connected, mut first) = (known.connected(), known.deliveries());
@@ -158,10 +159,10 @@ impl Store {
         for location in events.iter().map(|event| event.location.as_str()).collect::<BTreeSet<_>>() {
             self.signal(&mut tx, &Signal::Due(location.to_owned())).await?;
         }
-        tx.commit().await?;
+        let commit = tx.commit_ahead().await?;
         // What went into a file that nobody will open again was not stored.
         self.db.is_there()?;
-        Ok(accepted)
+        Ok((accepted, commit))
     }
 
     /// What an event changes by itself. None: it is about a contact, or nothing.

@@ -28,12 +28,13 @@ pub(super) struct Db {
 /// than stored late.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// An acknowledged event must survive a power cut, not only a crash: hence `FULL`. Ids are random, so every event
+/// An acknowledged event must survive a power cut, not only a crash. With `NORMAL`, SQLite brings its log to the disk before it is
+/// copied; that a commit is there before anybody relies on it is ours to see to ([`super::log`]). Ids are random, so every event
 /// touches pages all over the indexes: 32 MiB of them stay in memory (the default is 2), and so does what a statement needs to undo
 /// itself, which would else be a file for each. The log is copied into the file by [`Db::checkpoint`]; only where that does not
 /// keep up, at 256 MiB, does a commit have to do it. Nobody but us writes this file; whoever locks it all the same is waited for
 /// no longer than a webhook can wait.
-const SQLITE: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
+const SQLITE: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; \
     PRAGMA cache_size = -32768; PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 65536; PRAGMA busy_timeout = 2000";
 
 /// Pages of the log, 32 MiB.
@@ -78,12 +79,16 @@ impl Db {
         file::check(&url, &path).await?;
         let options = AnyConnectOptions::from_str(&url)?;
         let mut connection = connect(&options, SQLITE).await?;
-        file::write_again(&mut connection, &path).await?;
+        let copier = pool(1, SQLITE).connect_lazy(&url)?;
+        let file = Sqlite::new(path, lock, copier)?;
+        // Mostly there is no log by now, since the check was the last to close the file.
+        connection.execute("BEGIN IMMEDIATE").await?;
+        file.log.write_again().await?;
+        connection.execute("ROLLBACK").await?;
         sqlx::migrate!().run(&mut connection).await?;
         let read = pool(4, "").connect(&format!("{bare}?mode=ro")).await?;
-        let copier = pool(1, SQLITE).connect_lazy(&url)?;
         let own = Arc::new(Mutex::new(Some(Own { connection, is_open: false })));
-        Ok(Self { read, own, options, file: Some(Arc::new(Sqlite::new(path, lock, copier)?)) })
+        Ok(Self { read, own, options, file: Some(Arc::new(file)) })
     }
 
     /// The way into a write transaction.
@@ -103,6 +108,11 @@ impl Db {
         let old = own.take();
         *own = Some(soon(self.begun(old)).await??);
         let turn = Turn::new(own, self.own.clone()).ok_or(sqlx::Error::PoolClosed)?;
+        if let Some(file) = &self.file
+            && file.log.is_torn()
+        {
+            file.log.write_again().await?;
+        }
         Ok(Tx { connection: Writing::Own(turn), file: self.file.clone(), _next: None })
     }
 
@@ -159,6 +169,11 @@ impl Db {
     /// copied until little was written meanwhile, so that nobody waits for long.
     pub(super) async fn checkpoint(&self) -> Result<()> {
         let Some(file) = &self.file else { return Ok(()) };
+        // What the disk may not hold must not go into the file either, or a power cut would leave half of it there. Whoever writes
+        // next mends the log.
+        if file.log.is_torn() {
+            return Ok(());
+        }
         let mut copied = file.copy_and_sync().await?;
         if copied > LONG {
             for _ in 0..TRIES {

@@ -1,14 +1,14 @@
-//! The file of a SQLite database, and its log beside it: locked, looked through at the start, kept short.
+//! The file of a SQLite database: locked, looked through at the start, and what its log holds copied into it.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::ErrorKind;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use sqlx::{AnyConnection, AnyPool, Connection, Executor};
+use sqlx::{AnyConnection, AnyPool, Connection};
 use tokio::sync::{Notify, Semaphore};
 
+use super::log::Log;
 use super::{Error, Result};
 
 /// The file of a SQLite database.
@@ -22,6 +22,7 @@ pub(super) struct Sqlite {
     pub(super) next: Arc<Semaphore>,
     /// The file itself. Open as long as SQLite is at work: closing it would let go of SQLite's own locks.
     data: Arc<File>,
+    pub(super) log: Arc<Log>,
     /// Copies the log into it.
     copier: AnyPool,
     pub(super) committed: Notify,
@@ -34,6 +35,7 @@ impl Sqlite {
         let data = OpenOptions::new().read(true).write(true).open(&path).map_err(unreadable)?;
         let inode = data.metadata().map_err(unreadable)?.ino();
         Ok(Self {
+            log: Arc::new(Log::of(&path)),
             path,
             inode,
             lock: Mutex::new(Some(lock)),
@@ -79,38 +81,6 @@ impl Sqlite {
         let failed = |source| Error::File { path: self.path.clone(), source };
         synced.map_err(std::io::Error::other).and_then(|synced| synced).map_err(failed)?;
         Ok(pages)
-    }
-}
-
-/// Writes the log once more, as it is. A process whose fsync failed never answered for what it had written last; but the system
-/// keeps that in its memory, takes it for stored, and shows it to whoever opens the file next. Commits behind it would be lost
-/// with it by a power cut. Written again, it is brought to the disk after all. Only at a start: within one process SQLite puts the
-/// next commit in the place of the one that failed. Mostly there is no log by now, since [`check`] was the last to close the file;
-/// copying it instead of this would have to wait for whoever still reads from it.
-pub(super) async fn write_again(connection: &mut AnyConnection, path: &Path) -> Result<()> {
-    let mut path = path.as_os_str().to_owned();
-    path.push("-wal");
-    let path = PathBuf::from(path);
-    connection.execute("BEGIN IMMEDIATE").await?;
-    let log = path.clone();
-    let written = tokio::task::spawn_blocking(move || write_same(&log)).await;
-    connection.execute("ROLLBACK").await?;
-    written.map_err(std::io::Error::other).and_then(|written| written).map_err(|source| Error::File { path, source })
-}
-
-fn write_same(path: &Path) -> std::io::Result<()> {
-    let file = match OpenOptions::new().read(true).write(true).open(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        opened => opened?,
-    };
-    let (mut buffer, mut offset) = (vec![0; 1 << 20], 0);
-    loop {
-        let length = file.read_at(&mut buffer, offset)?;
-        if length == 0 {
-            return file.sync_data();
-        }
-        file.write_all_at(&buffer[..length], offset)?;
-        offset += length as u64;
     }
 }
 

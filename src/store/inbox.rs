@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
+use super::log::Ahead;
 use super::{Error, Result, Store};
 use crate::clock::Clock;
 use crate::model::{CompanyId, ContactId, Facet, Facets, Installer, LocationId, ObjectId, Status};
@@ -109,24 +110,31 @@ pub struct Accepted {
     pub reason: Option<String>,
 }
 
-/// How many events may wait for their commit, and how many one commit takes.
+/// How many events may wait for their commit, and how many one commit takes: in smaller ones everybody waits less, and more in one
+/// make it hardly cheaper. A power of two fills its statements.
 const WAITING: usize = 4096;
-const BATCH: usize = 512;
+const BATCH: usize = 64;
 
-/// Where several come at a time, commits begin no sooner after each other. Each writes the pages that all events change, and waits
-/// for the disk: without a pause a fast disk is given hundreds of commits a second of a few events each, and whoever comes while
+/// How many commits may be on their way to the disk.
+const AHEAD: usize = 8;
+
+/// Where several come at a time, but no whole batch of them, commits begin no sooner after each other. Each writes the pages that all
+/// events change: without a pause a fast machine makes hundreds of commits a second of a few events each, and whoever comes while
 /// the log is copied pays for it.
 const PACE: Duration = Duration::from_millis(4);
 
+/// An event that waits to be stored, and who waits for that.
+type Waiting = (Accept, oneshot::Sender<Result<Accepted>>);
+
 /// The way in: hands events to the group commit.
 #[derive(Clone, Debug)]
-pub struct Inbox(mpsc::Sender<(Accept, oneshot::Sender<Result<Accepted>>)>);
+pub struct Inbox(mpsc::Sender<Waiting>);
 
 impl Inbox {
     /// Returns once the event is on disk, or was found there already.
     ///
     /// # Errors
-    /// [`Error::Overloaded`] when too many wait; any other means that nothing was stored.
+    /// [`Error::Overloaded`] when too many wait; any other means that the event may be lost.
     pub async fn accept(&self, event: Accept) -> Result<Accepted> {
         let (answer, answered) = oneshot::channel();
         self.0.try_send((event, answer)).map_err(|_| Error::Overloaded)?;
@@ -134,44 +142,70 @@ impl Inbox {
     }
 }
 
+/// Events whose commit has ended: as soon as it is on the disk, they are stored.
+struct Committed {
+    commit: Ahead,
+    locations: Vec<LocationId>,
+    answers: Vec<(oneshot::Sender<Result<Accepted>>, Accepted)>,
+}
+
 impl Store {
-    /// The inbox, and the group commit that serves it until every [`Inbox`] is dropped: run it as a task.
-    pub fn inbox(&self) -> (Inbox, impl Future<Output = ()> + Send + 'static) {
-        let (send, mut waiting) = mpsc::channel(WAITING);
+    /// The inbox, and what serves it until every [`Inbox`] is dropped, to be run as two tasks: the group commit, and the answering
+    /// of whoever waited for it. `stored` is told each location that something was stored for, once a commit.
+    pub fn inbox(
+        &self,
+        stored: impl Fn(&LocationId) + Send + 'static,
+    ) -> (Inbox, impl Future<Output = ()> + Send + 'static, impl Future<Output = ()> + Send + 'static) {
+        let (send, waiting) = mpsc::channel(WAITING);
+        let (ahead, committed) = mpsc::channel(AHEAD);
         let store = self.clone();
-        let serve = async move {
-            let (mut batch, clock) = (Vec::with_capacity(BATCH), Clock::system());
-            while waiting.recv_many(&mut batch, BATCH).await > 0 {
-                // Whoever comes alone is answered, and the next one taken, as soon as can be.
-                let is_busy = batch.len() > 1;
-                let pace = async {
-                    if is_busy {
-                        clock.sleep(PACE).await;
-                    }
-                };
-                tokio::join!(store.commit(std::mem::take(&mut batch)), pace);
-            }
-        };
-        (Inbox(send), serve)
+        (Inbox(send), async move { store.commit_all(waiting, ahead).await }, answer_all(committed, stored))
     }
 
-    async fn commit(&self, batch: Vec<(Accept, oneshot::Sender<Result<Accepted>>)>) {
-        let (events, answers): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
-        let results = match self.accept_all(&events).await {
-            Ok(accepted) => accepted.into_iter().map(Ok).collect(),
-            Err(error) if events.len() == 1 => vec![Err(error)],
+    async fn commit_all(&self, mut waiting: mpsc::Receiver<Waiting>, ahead: mpsc::Sender<Committed>) {
+        let (mut batch, clock) = (Vec::with_capacity(BATCH), Clock::system());
+        while waiting.recv_many(&mut batch, BATCH).await > 0 {
+            // Whoever comes alone is answered, and the next one taken, as soon as can be.
+            let is_paced = (2..BATCH).contains(&batch.len());
+            let pace = async {
+                if is_paced {
+                    clock.sleep(PACE).await;
+                }
+            };
+            tokio::join!(self.commit(std::mem::take(&mut batch), &ahead), pace);
+        }
+    }
+
+    async fn commit(&self, batch: Vec<Waiting>, ahead: &mpsc::Sender<Committed>) {
+        let (events, mut answers): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+        // Whom nobody takes an answer from any more has gone; the events are stored all the same.
+        match self.accept_all(&events).await {
+            Ok((accepted, commit)) => {
+                let mut locations: Vec<_> = events.into_iter().map(|event| event.location).collect();
+                locations.sort_unstable();
+                locations.dedup();
+                let answers = answers.into_iter().zip(accepted).collect();
+                let _ = ahead.send(Committed { commit, locations, answers }).await;
+            }
+            Err(error) if answers.len() == 1 => _ = answers.remove(0).send(Err(error)),
             // One event that the database refuses must not take the others down with it.
             Err(_) => {
-                let mut results = Vec::with_capacity(events.len());
-                for event in &events {
-                    results.push(self.accept_all(std::slice::from_ref(event)).await.map(|mut one| one.remove(0)));
+                for one in events.into_iter().zip(answers) {
+                    Box::pin(self.commit(vec![one], ahead)).await;
                 }
-                results
             }
-        };
-        for (answer, result) in answers.into_iter().zip(results) {
-            // An error means that the request is gone; the event is stored all the same.
-            let _ = answer.send(result);
+        }
+    }
+}
+
+async fn answer_all(mut committed: mpsc::Receiver<Committed>, stored: impl Fn(&LocationId)) {
+    while let Some(Committed { commit, locations, answers }) = committed.recv().await {
+        if commit.arrived().await.is_ok() {
+            locations.iter().for_each(&stored);
+        }
+        for (answer, accepted) in answers {
+            // It is found there, or lost: nobody waits once more.
+            let _ = answer.send(commit.arrived().await.map(|()| accepted));
         }
     }
 }

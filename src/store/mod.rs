@@ -15,6 +15,7 @@ mod findings;
 mod inbox;
 mod index;
 mod installs;
+mod log;
 mod notices;
 mod overview;
 mod owners;
@@ -70,7 +71,7 @@ pub enum Error {
     )]
     Locked(PathBuf),
     /// The file or its folder cannot be used.
-    #[error("the database file `{}` cannot be opened: {source}", .path.display())]
+    #[error("the database file `{}` cannot be used: {source}", .path.display())]
     File {
         /// Which file.
         path: PathBuf,

@@ -10,6 +10,7 @@ use tokio::sync::{Mutex, OwnedMappedMutexGuard, OwnedMutexGuard, OwnedSemaphoreP
 use super::Result;
 use super::db::soon;
 use super::file::Sqlite;
+use super::log::Ahead;
 
 /// A write transaction: rolled back unless it is committed.
 pub(super) struct Tx<'c> {
@@ -83,7 +84,13 @@ impl Own {
 }
 
 impl Tx<'_> {
+    /// Returns once it is on the disk; others may write before that.
     pub(super) async fn commit(self) -> Result<()> {
+        self.commit_ahead().await?.arrived().await
+    }
+
+    /// Leaves it to the caller to wait for the disk.
+    pub(super) async fn commit_ahead(self) -> Result<Ahead> {
         match self.connection {
             Writing::Pooled(transaction) => transaction.commit().await?,
             Writing::Own(mut turn) => {
@@ -91,10 +98,10 @@ impl Tx<'_> {
                 turn.own.is_open = false;
             }
         }
-        if let Some(file) = self.file {
+        Ok(self.file.map_or(Ahead::NOT, |file| {
             file.committed.notify_one();
-        }
-        Ok(())
+            file.log.grown()
+        }))
     }
 }
 

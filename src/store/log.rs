@@ -1,0 +1,143 @@
+//! SQLite's log on its way to the disk. SQLite itself would let every commit wait for it with the file locked; here the next one
+//! may begin meanwhile, and one fsync serves all that were committed before it.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use tokio::sync::Mutex;
+
+use super::{Error, Result};
+
+/// A commit that may not be on the disk yet: nobody may rely on it. None with PostgreSQL, which says nothing before it is.
+#[derive(Debug)]
+pub(super) struct Ahead(Option<(Arc<Log>, u64)>);
+
+impl Ahead {
+    /// Of what is there already.
+    pub(super) const NOT: Self = Self(None);
+
+    /// Returns once it is on the disk.
+    pub(super) async fn arrived(&self) -> Result<()> {
+        match &self.0 {
+            Some((log, commit)) => log.reach(*commit).await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// The file beside the database that all commits go into first.
+#[derive(Debug)]
+pub(super) struct Log {
+    path: PathBuf,
+    commits: AtomicU64,
+    /// An fsync has failed: the system shows what the disk does not hold, and will never write it by itself.
+    is_torn: AtomicBool,
+    /// In the hands of whoever brings it up to date; the others find that done.
+    disk: Arc<Mutex<Disk>>,
+}
+
+/// How far the disk is.
+#[derive(Debug, Default)]
+struct Disk {
+    /// The number of the last commit that it holds.
+    reached: u64,
+    /// Stays open: that a write failed is told to each open file once, and to nobody who comes later.
+    file: Option<File>,
+}
+
+impl Log {
+    /// Of the database in that file.
+    pub(super) fn of(database: &Path) -> Self {
+        let mut path = database.as_os_str().to_owned();
+        path.push("-wal");
+        Self { path: path.into(), commits: AtomicU64::new(0), is_torn: AtomicBool::new(false), disk: Arc::default() }
+    }
+
+    /// Something was committed.
+    pub(super) fn grown(self: &Arc<Self>) -> Ahead {
+        Ahead(Some((self.clone(), self.commits.fetch_add(1, Ordering::AcqRel) + 1)))
+    }
+
+    /// Is something in it that the disk may never get?
+    pub(super) fn is_torn(&self) -> bool {
+        self.is_torn.load(Ordering::Acquire)
+    }
+
+    async fn reach(self: &Arc<Self>, commit: u64) -> Result<()> {
+        let mut disk = self.disk.clone().lock_owned().await;
+        if disk.reached >= commit {
+            return Ok(());
+        }
+        if self.is_torn() {
+            return Err(self.failed(io::Error::other("an fsync failed before")));
+        }
+        let all = self.last();
+        self.on_disk(move |log| {
+            disk.opened(&log.path)?.sync_data().inspect_err(|_| log.is_torn.store(true, Ordering::Release))?;
+            disk.reached = all;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Writes it once more, as it is, while nobody else writes. What an fsync failed for is in the system's memory still, taken for
+    /// stored, and shown to whoever looks, also to the next process: commits behind it would be lost with it by a power cut.
+    /// Written again, it is brought to the disk after all. Copying the log instead would have to wait for whoever reads from it.
+    pub(super) async fn write_again(self: &Arc<Self>) -> Result<()> {
+        let (mut disk, all) = (self.disk.clone().lock_owned().await, self.last());
+        self.on_disk(move |log| {
+            match disk.opened(&log.path) {
+                Ok(file) => write_same(file)?,
+                // Whoever was the last to close the database has copied and deleted it.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+            disk.reached = all;
+            log.is_torn.store(false, Ordering::Release);
+            Ok(())
+        })
+        .await
+    }
+
+    fn last(&self) -> u64 {
+        self.commits.load(Ordering::Acquire)
+    }
+
+    async fn on_disk(self: &Arc<Self>, work: impl FnOnce(&Log) -> io::Result<()> + Send + 'static) -> Result<()> {
+        let log = self.clone();
+        let done = tokio::task::spawn_blocking(move || work(&log)).await;
+        done.map_err(io::Error::other).and_then(|done| done).map_err(|source| self.failed(source))
+    }
+
+    fn failed(&self, source: io::Error) -> Error {
+        Error::File { path: self.path.clone(), source }
+    }
+}
+
+impl Disk {
+    /// The file that SQLite writes now: it begins a new one when all its connections were closed.
+    fn opened(&mut self, path: &Path) -> io::Result<&File> {
+        let now = std::fs::metadata(path)?.ino();
+        let same = match self.file.take() {
+            Some(file) if file.metadata()?.ino() == now => file,
+            _ => OpenOptions::new().read(true).write(true).open(path)?,
+        };
+        Ok(self.file.insert(same))
+    }
+}
+
+fn write_same(file: &File) -> io::Result<()> {
+    let (mut buffer, mut offset) = (vec![0; 1 << 20], 0);
+    loop {
+        let length = file.read_at(&mut buffer, offset)?;
+        if length == 0 {
+            return file.sync_data();
+        }
+        file.write_all_at(&buffer[..length], offset)?;
+        offset += length as u64;
+    }
+}
