@@ -18,7 +18,7 @@ impl Store {
             self.db.committed().await;
             clock.sleep(PAUSE).await;
             if let Err(error) = self.db.checkpoint().await {
-                // The writer copies too once the log is long, and meets the same trouble where it matters.
+                // Whoever writes next meets the same trouble, and tells of it where it matters.
                 warn!(error = %error, "the database's log could not be copied into its file: {error}");
             }
         }

@@ -10,6 +10,7 @@ use sqlx::{AnyConnection, AnyPool, Connection, Executor};
 use tokio::sync::Mutex;
 
 use super::file::{self, Sqlite};
+use super::log::Log;
 use super::tx::{Own, Shared, Turn, Tx, Writing};
 use super::{Error, Result};
 use crate::clock::Clock;
@@ -76,15 +77,12 @@ impl Db {
         let lock = file::lock(&path)?;
         let bare = url.split('?').next().unwrap_or(url);
         let url = format!("{bare}?mode=rwc");
-        file::check(&url, &path).await?;
+        let log = Arc::new(Log::of(&path));
+        file::check(&url, &path, &log).await?;
         let options = AnyConnectOptions::from_str(&url)?;
         let mut connection = connect(&options, SQLITE).await?;
         let copier = pool(1, SQLITE).connect_lazy(&url)?;
-        let file = Sqlite::new(path, lock, copier)?;
-        // Mostly there is no log by now, since the check was the last to close the file.
-        connection.execute("BEGIN IMMEDIATE").await?;
-        file.log.write_again().await?;
-        connection.execute("ROLLBACK").await?;
+        let file = Sqlite::new(path, lock, log, copier)?;
         sqlx::migrate!().run(&mut connection).await?;
         let read = pool(4, "").connect(&format!("{bare}?mode=ro")).await?;
         let own = Arc::new(Mutex::new(Some(Own { connection, is_open: false })));
@@ -107,11 +105,11 @@ impl Db {
         // Taken out until it has begun: nobody will find one that is lost, or on which this was given up half-way.
         let old = own.take();
         *own = Some(soon(self.begun(old)).await??);
-        let turn = Turn::new(own, self.own.clone()).ok_or(sqlx::Error::PoolClosed)?;
+        let mut turn = Turn::new(own, self.own.clone()).ok_or(sqlx::Error::PoolClosed)?;
         if let Some(file) = &self.file
             && file.log.is_torn()
         {
-            file.log.write_again().await?;
+            turn = file.log.write_again(turn).await?;
         }
         Ok(Tx { connection: Writing::Own(turn), file: self.file.clone(), _next: None })
     }
@@ -169,10 +167,13 @@ impl Db {
     /// copied until little was written meanwhile, so that nobody waits for long.
     pub(super) async fn checkpoint(&self) -> Result<()> {
         let Some(file) = &self.file else { return Ok(()) };
-        // What the disk may not hold must not go into the file either, or a power cut would leave half of it there. Whoever writes
-        // next mends the log.
-        if file.log.is_torn() {
-            return Ok(());
+        // What the disk may not hold must not go into the file either, or a power cut would leave half of it there.
+        if file.log.is_torn() || file.is_torn() {
+            // To begin is to mend the log.
+            let writing = self.begin().await?;
+            if file.is_torn() {
+                file.write_again(writing).await?;
+            }
         }
         let mut copied = file.copy_and_sync().await?;
         if copied > LONG {
@@ -195,7 +196,7 @@ impl Db {
             file.rest().await;
         }
         self.read.close().await;
-        if let Some(own) = self.own.lock().await.take() {
+        if let Some(own) = soon(self.own.lock()).await.ok().and_then(|mut own| own.take()) {
             // What it had begun is rolled back; whatever else is wrong with it, nothing is lost by it.
             let _ = own.connection.close().await;
         }

@@ -1,14 +1,16 @@
 //! The file of a SQLite database: locked, looked through at the start, and what its log holds copied into it.
 
 use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use sqlx::{AnyConnection, AnyPool, Connection};
+use sqlx::{AnyConnection, AnyPool, Connection, Executor};
 use tokio::sync::{Notify, Semaphore};
 
-use super::log::Log;
+use super::log::{Log, write_same};
 use super::{Error, Result};
 
 /// The file of a SQLite database.
@@ -23,6 +25,8 @@ pub(super) struct Sqlite {
     /// The file itself. Open as long as SQLite is at work: closing it would let go of SQLite's own locks.
     data: Arc<File>,
     pub(super) log: Arc<Log>,
+    /// Something was copied, and an fsync of the file may have failed.
+    is_torn: AtomicBool,
     /// Copies the log into it.
     copier: AnyPool,
     pub(super) committed: Notify,
@@ -30,12 +34,13 @@ pub(super) struct Sqlite {
 
 impl Sqlite {
     /// A file that SQLite has opened already.
-    pub(super) fn new(path: PathBuf, lock: File, copier: AnyPool) -> Result<Self> {
+    pub(super) fn new(path: PathBuf, lock: File, log: Arc<Log>, copier: AnyPool) -> Result<Self> {
         let unreadable = |source| Error::File { path: path.clone(), source };
         let data = OpenOptions::new().read(true).write(true).open(&path).map_err(unreadable)?;
         let inode = data.metadata().map_err(unreadable)?.ino();
         Ok(Self {
-            log: Arc::new(Log::of(&path)),
+            log,
+            is_torn: AtomicBool::new(false),
             path,
             inode,
             lock: Mutex::new(Some(lock)),
@@ -66,29 +71,61 @@ impl Sqlite {
         }
     }
 
-    /// Copies what is in the log now. Returns how many pages that is, also of those that were copied before.
+    /// Copies what is in the log now. Returns how many pages that is, also of those that were copied before. Whatever fails here
+    /// may have been an fsync: both files are written again before anything more is made of them.
     pub(super) async fn copy(&self) -> Result<i64> {
         let query = sqlx::query_as("PRAGMA wal_checkpoint(PASSIVE)");
-        let (_busy, pages, _copied): (i64, i64, i64) = query.fetch_one(&self.copier).await?;
+        let (_busy, pages, _copied): (i64, i64, i64) =
+            query.fetch_one(&self.copier).await.inspect_err(|_| self.tear())?;
         Ok(pages)
     }
 
-    /// The same, and brings it to the disk.
+    /// The same, and brings it to the disk: SQLite does so only when all is copied, and goes on from there even if it never was.
     pub(super) async fn copy_and_sync(&self) -> Result<i64> {
         let pages = self.copy().await?;
-        let data = self.data.clone();
-        let synced = tokio::task::spawn_blocking(move || data.sync_data()).await;
-        let failed = |source| Error::File { path: self.path.clone(), source };
-        synced.map_err(std::io::Error::other).and_then(|synced| synced).map_err(failed)?;
+        self.on_disk(|data| data.sync_data()).await.inspect_err(|_| self.tear())?;
         Ok(pages)
+    }
+
+    fn tear(&self) {
+        self.log.tear();
+        self.is_torn.store(true, Ordering::Release);
+    }
+
+    /// May the disk lack something of what was copied?
+    pub(super) fn is_torn(&self) -> bool {
+        self.is_torn.load(Ordering::Acquire)
+    }
+
+    /// Writes the file once more, as it is, for the same reason as [`Log::write_again`]. What keeps others from writing is not let
+    /// go before that is done.
+    pub(super) async fn write_again(&self, turn: impl Send + 'static) -> Result<()> {
+        self.on_disk(move |data| {
+            let _turn = turn;
+            write_same(data)
+        })
+        .await?;
+        self.is_torn.store(false, Ordering::Release);
+        Ok(())
+    }
+
+    async fn on_disk(&self, work: impl FnOnce(&File) -> io::Result<()> + Send + 'static) -> Result<()> {
+        let data = self.data.clone();
+        let done = tokio::task::spawn_blocking(move || work(&data)).await;
+        let failed = |source| Error::File { path: self.path.clone(), source };
+        done.map_err(io::Error::other).and_then(|done| done).map_err(failed)
     }
 }
 
 /// Reads the whole file once: what is damaged is better told now than when a page is needed. By a connection of its own, since
-/// a pool tries for long what will never succeed.
-pub(super) async fn check(url: &str, path: &Path) -> Result<()> {
+/// a pool tries for long what will never succeed. Before, a log that outlived its process is written again: whoever is the last to
+/// close the file copies it.
+pub(super) async fn check(url: &str, path: &Path, log: &Arc<Log>) -> Result<()> {
     let damaged = |error| damaged(path, error);
     let mut connection = AnyConnection::connect(url).await.map_err(damaged)?;
+    connection.execute("BEGIN IMMEDIATE").await.map_err(damaged)?;
+    let mut connection = log.write_again(connection).await?;
+    connection.execute("ROLLBACK").await.map_err(damaged)?;
     let query = sqlx::query_scalar("PRAGMA quick_check(1)");
     let what: String = query.fetch_one(&mut connection).await.map_err(damaged)?;
     connection.close().await?;

@@ -1,5 +1,6 @@
 //! Taking events in: stored, deduplicated, their contacts marked dirty, all in one commit that many requests share.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -134,7 +135,8 @@ impl Inbox {
     /// Returns once the event is on disk, or was found there already.
     ///
     /// # Errors
-    /// [`Error::Overloaded`] when too many wait; any other means that the event may be lost.
+    /// [`Error::Overloaded`] when too many wait; any other means that the event may be lost. It may also be stored: sent again, it
+    /// is a duplicate then.
     pub async fn accept(&self, event: Accept) -> Result<Accepted> {
         let (answer, answered) = oneshot::channel();
         self.0.try_send((event, answer)).map_err(|_| Error::Overloaded)?;
@@ -177,7 +179,7 @@ impl Store {
     }
 
     async fn commit(&self, batch: Vec<Waiting>, ahead: &mpsc::Sender<Committed>) {
-        let (events, mut answers): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+        let (events, answers): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
         // Whom nobody takes an answer from any more has gone; the events are stored all the same.
         match self.accept_all(&events).await {
             Ok((accepted, commit)) => {
@@ -187,12 +189,15 @@ impl Store {
                 let answers = answers.into_iter().zip(accepted).collect();
                 let _ = ahead.send(Committed { commit, locations, answers }).await;
             }
-            Err(error) if answers.len() == 1 => _ = answers.remove(0).send(Err(error)),
             // One event that the database refuses must not take the others down with it.
-            Err(_) => {
+            Err(error) if error.is_about_rows() && events.len() > 1 => {
                 for one in events.into_iter().zip(answers) {
                     Box::pin(self.commit(vec![one], ahead)).await;
                 }
+            }
+            Err(error) => {
+                let error = Arc::new(error);
+                answers.into_iter().for_each(|answer| _ = answer.send(Err(Error::Shared(error.clone()))));
             }
         }
     }
@@ -200,12 +205,11 @@ impl Store {
 
 async fn answer_all(mut committed: mpsc::Receiver<Committed>, stored: impl Fn(&LocationId)) {
     while let Some(Committed { commit, locations, answers }) = committed.recv().await {
-        if commit.arrived().await.is_ok() {
-            locations.iter().for_each(&stored);
-        }
+        let arrived = commit.arrived().await.map_err(Arc::new);
+        // Even if it has not: it can be read, and will be as soon as the disk is well again.
+        locations.iter().for_each(&stored);
         for (answer, accepted) in answers {
-            // It is found there, or lost: nobody waits once more.
-            let _ = answer.send(commit.arrived().await.map(|()| accepted));
+            let _ = answer.send(arrived.clone().map(|()| accepted).map_err(Error::Shared));
         }
     }
 }

@@ -62,6 +62,11 @@ impl Log {
         Ahead(Some((self.clone(), self.commits.fetch_add(1, Ordering::AcqRel) + 1)))
     }
 
+    /// An fsync has failed, or may have.
+    pub(super) fn tear(&self) {
+        self.is_torn.store(true, Ordering::Release);
+    }
+
     /// Is something in it that the disk may never get?
     pub(super) fn is_torn(&self) -> bool {
         self.is_torn.load(Ordering::Acquire)
@@ -77,7 +82,7 @@ impl Log {
         }
         let all = self.last();
         self.on_disk(move |log| {
-            disk.opened(&log.path)?.sync_data().inspect_err(|_| log.is_torn.store(true, Ordering::Release))?;
+            disk.opened(&log.path)?.sync_data().inspect_err(|_| log.tear())?;
             disk.reached = all;
             Ok(())
         })
@@ -87,18 +92,18 @@ impl Log {
     /// Writes it once more, as it is, while nobody else writes. What an fsync failed for is in the system's memory still, taken for
     /// stored, and shown to whoever looks, also to the next process: commits behind it would be lost with it by a power cut.
     /// Written again, it is brought to the disk after all. Copying the log instead would have to wait for whoever reads from it.
-    pub(super) async fn write_again(self: &Arc<Self>) -> Result<()> {
+    /// (Pages that the system has thrown away since are lost, on those file systems that keep them at all.) What keeps others from writing is given back when it is done, and not let go before, even if nobody waits for it any more.
+    pub(super) async fn write_again<T: Send + 'static>(self: &Arc<Self>, turn: T) -> Result<T> {
         let (mut disk, all) = (self.disk.clone().lock_owned().await, self.last());
         self.on_disk(move |log| {
             match disk.opened(&log.path) {
-                Ok(file) => write_same(file)?,
-                // Whoever was the last to close the database has copied and deleted it.
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
+                // There is none: all that was in it was copied.
+                Err(error) if error.kind() == ErrorKind::NotFound && all == 0 => {}
+                file => write_same(file?)?,
             }
             disk.reached = all;
             log.is_torn.store(false, Ordering::Release);
-            Ok(())
+            Ok(turn)
         })
         .await
     }
@@ -107,7 +112,10 @@ impl Log {
         self.commits.load(Ordering::Acquire)
     }
 
-    async fn on_disk(self: &Arc<Self>, work: impl FnOnce(&Log) -> io::Result<()> + Send + 'static) -> Result<()> {
+    async fn on_disk<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Log) -> io::Result<T> + Send + 'static,
+    ) -> Result<T> {
         let log = self.clone();
         let done = tokio::task::spawn_blocking(move || work(&log)).await;
         done.map_err(io::Error::other).and_then(|done| done).map_err(|source| self.failed(source))
@@ -130,7 +138,8 @@ impl Disk {
     }
 }
 
-fn write_same(file: &File) -> io::Result<()> {
+/// Writes what the system shows of a file over what the disk may hold of it. Nobody else may write it meanwhile.
+pub(super) fn write_same(file: &File) -> io::Result<()> {
     let (mut buffer, mut offset) = (vec![0; 1 << 20], 0);
     loop {
         let length = file.read_at(&mut buffer, offset)?;
@@ -138,6 +147,10 @@ fn write_same(file: &File) -> io::Result<()> {
             return file.sync_data();
         }
         file.write_all_at(&buffer[..length], offset)?;
+        if offset == 0 {
+            // A disk that is broken still says so here, not after all the rest.
+            file.sync_data()?;
+        }
         offset += length as u64;
     }
 }

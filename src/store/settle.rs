@@ -117,9 +117,10 @@ impl Store {
             .fetch_all(&mut *tx)
             .await?;
         self.signal(&mut tx, &Signal::Told(told.clone())).await?;
-        tx.commit().await?;
+        let committed = tx.commit().await;
+        // Even if the disk may not hold it: it is done, and whoever waits has waited for that.
         self.notices.tell(&told);
-        Ok(())
+        committed
     }
 }
 

@@ -52,14 +52,17 @@ static void note(int fd, off_t from, size_t length) {
 }
 
 ssize_t pwrite64(int fd, const void *data, size_t length, off_t offset) {
-    note(fd, offset, length);
-    return syscall(SYS_pwrite64, fd, data, length, offset);
+    ssize_t done = syscall(SYS_pwrite64, fd, data, length, offset);
+    /* Not before: an fsync in between would take what is not there yet for brought. */
+    if (done > 0) note(fd, offset, done);
+    return done;
 }
 ssize_t pwrite(int fd, const void *data, size_t length, off_t offset) { return pwrite64(fd, data, length, offset); }
 ssize_t write(int fd, const void *data, size_t length) {
     off_t offset = lseek(fd, 0, SEEK_CUR);
-    if (offset >= 0) note(fd, offset, length);
-    return syscall(SYS_write, fd, data, length);
+    ssize_t done = syscall(SYS_write, fd, data, length);
+    if (offset >= 0 && done > 0) note(fd, offset, done);
+    return done;
 }
 
 int fsync(int fd) {
