@@ -1,5 +1,6 @@
 //! The file of a SQLite database: locked, looked through at the start, and what its log holds copied into it.
 
+use std::borrow::Cow;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -71,12 +72,16 @@ impl Sqlite {
         }
     }
 
-    /// Copies what is in the log now. Returns how many pages that is, also of those that were copied before. Whatever fails here
-    /// may have been an fsync: both files are written again before anything more is made of them.
+    /// Copies what is in the log now. Returns how many pages that is, also of those that were copied before. After an
+    /// fsync that failed, both files are written again before anything more is made of them.
     pub(super) async fn copy(&self) -> Result<i64> {
         let query = sqlx::query_as("PRAGMA wal_checkpoint(PASSIVE)");
-        let (_busy, pages, _copied): (i64, i64, i64) =
-            query.fetch_one(&self.copier).await.inspect_err(|_| self.tear())?;
+        let (_busy, pages, _copied): (i64, i64, i64) = query.fetch_one(&self.copier).await.inspect_err(|error| {
+            // SQLITE_IOERR_FSYNC.
+            if code(error).as_deref() == Some("1034") {
+                self.tear();
+            }
+        })?;
         Ok(pages)
     }
 
@@ -132,10 +137,14 @@ pub(super) async fn check(url: &str, path: &Path, log: &Arc<Log>) -> Result<()> 
     if what == "ok" { Ok(()) } else { Err(Error::Damaged { path: path.to_owned(), what }) }
 }
 
+/// SQLite's extended code.
+fn code(error: &sqlx::Error) -> Option<Cow<'_, str>> {
+    error.as_database_error()?.code()
+}
+
 /// What SQLite says of a file that is not a database any more.
 fn damaged(path: &Path, error: sqlx::Error) -> Error {
-    let code = error.as_database_error().and_then(|error| error.code().map(|code| code.into_owned()));
-    match code.as_deref() {
+    match code(&error).as_deref() {
         // SQLITE_CORRUPT and SQLITE_NOTADB, with their extended forms.
         Some("11" | "26" | "267" | "523" | "779") => {
             Error::Damaged { path: path.to_owned(), what: "it is not a database".to_owned() }
