@@ -10,7 +10,7 @@ use super::db::plain;
 use super::log::Ahead;
 use super::rows::{Cell, Text};
 use super::{Accept, Accepted, Error, Result, Signal, Store, Subject, Tx};
-use crate::model::{Facets, Lane, Status};
+use crate::model::{Facets, Lane, LocationId, Status};
 
 pub(super) const CONNECTED: &str = "SELECT COUNT(*) FROM connections WHERE location_id = $1";
 // Of each location, whether it is connected; of each delivery, as which event it is stored. A cross join, because SQLite keeps its
@@ -156,8 +156,8 @@ impl Store {
                 }
             }
         }
-        for location in events.iter().map(|event| event.location.as_str()).collect::<BTreeSet<_>>() {
-            self.signal(&mut tx, &Signal::Due(location.to_owned())).await?;
+        for location in locations(events) {
+            self.signal(&mut tx, &Signal::Due(location.to_string())).await?;
         }
         let commit = tx.commit_ahead().await?;
         // What went into a file that nobody will open again was not stored.
@@ -201,6 +201,11 @@ impl Store {
         let inserted = sqlx::query_with(statement, rows).execute(&mut **tx).await?.rows_affected();
         usize::try_from(inserted).map_err(|_| Error::Corrupt("more rows than were sent".to_owned()))
     }
+}
+
+/// Those that the events are about, each once.
+pub(super) fn locations(events: &[Accept]) -> BTreeSet<&LocationId> {
+    events.iter().map(|event| &event.location).collect()
 }
 
 fn delivery(event: &Accept) -> Option<Delivery<'_>> {

@@ -145,6 +145,20 @@ impl Db {
         self.file.is_none()
     }
 
+    /// Does the database refuse what it was given, and not to work at all?
+    pub(super) fn refuses_rows(&self, error: &Error) -> bool {
+        let Error::Database(error) = error else { return false };
+        let Some(code) = error.as_database_error().and_then(|error| error.code()) else {
+            return matches!(error, sqlx::Error::Encode(_));
+        };
+        if self.is_shared() {
+            // Connections, resources, operators, the system.
+            return !["08", "53", "57", "58"].iter().any(|class| code.starts_with(class));
+        }
+        // BUSY, LOCKED, READONLY, IOERR, CORRUPT, FULL, CANTOPEN, NOTADB, in the low byte.
+        code.parse::<u32>().is_ok_and(|code| !matches!(code & 0xff, 5 | 6 | 8 | 10 | 11 | 13 | 14 | 26))
+    }
+
     /// The database's own time, in Unix milliseconds: the one clock that all its processes share.
     pub(super) async fn time(&self, tx: &mut Tx<'_>) -> Result<i64> {
         let ask = match self.file {
@@ -196,7 +210,9 @@ impl Db {
             file.rest().await;
         }
         self.read.close().await;
-        if let Some(own) = soon(self.own.lock()).await.ok().and_then(|mut own| own.take()) {
+        // Somebody still writes, on a disk that does not answer: nobody else may before this process is gone.
+        let Ok(mut own) = soon(self.own.lock()).await else { return };
+        if let Some(own) = own.take() {
             // What it had begun is rolled back; whatever else is wrong with it, nothing is lost by it.
             let _ = own.connection.close().await;
         }

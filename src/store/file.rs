@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use sqlx::{AnyConnection, AnyPool, Connection, Executor};
 use tokio::sync::{Notify, Semaphore};
 
-use super::log::{Log, write_same};
+use super::log::{Log, on_disk, write_same};
 use super::{Error, Result};
 
 /// The file of a SQLite database.
@@ -88,7 +87,8 @@ impl Sqlite {
     /// The same, and brings it to the disk: SQLite does so only when all is copied, and goes on from there even if it never was.
     pub(super) async fn copy_and_sync(&self) -> Result<i64> {
         let pages = self.copy().await?;
-        self.on_disk(|data| data.sync_data()).await.inspect_err(|_| self.tear())?;
+        let data = self.data.clone();
+        on_disk(&self.path, move || data.sync_data()).await.inspect_err(|_| self.tear())?;
         Ok(pages)
     }
 
@@ -105,20 +105,14 @@ impl Sqlite {
     /// Writes the file once more, as it is, for the same reason as [`Log::write_again`]. What keeps others from writing is not let
     /// go before that is done.
     pub(super) async fn write_again(&self, turn: impl Send + 'static) -> Result<()> {
-        self.on_disk(move |data| {
+        let data = self.data.clone();
+        on_disk(&self.path, move || {
             let _turn = turn;
-            write_same(data)
+            write_same(&data)
         })
         .await?;
         self.is_torn.store(false, Ordering::Release);
         Ok(())
-    }
-
-    async fn on_disk(&self, work: impl FnOnce(&File) -> io::Result<()> + Send + 'static) -> Result<()> {
-        let data = self.data.clone();
-        let done = tokio::task::spawn_blocking(move || work(&data)).await;
-        let failed = |source| Error::File { path: self.path.clone(), source };
-        done.map_err(io::Error::other).and_then(|done| done).map_err(failed)
     }
 }
 

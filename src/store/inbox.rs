@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
+use super::accept::locations;
 use super::log::Ahead;
 use super::{Error, Result, Store};
 use crate::clock::Clock;
@@ -183,14 +184,12 @@ impl Store {
         // Whom nobody takes an answer from any more has gone; the events are stored all the same.
         match self.accept_all(&events).await {
             Ok((accepted, commit)) => {
-                let mut locations: Vec<_> = events.into_iter().map(|event| event.location).collect();
-                locations.sort_unstable();
-                locations.dedup();
+                let locations = locations(&events).into_iter().cloned().collect();
                 let answers = answers.into_iter().zip(accepted).collect();
                 let _ = ahead.send(Committed { commit, locations, answers }).await;
             }
             // One event that the database refuses must not take the others down with it.
-            Err(error) if error.is_about_rows() && events.len() > 1 => {
+            Err(error) if events.len() > 1 && self.db.refuses_rows(&error) => {
                 for one in events.into_iter().zip(answers) {
                     Box::pin(self.commit(vec![one], ahead)).await;
                 }

@@ -78,10 +78,10 @@ impl Log {
             return Ok(());
         }
         if self.is_torn() {
-            return Err(self.failed(io::Error::other("an fsync failed before")));
+            return Err(Error::File { path: self.path.clone(), source: io::Error::other("an fsync failed before") });
         }
-        let all = self.last();
-        self.on_disk(move |log| {
+        let (log, all) = (self.clone(), self.last());
+        on_disk(&self.path, move || {
             disk.opened(&log.path)?.sync_data().inspect_err(|_| log.tear())?;
             disk.reached = all;
             Ok(())
@@ -91,11 +91,14 @@ impl Log {
 
     /// Writes it once more, as it is, while nobody else writes. What an fsync failed for is in the system's memory still, taken for
     /// stored, and shown to whoever looks, also to the next process: commits behind it would be lost with it by a power cut.
-    /// Written again, it is brought to the disk after all. Copying the log instead would have to wait for whoever reads from it.
-    /// (Pages that the system has thrown away since are lost, on those file systems that keep them at all.) What keeps others from writing is given back when it is done, and not let go before, even if nobody waits for it any more.
+    /// Written again, it is brought to the disk after all, except for what the system has thrown away since. Copying the log instead
+    /// would have to wait for whoever reads from it.
+    ///
+    /// What keeps others from writing is given back when it is done, and not let go before, even if nobody waits for it any more.
     pub(super) async fn write_again<T: Send + 'static>(self: &Arc<Self>, turn: T) -> Result<T> {
-        let (mut disk, all) = (self.disk.clone().lock_owned().await, self.last());
-        self.on_disk(move |log| {
+        let mut disk = self.disk.clone().lock_owned().await;
+        let (log, all) = (self.clone(), self.last());
+        on_disk(&self.path, move || {
             match disk.opened(&log.path) {
                 // There is none: all that was in it was copied.
                 Err(error) if error.kind() == ErrorKind::NotFound && all == 0 => {}
@@ -111,19 +114,6 @@ impl Log {
     fn last(&self) -> u64 {
         self.commits.load(Ordering::Acquire)
     }
-
-    async fn on_disk<T: Send + 'static>(
-        self: &Arc<Self>,
-        work: impl FnOnce(&Log) -> io::Result<T> + Send + 'static,
-    ) -> Result<T> {
-        let log = self.clone();
-        let done = tokio::task::spawn_blocking(move || work(&log)).await;
-        done.map_err(io::Error::other).and_then(|done| done).map_err(|source| self.failed(source))
-    }
-
-    fn failed(&self, source: io::Error) -> Error {
-        Error::File { path: self.path.clone(), source }
-    }
 }
 
 impl Disk {
@@ -136,6 +126,16 @@ impl Disk {
         };
         Ok(self.file.insert(same))
     }
+}
+
+/// Work on that file that waits for the disk, to its end even if nobody waits for it any more.
+pub(super) async fn on_disk<T: Send + 'static>(
+    path: &Path,
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Result<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    let failed = |source| Error::File { path: path.to_owned(), source };
+    done.map_err(io::Error::other).and_then(|done| done).map_err(failed)
 }
 
 /// Writes what the system shows of a file over what the disk may hold of it. Nobody else may write it meanwhile.

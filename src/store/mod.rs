@@ -148,22 +148,6 @@ pub enum Error {
     Corrupt(String),
 }
 
-impl Error {
-    /// Does the database refuse what it was given, and not its work?
-    fn is_about_rows(&self) -> bool {
-        let Error::Database(sqlx::Error::Database(error)) = self else {
-            return matches!(self, Error::Database(sqlx::Error::Encode(_)));
-        };
-        // Of SQLite, the low byte of a number: BUSY, LOCKED, READONLY, IOERR, CORRUPT, FULL, CANTOPEN, NOTADB. PostgreSQL's codes have
-        // five characters, and what it says of itself begins with these two.
-        let code = error.code().unwrap_or_default();
-        match code.parse::<u32>() {
-            Ok(number) if code.len() < 5 => !matches!(number & 0xff, 5 | 6 | 8 | 10 | 11 | 13 | 14 | 26),
-            _ => !["08", "53", "57", "58"].iter().any(|class| code.starts_with(class)),
-        }
-    }
-}
-
 /// The outcome of a store call.
 pub type Result<T> = std::result::Result<T, Error>;
 

@@ -84,7 +84,7 @@ impl Own {
 }
 
 impl Tx<'_> {
-    /// Returns once it is on the disk; others may write before that.
+    /// Returns once it is on the disk; others may write before that. After an error it may have happened all the same.
     pub(super) async fn commit(self) -> Result<()> {
         self.commit_ahead().await?.arrived().await
     }

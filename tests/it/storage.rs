@@ -164,7 +164,8 @@ async fn a_disk_that_does_not_keep_what_it_was_given_is_answered_429() {
     }
     fs::remove_file(&broken).unwrap();
     assert_eq!(world.knock(&process).await, 200);
-    assert!(stored(&path).await <= 3, "two that were acknowledged, and perhaps the one that met the trouble first");
+    // Two that were acknowledged, and perhaps the one that met the trouble first.
+    assert!((2..=3).contains(&stored(&path).await));
     // GoHighLevel sends again what was answered 429.
     for event in &refused {
         assert_eq!(world.hand(&process, event).await, 200);
