@@ -9,12 +9,12 @@ use serde_json::{Map, Value};
 
 /// A text. A number or a yes/no becomes its text; a list or an object is nothing.
 pub(super) fn text<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
-    Value::deserialize(from).map(|value| as_text(&value))
+    Value::deserialize(from).map(as_text)
 }
 
 /// Yes or no, also in words.
 pub(super) fn flag<'de, D: Deserializer<'de>>(from: D) -> Result<Option<bool>, D::Error> {
-    Value::deserialize(from).map(|value| as_text(&value)?.parse().ok())
+    Value::deserialize(from).map(|value| as_text(value)?.parse().ok())
 }
 
 /// A whole number, also as text.
@@ -24,13 +24,13 @@ pub(super) fn number<'de, D: Deserializer<'de>>(from: D) -> Result<Option<i64>, 
 
 /// An id, where it may be missing; what is no id is nothing.
 pub(super) fn id<'de, D: Deserializer<'de>, T: TryFrom<String>>(from: D) -> Result<Option<T>, D::Error> {
-    Value::deserialize(from).map(|value| as_id(&value))
+    Value::deserialize(from).map(as_id)
 }
 
 /// A list of texts; a single text is split at its commas, as GHL's workflow documents have their tags (G §9).
 pub(super) fn texts<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
     Ok(match Value::deserialize(from)? {
-        Value::Array(list) => list.iter().filter_map(as_text).collect(),
+        Value::Array(list) => list.into_iter().filter_map(as_text).collect(),
         Value::String(text) => {
             text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
         }
@@ -67,9 +67,9 @@ pub(super) fn all<'de, D: Deserializer<'de>, T: DeserializeOwned>(from: D) -> Re
     }
 }
 
-pub(super) fn as_text(value: &Value) -> Option<String> {
+pub(super) fn as_text(value: Value) -> Option<String> {
     match value {
-        Value::String(text) => Some(text.clone()),
+        Value::String(text) => Some(text),
         Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
         Value::Null | Value::Array(_) | Value::Object(_) => None,
     }
@@ -83,7 +83,7 @@ pub(super) fn as_number(value: &Value) -> Option<i64> {
     }
 }
 
-pub(super) fn as_id<T: TryFrom<String>>(value: &Value) -> Option<T> {
+pub(super) fn as_id<T: TryFrom<String>>(value: Value) -> Option<T> {
     T::try_from(as_text(value)?).ok()
 }
 

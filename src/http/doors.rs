@@ -65,12 +65,9 @@ impl Doors {
     }
 
     /// Lets a webhook in to be verified; a suspect's waits for its turn. `None`: there are too many just now.
-    pub(super) async fn enter(&self, source: impl FnOnce() -> Source, now: Timestamp) -> Option<Door<'_>> {
-        if self.any(now) {
-            let source = source();
-            if self.is_suspect(source, now) {
-                return Some(Door::Turn { _place: self.turns.place(source).await });
-            }
+    pub(super) async fn enter(&self, source: Source, now: Timestamp) -> Option<Door<'_>> {
+        if self.is_suspect(source, now) {
+            return Some(Door::Turn { _place: self.turns.place(source).await });
         }
         self.open.try_acquire().ok().map(|permit| Door::Open { _permit: permit })
     }
@@ -97,10 +94,10 @@ impl Doors {
     }
 
     /// What this source sent was signed.
-    pub(super) fn signed(&self, source: impl FnOnce() -> Source, now: Timestamp) {
+    pub(super) fn signed(&self, source: Source, now: Timestamp) {
         if self.any(now) {
             let mut suspects = self.suspects();
-            suspects.remove(&source());
+            suspects.remove(&source);
             if suspects.is_empty() {
                 self.until.store(i64::MIN, Ordering::Relaxed);
             }
@@ -175,7 +172,7 @@ mod tests {
     fn a_suspect_has_its_share_of_turns_and_the_others_theirs() {
         let doors = Doors::new();
         assert!(doors.refused(source(1), now()) && !doors.refused(source(1), now()));
-        let turn = |n| doors.enter(move || source(n), now()).now_or_never();
+        let turn = |n| doors.enter(source(n), now()).now_or_never();
         let mut held: Vec<_> = (0..EACH).map(|_| turn(1).expect("a turn")).collect();
         assert!(turn(1).is_none(), "it waits");
         assert!(matches!(turn(2), Some(Some(Door::Open { .. }))), "who is clean does not");
@@ -189,7 +186,7 @@ mod tests {
             held.extend(turn(n));
         }
         assert_eq!(held.len(), TURNS);
-        doors.signed(|| source(1), now());
+        doors.signed(source(1), now());
         assert!(matches!(turn(1), Some(Some(Door::Open { .. }))));
     }
 
@@ -197,7 +194,7 @@ mod tests {
     fn suspicion_ends_and_is_bounded() {
         let doors = Doors::new();
         doors.refused(source(0), now());
-        let at = |n, at| matches!(doors.enter(move || source(n), at).now_or_never(), Some(Some(Door::Turn { .. })));
+        let at = |n, at| matches!(doors.enter(source(n), at).now_or_never(), Some(Some(Door::Turn { .. })));
         assert!(at(0, now() + SUSPICION - Duration::from_millis(1)) && !at(0, now() + SUSPICION));
         for n in 0..REMEMBERED + 100 {
             doors.refused(source(n), now() + Duration::from_millis(n as u64));

@@ -16,7 +16,7 @@ use super::source::Source;
 use super::{Problem, Service};
 use crate::intake::{self, Admitted, Refusal};
 use crate::model::{ContactId, Status};
-use crate::store::{Accepted, EventView, Told};
+use crate::store::{Accept, Accepted, EventView, Told};
 
 /// How far an event came.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -63,8 +63,8 @@ pub(super) async fn marketplace(
     State(service): State<Arc<Service>>,
     request: Request<Body>,
 ) -> Result<Json<Answer>, Problem> {
-    receive(&service, "marketplace", &["x-ghl-signature"], request, async |headers, body| {
-        service.intake.marketplace(|name| headers.get(name).and_then(|value| value.to_str().ok()), body).await
+    receive(&service, "marketplace", &["x-ghl-signature"], request, |headers, body| {
+        service.intake.marketplace(|name| headers.get(name).and_then(|value| value.to_str().ok()), body)
     })
     .await
 }
@@ -92,8 +92,8 @@ pub(super) async fn workflow(
     State(service): State<Arc<Service>>,
     request: Request<Body>,
 ) -> Result<Json<Answer>, Problem> {
-    receive(&service, "workflow", &["webhook-signature", "x-workflow-token"], request, async |headers, body| {
-        service.intake.workflow(|name| headers.get(name).and_then(|value| value.to_str().ok()), body).await
+    receive(&service, "workflow", &["webhook-signature", "x-workflow-token"], request, |headers, body| {
+        service.intake.workflow(|name| headers.get(name).and_then(|value| value.to_str().ok()), body)
     })
     .await
 }
@@ -103,13 +103,13 @@ async fn receive(
     source: &'static str,
     signed_by: &[&str],
     request: Request<Body>,
-    admit: impl AsyncFnOnce(&HeaderMap, Vec<u8>) -> Result<Admitted, intake::Error>,
+    understand: impl FnOnce(&HeaderMap, Vec<u8>) -> Result<Accept, intake::Error>,
 ) -> Result<Json<Answer>, Problem> {
     if service.stopping() {
         return Err(Problem::try_again("the service is stopping; send it again"));
     }
     let (parts, body) = request.into_parts();
-    let from = || service.source(&parts.extensions, &parts.headers);
+    let from = service.source(&parts.extensions, &parts.headers);
     let (body, inside) = if signed_by.iter().any(|name| parts.headers.contains_key(*name)) {
         let (body, room) = read(service, &parts.headers, body, from).await?;
         let door = service.clock.timeout(PATIENCE, service.doors.enter(from, service.clock.now())).await.flatten();
@@ -122,7 +122,13 @@ async fn receive(
         // It is refused whatever its body says: that need not come, and nothing is taken up by it.
         (Vec::new(), None)
     };
-    let admitted = admit(&parts.headers, body).await;
+    let understood = understand(&parts.headers, body);
+    // They are views into the buffer that the connection reads into; free again, it need not take another one.
+    drop(parts);
+    let admitted = match understood {
+        Ok(event) => service.intake.accept(event).await,
+        Err(error) => Err(error),
+    };
     // What follows takes no memory worth mentioning: the event is stored, or refused.
     drop(inside);
     match admitted {
@@ -138,7 +144,7 @@ async fn receive(
             let problem = Problem::from(error);
             service.metrics.refused(source, problem.title);
             // A flood must not fill the log: of what one source sends, only the first is told.
-            if unsigned && !service.doors.refused(from(), service.clock.now()) {
+            if unsigned && !service.doors.refused(from, service.clock.now()) {
                 debug!(status = problem.status, "webhook refused: {}", problem.detail);
             } else {
                 warn!(status = problem.status, "webhook refused: {}", problem.detail);
@@ -153,7 +159,7 @@ async fn read<'s>(
     service: &'s Service,
     headers: &HeaderMap,
     body: Body,
-    from: impl Fn() -> Source,
+    from: Source,
 ) -> Result<(Vec<u8>, Option<Place<'s>>), Problem> {
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > service.max_body) {
@@ -162,7 +168,7 @@ async fn read<'s>(
     let whole = async {
         let room = match announced {
             Some(length) if length <= SHORT => None,
-            _ => Some(service.doors.room(from(), service.clock.now()).await),
+            _ => Some(service.doors.room(from, service.clock.now()).await),
         };
         to_bytes(body, service.max_body).await.map(|bytes| (bytes.into(), room))
     };
@@ -173,7 +179,7 @@ async fn read<'s>(
             Err(Problem::too_large(service.max_body))
         }
         Some(Err(_)) | None => {
-            service.doors.refused(from(), service.clock.now());
+            service.doors.refused(from, service.clock.now());
             Err(Problem::try_again("the body did not arrive whole; send it again"))
         }
     }

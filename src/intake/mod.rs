@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use crate::clock::Clock;
 use crate::model::{ContactId, LocationId, Status};
-use crate::store::{self, Accepted, ContactKey, Inbox, Notice, Store};
+use crate::store::{self, Accept, Accepted, ContactKey, Inbox, Notice, Store};
 use crate::sync::Nudge;
 
 pub use event::Unreadable;
@@ -78,32 +78,22 @@ impl Intake {
         Self { rules: std::sync::Arc::new(rules), store, inbox, nudge, clock }
     }
 
-    /// A webhook of a marketplace app.
+    /// The event that a webhook of a marketplace app tells of.
     ///
     /// # Errors
-    /// It was not believed, not understood, or not stored.
-    pub async fn marketplace<'h>(
-        &self,
-        header: impl Fn(&str) -> Option<&'h str>,
-        body: Vec<u8>,
-    ) -> Result<Admitted, Error> {
+    /// It was not believed, or not understood.
+    pub fn marketplace<'h>(&self, header: impl Fn(&str) -> Option<&'h str>, body: Vec<u8>) -> Result<Accept, Error> {
         let webhook = signature::verify(header, body, &self.rules.keys)?;
-        let event = event::marketplace(webhook, &self.rules, self.clock.now())?;
-        self.accept(event).await
+        event::marketplace(webhook, &self.rules, self.clock.now())
     }
 
-    /// A webhook action of a GHL workflow.
+    /// The event that a webhook action of a GHL workflow tells of.
     ///
     /// # Errors
-    /// It was not believed, not understood, or not stored.
-    pub async fn workflow<'h>(
-        &self,
-        header: impl Fn(&str) -> Option<&'h str>,
-        body: Vec<u8>,
-    ) -> Result<Admitted, Error> {
+    /// It was not believed, or not understood.
+    pub fn workflow<'h>(&self, header: impl Fn(&str) -> Option<&'h str>, body: Vec<u8>) -> Result<Accept, Error> {
         let webhook = signature::verify_workflow(header, body, &self.rules.workflow)?;
-        let event = event::workflow(webhook, &self.rules, self.clock.now())?;
-        self.accept(event).await
+        event::workflow(webhook, &self.rules, self.clock.now())
     }
 
     /// The location that is meant where none is named, if there is one.
@@ -137,7 +127,11 @@ impl Intake {
         }))
     }
 
-    async fn accept(&self, event: store::Accept) -> Result<Admitted, Error> {
+    /// Takes an event in.
+    ///
+    /// # Errors
+    /// It was not stored.
+    pub async fn accept(&self, event: Accept) -> Result<Admitted, Error> {
         let (kind, contact) = (event::label(&event.kind), event.contact().cloned());
         let key = || contact.clone().map(|contact| ContactKey { location: event.location.clone(), contact });
         // Before the commit: a settle that comes right behind it finds the notice there.

@@ -104,7 +104,8 @@ impl Text {
         let mut arguments = AnyArguments::default();
         for cell in padding.chain(rows).flatten() {
             match cell {
-                Cell::Text(text) => arguments.add(text.map(Cow::into_owned)),
+                Cell::Text(Some(text)) => arguments.add(&*text),
+                Cell::Text(None) => arguments.add(None::<&str>),
                 Cell::Number(number) => arguments.add(number),
             }
             .map_err(sqlx::Error::Encode)?;

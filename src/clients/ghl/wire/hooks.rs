@@ -70,8 +70,9 @@ enum Member {
 struct Members([Value; Member::Other as usize]);
 
 impl Members {
-    fn get(&self, member: Member) -> Option<&Value> {
-        self.0.get(member as usize).filter(|value| !value.is_null())
+    /// What stands there, or null.
+    fn take(&mut self, member: Member) -> Value {
+        self.0.get_mut(member as usize).map(Value::take).unwrap_or_default()
     }
 }
 
@@ -104,24 +105,30 @@ impl<'de> Visitor<'de> for Object {
 
 impl<'de> Deserialize<'de> for Envelope {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let outer = Members::deserialize(from)?;
-        let wrapped = outer.get(Member::Data).and_then(|data| Members::deserialize(data).ok());
-        let get = |member| outer.get(member).or_else(|| wrapped.as_ref()?.get(member)).unwrap_or(&Value::Null);
-        let appointment = get(Member::Appointment).as_object().map(|appointment| EnvelopeAppointment {
-            id: appointment.get("id").and_then(as_id),
-            contact_id: appointment.get("contactId").and_then(as_id),
-        });
+        let mut outer = Members::deserialize(from)?;
+        let mut wrapped = Members::deserialize(outer.take(Member::Data)).unwrap_or_default();
+        let mut take = |member| match (outer.take(member), wrapped.take(member)) {
+            (Value::Null, inner) => inner,
+            (flat, _) => flat,
+        };
+        let appointment = match take(Member::Appointment) {
+            Value::Object(mut it) => Some(EnvelopeAppointment {
+                id: it.remove("id").and_then(as_id),
+                contact_id: it.remove("contactId").and_then(as_id),
+            }),
+            _ => None,
+        };
         Ok(Self {
-            kind: as_text(get(Member::Type)),
-            location_id: as_id(get(Member::LocationId)),
-            company_id: as_text(get(Member::CompanyId)),
-            id: as_text(get(Member::Id)),
-            contact_id: as_id(get(Member::ContactId)),
+            kind: as_text(take(Member::Type)),
+            location_id: as_id(take(Member::LocationId)),
+            company_id: as_text(take(Member::CompanyId)),
+            id: as_text(take(Member::Id)),
+            contact_id: as_id(take(Member::ContactId)),
             appointment,
-            app_id: as_text(get(Member::AppId)),
-            version_id: as_text(get(Member::VersionId)),
-            timestamp: as_text(get(Member::Timestamp)),
-            webhook_id: as_text(get(Member::WebhookId)),
+            app_id: as_text(take(Member::AppId)),
+            version_id: as_text(take(Member::VersionId)),
+            timestamp: as_text(take(Member::Timestamp)),
+            webhook_id: as_text(take(Member::WebhookId)),
         })
     }
 }
@@ -139,15 +146,15 @@ pub struct WorkflowDocument {
 
 impl<'de> Deserialize<'de> for WorkflowDocument {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let document = Value::Object(Map::deserialize(from)?);
+        let mut document = Value::Object(Map::deserialize(from)?);
         let first =
             |values: [&Value; 3]| values.into_iter().find(|value| value.is_string()).cloned().unwrap_or_default();
         let contact = first([&document["contact_id"], &document["contactId"], &document["contact"]["id"]]);
         let location = first([&document["location"]["id"], &document["locationId"], &document["location_id"]]);
         Ok(Self {
-            contact_id: as_id(&contact),
-            location_id: as_id(&location),
-            custom_data: document["customData"].clone(),
+            contact_id: as_id(contact),
+            location_id: as_id(location),
+            custom_data: document["customData"].take(),
         })
     }
 }
