@@ -5,6 +5,10 @@
 //! has the words that all of them use; `config` the settings; `app` builds everything and runs it. Who may know whom
 //! is in `docs/architecture.md`, and `tests/it/walls.rs` holds it.
 
+/// What one thread takes another one gives back, event by event, which the system's allocator is slow at.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 pub mod app;
 pub mod cli;
 pub mod clients;
