@@ -23,7 +23,7 @@ const ROUNDS: usize = 7;
 const REQUESTS: usize = 20_000;
 /// Long enough that one hiccup of the machine is not the whole hundredth part.
 const PACED: Duration = Duration::from_secs(8);
-const PACED_ROUNDS: usize = 3;
+const PACED_ROUNDS: usize = 5;
 const EDITS: usize = 200;
 
 fn main() {
@@ -56,6 +56,8 @@ fn main() {
     let rate = ours / 2.0;
     let arrivals = (rate * PACED.as_secs_f64()) as usize;
     let commit = runtime.block_on(rivals::group_commit(folder.path()));
+    // An empty database is quick: it shall hold as many events as ours.
+    runtime.block_on(hand_over(&commit, (0..(ROUNDS + 1) * REQUESTS).map(|_| service::body(&sandbox))));
     let (mut rival, mut own, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..PACED_ROUNDS {
         let theirs = paced_commits(rate, arrivals, &sandbox, &commit);
@@ -105,11 +107,20 @@ fn paced_commits(
     let bodies: std::sync::Arc<Vec<_>> = std::sync::Arc::new((0..arrivals).map(|_| service::body(sandbox)).collect());
     let asker = |_| {
         let (commit, bodies) = (commit.clone(), bodies.clone());
-        async move |number: usize| {
-            let (answer, answered) = oneshot::channel();
-            commit.send((uuid::Uuid::new_v4().to_string(), bodies[number].clone(), answer)).await.unwrap();
-            answered.await.unwrap();
-        }
+        async move |number: usize| hand_over(&commit, [bodies[number].clone()]).await
     };
     open(rate, arrivals, (0..CONNECTIONS).map(asker).collect())
+}
+
+/// Returns once all of them are committed.
+async fn hand_over(commit: &tokio::sync::mpsc::Sender<rivals::Handed>, bodies: impl IntoIterator<Item = String>) {
+    let mut answers = Vec::new();
+    for body in bodies {
+        let (answer, answered) = oneshot::channel();
+        commit.send((uuid::Uuid::new_v4().to_string(), body, answer)).await.unwrap();
+        answers.push(answered);
+    }
+    for answer in answers {
+        answer.await.unwrap();
+    }
 }
