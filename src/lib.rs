@@ -6,6 +6,8 @@
 //! is in `docs/architecture.md`, and `tests/it/walls.rs` holds it.
 
 /// What one thread takes another one gives back, event by event, which the system's allocator is slow at.
+/// A fuzzer watches that one.
+#[cfg(not(fuzzing))]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -39,13 +39,15 @@ pub(crate) async fn verifier(spki: &str) -> SocketAddr {
 pub(crate) type Handed = (String, String, oneshot::Sender<()>);
 
 /// The barest group commit with the same promise: what waits goes in with one statement and one commit, a row an event,
-/// a unique key each, and is answered when it is on disk. No HTTP, no signature, no contact.
+/// a random key each, as contacts have one, and is answered when it is on disk. No HTTP, no signature, no contact.
 pub(crate) async fn group_commit(folder: &Path) -> mpsc::Sender<Handed> {
     let options = SqliteConnectOptions::new()
         .filename(folder.join("bare.db"))
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full);
+        .synchronous(SqliteSynchronous::Full)
+        // As much memory as ours.
+        .pragma("cache_size", "-8192");
     let mut connection = options.connect().await.unwrap();
     sqlx::query("CREATE TABLE events (id TEXT PRIMARY KEY, body TEXT NOT NULL)")
         .execute(&mut connection)

@@ -14,9 +14,9 @@ use tracing::{debug, warn};
 use super::doors::{Place, SHORT};
 use super::source::Source;
 use super::{Problem, Service};
-use crate::intake::{self, Admitted, Refusal};
+use crate::intake::{self, Admitted, Believed, Refusal};
 use crate::model::{ContactId, Status};
-use crate::store::{Accept, Accepted, EventView, Told};
+use crate::store::{Accepted, EventView, Told};
 
 /// How far an event came.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -103,7 +103,7 @@ async fn receive(
     source: &'static str,
     signed_by: &[&str],
     request: Request<Body>,
-    understand: impl FnOnce(&HeaderMap, Vec<u8>) -> Result<Accept, intake::Error>,
+    understand: impl FnOnce(&HeaderMap, Vec<u8>) -> Result<Believed, intake::Error>,
 ) -> Result<Json<Answer>, Problem> {
     if service.stopping() {
         return Err(Problem::try_again("the service is stopping; send it again"));
@@ -123,7 +123,7 @@ async fn receive(
         (Vec::new(), None)
     };
     let understood = understand(&parts.headers, body);
-    // They are views into the buffer that the connection reads into; free again, it need not take another one.
+    // The headers keep the buffer that all of it came in, which nobody needs while the event is being stored.
     drop(parts);
     let admitted = match understood {
         Ok(event) => service.intake.accept(event).await,

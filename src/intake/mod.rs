@@ -57,6 +57,10 @@ pub enum Error {
     NotStored(#[from] store::Error),
 }
 
+/// An event whose sender is known: nothing else makes one, and nothing but one is taken in.
+#[derive(Debug)]
+pub struct Believed(Accept);
+
 /// An event at the door, and the notice of its settling.
 #[derive(Debug)]
 pub struct Admitted {
@@ -82,18 +86,18 @@ impl Intake {
     ///
     /// # Errors
     /// It was not believed, or not understood.
-    pub fn marketplace<'h>(&self, header: impl Fn(&str) -> Option<&'h str>, body: Vec<u8>) -> Result<Accept, Error> {
+    pub fn marketplace<'h>(&self, header: impl Fn(&str) -> Option<&'h str>, body: Vec<u8>) -> Result<Believed, Error> {
         let webhook = signature::verify(header, body, &self.rules.keys)?;
-        event::marketplace(webhook, &self.rules, self.clock.now())
+        event::marketplace(webhook, &self.rules, self.clock.now()).map(Believed)
     }
 
     /// The event that a webhook action of a GHL workflow tells of.
     ///
     /// # Errors
     /// It was not believed, or not understood.
-    pub fn workflow<'h>(&self, header: impl Fn(&str) -> Option<&'h str>, body: Vec<u8>) -> Result<Accept, Error> {
+    pub fn workflow<'h>(&self, header: impl Fn(&str) -> Option<&'h str>, body: Vec<u8>) -> Result<Believed, Error> {
         let webhook = signature::verify_workflow(header, body, &self.rules.workflow)?;
-        event::workflow(webhook, &self.rules, self.clock.now())
+        event::workflow(webhook, &self.rules, self.clock.now()).map(Believed)
     }
 
     /// The location that is meant where none is named, if there is one.
@@ -111,7 +115,7 @@ impl Intake {
     /// # Errors
     /// It was not stored.
     pub async fn operator(&self, contact: ContactKey) -> Result<Admitted, Error> {
-        self.accept(event::operator(contact, self.clock.now())).await
+        self.accept(Believed(event::operator(contact, self.clock.now()))).await
     }
 
     /// A person sends an event round again. `None`: there is no such event.
@@ -131,7 +135,7 @@ impl Intake {
     ///
     /// # Errors
     /// It was not stored.
-    pub async fn accept(&self, event: Accept) -> Result<Admitted, Error> {
+    pub async fn accept(&self, Believed(event): Believed) -> Result<Admitted, Error> {
         let (kind, contact) = (event::label(&event.kind), event.contact().cloned());
         let key = || contact.clone().map(|contact| ContactKey { location: event.location.clone(), contact });
         // Before the commit: a settle that comes right behind it finds the notice there.

@@ -33,9 +33,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// copied; that a commit is there before anybody relies on it is ours to see to ([`super::log`]). Ids are random, so every event
 /// touches pages all over the indexes: 8 MiB of them stay in memory (the default is 2). More costs more than it saves: where a page
 /// in the middle is split, SQLite goes through all that it holds at the end of the commit. In memory stays also what a statement
-/// needs to undo itself, which would else be a file for each. The log is copied into the file by [`Db::checkpoint`]; only where that does not
-/// keep up, at 256 MiB, does a commit have to do it. Nobody but us writes this file; whoever locks it all the same is waited for
-/// no longer than a webhook can wait.
+/// needs to undo itself, which would else be a file for each. The log is copied into the file by [`Db::checkpoint`]; only where
+/// that does not keep up, at 256 MiB, does a commit have to do it. Nobody but us writes this file; whoever locks it all the same
+/// is waited for no longer than a webhook can wait.
 const SQLITE: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; \
     PRAGMA cache_size = -8192; PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 65536; PRAGMA busy_timeout = 2000";
 

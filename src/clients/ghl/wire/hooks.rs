@@ -106,7 +106,10 @@ impl<'de> Visitor<'de> for Object {
 impl<'de> Deserialize<'de> for Envelope {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let mut outer = Members::deserialize(from)?;
-        let mut wrapped = Members::deserialize(outer.take(Member::Data)).unwrap_or_default();
+        let mut wrapped = match outer.take(Member::Data) {
+            data @ Value::Object(_) => Members::deserialize(data).unwrap_or_default(),
+            _ => Members::default(),
+        };
         let mut take = |member| match (outer.take(member), wrapped.take(member)) {
             (Value::Null, inner) => inner,
             (flat, _) => flat,
