@@ -57,7 +57,7 @@ pub enum Error {
     NotStored(#[from] store::Error),
 }
 
-/// An event whose sender is known: nothing else makes one, and nothing but one is taken in.
+/// An event whose sender is known. Only [`Intake`] makes one, and it takes in nothing else.
 #[derive(Debug)]
 pub struct Believed(Accept);
 
