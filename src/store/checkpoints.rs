@@ -7,8 +7,9 @@ use tracing::warn;
 use super::Store;
 use crate::clock::Clock;
 
-/// Commits are taken together for so long: a page that many of them wrote is copied once.
-const PAUSE: Duration = Duration::from_secs(1);
+/// Commits are taken together for so long: a page that many of them wrote is copied once. In longer, more comes together than the
+/// disk takes while nobody notices.
+const PAUSE: Duration = Duration::from_millis(700);
 
 impl Store {
     /// Copies whenever something was committed. Never ends; with PostgreSQL it never begins.

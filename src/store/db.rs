@@ -34,13 +34,13 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// touches pages all over the indexes: 8 MiB of them stay in memory (the default is 2). More costs more than it saves: where a page
 /// in the middle is split, SQLite goes through all that it holds at the end of the commit. In memory stays also what a statement
 /// needs to undo itself, which would else be a file for each. The log is copied into the file by [`Db::checkpoint`]; only where
-/// that does not keep up, at 256 MiB, does a commit have to do it. Nobody but us writes this file; whoever locks it all the same
+/// that does not keep up, at 384 MiB, does a commit have to do it. Nobody but us writes this file; whoever locks it all the same
 /// is waited for no longer than a webhook can wait.
 const SQLITE: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; \
-    PRAGMA cache_size = -8192; PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 65536; PRAGMA busy_timeout = 2000";
+    PRAGMA cache_size = -8192; PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 98304; PRAGMA busy_timeout = 2000";
 
-/// Pages of the log, 32 MiB.
-const LONG: i64 = 8192;
+/// Pages of the log, 128 MiB: to begin it anew costs more than to let it grow.
+const LONG: i64 = 32768;
 
 /// So few pages, 2 MiB, that commits may wait until they are copied; and how often that is tried for, since under full load there
 /// are always more.

@@ -85,11 +85,31 @@ impl Sqlite {
     }
 
     /// The same, and brings it to the disk: SQLite does so only when all is copied, and goes on from there even if it never was.
+    /// That begins while the copying goes on: whoever waits for the log's own fsync waits behind all that is given to the disk at once.
     pub(super) async fn copy_and_sync(&self) -> Result<i64> {
-        let pages = self.copy().await?;
-        let data = self.data.clone();
-        on_disk(&self.path, move || data.sync_data()).await.inspect_err(|_| self.tear())?;
+        let is_copied = AtomicBool::new(false);
+        let copying = async {
+            let pages = self.copy().await;
+            is_copied.store(true, Ordering::Release);
+            pages
+        };
+        let syncing = async {
+            while !is_copied.load(Ordering::Acquire) {
+                self.sync().await?;
+            }
+            Ok::<_, Error>(())
+        };
+        // Both to their ends: a failed fsync is told once.
+        let (pages, synced) = tokio::join!(copying, syncing);
+        synced?;
+        let pages = pages?;
+        self.sync().await?;
         Ok(pages)
+    }
+
+    async fn sync(&self) -> Result<()> {
+        let data = self.data.clone();
+        on_disk(&self.path, move || data.sync_data()).await.inspect_err(|_| self.tear())
     }
 
     fn tear(&self) {
