@@ -5,10 +5,10 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::LazyLock;
 
-use super::contacts::Mark;
+use super::contacts::{MARK, Mark};
 use super::db::plain;
 use super::log::Ahead;
-use super::rows::{Cell, Text};
+use super::rows::{Cell, Script, Text};
 use super::{Accept, Accepted, Error, Result, Signal, Store, Subject, Tx};
 use crate::model::{Facets, Lane, LocationId, Status};
 
@@ -143,12 +143,37 @@ impl Store {
         }
         // Always in the same order: two processes that store the same deliveries must not wait for each other in a circle.
         new.sort_by_cached_key(|new| (&new.event.location, new.event.contact(), &new.event.delivery_key));
-        self.mark_all(&mut tx, &marks(&new)).await?;
-        if self.insert(&mut tx, &new).await? < new.len() {
+        let commit = match self.db.is_shared() {
+            true => self.store_beside(tx, events, &new, &mut accepted).await?,
+            false => self.store_alone(tx, &new).await?,
+        };
+        // What went into a file that nobody will open again was not stored.
+        self.db.is_there()?;
+        Ok((accepted, commit))
+    }
+
+    /// Where nobody else writes, with one round trip.
+    async fn store_alone(&self, tx: Tx<'_>, new: &[New<'_>]) -> Result<Ahead> {
+        let mut script = Script::new(new.len());
+        script.add(&MARK, marks(new).iter().map(Mark::row).collect(), &self.db)?;
+        script.add(&INSERT, new.iter().map(New::row).collect(), &self.db)?;
+        tx.commit_after(script).await
+    }
+
+    /// Where other processes do the same.
+    async fn store_beside(
+        &self,
+        mut tx: Tx<'_>,
+        events: &[Accept],
+        new: &[New<'_>],
+        accepted: &mut [Accepted],
+    ) -> Result<Ahead> {
+        self.mark_all(&mut tx, &marks(new)).await?;
+        if self.insert(&mut tx, new).await? < new.len() {
             // Another process took a delivery in at this very moment; the mark costs one read too many.
             let known = self.known(&mut tx, events).await?;
             let first = known.deliveries();
-            for (event, accepted) in events.iter().zip(&mut accepted) {
+            for (event, accepted) in events.iter().zip(accepted) {
                 if let Some(first) = delivery(event).and_then(|delivery| first.get(&delivery))
                     && *first != accepted.event
                 {
@@ -159,10 +184,7 @@ impl Store {
         for location in locations(events) {
             self.signal(&mut tx, &Signal::Due(location.to_string())).await?;
         }
-        let commit = tx.commit_ahead().await?;
-        // What went into a file that nobody will open again was not stored.
-        self.db.is_there()?;
-        Ok((accepted, commit))
+        tx.commit_ahead().await
     }
 
     /// What an event changes by itself. None: it is about a contact, or nothing.

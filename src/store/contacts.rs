@@ -192,7 +192,7 @@ pub(super) struct Mark<'a> {
 // First sight wants every facet: one that the mark does not name gets the mark 0, and -1 as what was read. A later mark
 // brings the due time forward, never back, but not into the breather after a settle, and makes what waits more urgent,
 // never less; what was given up on gets its attempts again.
-static MARK: LazyLock<Text> = LazyLock::new(|| {
+pub(super) static MARK: LazyLock<Text> = LazyLock::new(|| {
     let again = MARK_AGAIN.replace("COALESCE_MS", &COALESCE.as_millis().to_string());
     Text::new(
         &["location", "contact", "record", "tasks", "notes", "appointments", "lane", "now", "missing"],
@@ -209,7 +209,7 @@ static MARK: LazyLock<Text> = LazyLock::new(|| {
 
 impl Mark<'_> {
     /// As the statement takes it.
-    fn row(&self) -> [Cell<'_>; 9] {
+    pub(super) fn row(&self) -> [Cell<'_>; 9] {
         let wanted = |facet| Cell::from(i64::from(self.facets.has(facet)));
         let now = self.now.as_millisecond();
         [

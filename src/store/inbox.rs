@@ -120,7 +120,7 @@ const BATCH: usize = 64;
 /// How many commits may be on their way to the disk.
 const AHEAD: usize = 8;
 
-/// Where several come at a time, but no whole batch of them, commits begin no sooner after each other. Each writes the pages that all
+/// Where several come at a time, but not half a batch of them, commits begin no sooner after each other. Each writes the pages that all
 /// events change: without a pause a fast machine makes hundreds of commits a second of a few events each, and whoever comes while
 /// the log is copied pays for it.
 const PACE: Duration = Duration::from_millis(4);
@@ -169,7 +169,7 @@ impl Store {
         let (mut batch, clock) = (Vec::with_capacity(BATCH), Clock::system());
         while waiting.recv_many(&mut batch, BATCH).await > 0 {
             // Whoever comes alone is answered, and the next one taken, as soon as can be.
-            let is_paced = (2..BATCH).contains(&batch.len());
+            let is_paced = (2..BATCH / 2).contains(&batch.len());
             let pace = async {
                 if is_paced {
                     clock.sleep(PACE).await;

@@ -98,18 +98,55 @@ impl Text {
 
     /// The statement about these rows, of which there is at least one, and its parameters.
     pub(super) fn with<const N: usize>(&self, rows: Vec<[Cell<'_>; N]>, db: &Db) -> Result<(SqlStr, AnyArguments)> {
-        let number = rows.len().next_power_of_two();
-        let padding: Vec<_> = rows.first().map(|row| row.each_ref().map(Cell::null)).into_iter().collect();
-        let padding = padding.iter().cycle().take(number - rows.len()).cloned();
-        let mut arguments = AnyArguments::default();
-        for cell in padding.chain(rows).flatten() {
-            match cell {
-                Cell::Text(Some(text)) => arguments.add(&*text),
-                Cell::Text(None) => arguments.add(None::<&str>),
-                Cell::Number(number) => arguments.add(number),
-            }
-            .map_err(sqlx::Error::Encode)?;
-        }
+        let (number, mut arguments) = (rows.len().next_power_of_two(), AnyArguments::default());
+        fill(&mut arguments, rows, number)?;
         Ok((self.about(number, db), arguments))
+    }
+}
+
+/// Adds the rows as parameters, of which there is at least one, and so many NULLs before that the statement has its number of them.
+fn fill<const N: usize>(arguments: &mut AnyArguments, rows: Vec<[Cell<'_>; N]>, number: usize) -> Result<()> {
+    let padding: Vec<_> = rows.first().map(|row| row.each_ref().map(Cell::null)).into_iter().collect();
+    let padding = padding.iter().cycle().take(number - rows.len()).cloned();
+    for cell in padding.chain(rows).flatten() {
+        match cell {
+            Cell::Text(Some(text)) => arguments.add(&*text),
+            Cell::Text(None) => arguments.add(None::<&str>),
+            Cell::Number(number) => arguments.add(number),
+        }
+        .map_err(sqlx::Error::Encode)?;
+    }
+    Ok(())
+}
+
+/// Statements that SQLite takes together, in one round trip. PostgreSQL takes no parameters with more than one.
+pub(super) struct Script {
+    text: String,
+    arguments: AnyArguments,
+    /// As many rows as each of its statements is made for: the texts of scripts shall be few.
+    number: usize,
+}
+
+impl Script {
+    /// An empty one, whose statements are about no more rows than that.
+    pub(super) fn new(most: usize) -> Self {
+        Self { text: String::new(), arguments: AnyArguments::default(), number: most.next_power_of_two() }
+    }
+
+    /// Adds the statement about these rows, if there are any.
+    pub(super) fn add<const N: usize>(&mut self, text: &Text, rows: Vec<[Cell<'_>; N]>, db: &Db) -> Result<()> {
+        if !rows.is_empty() {
+            self.text.push_str(text.about(self.number, db).as_str());
+            self.text.push(';');
+            fill(&mut self.arguments, rows, self.number)?;
+        }
+        Ok(())
+    }
+
+    /// The text, with that statement at its end, and its parameters.
+    pub(super) fn ending(self, last: &str) -> (SqlStr, AnyArguments) {
+        let Self { mut text, arguments, .. } = self;
+        text.push_str(last);
+        (AssertSqlSafe(text).into_sql_str(), arguments)
     }
 }

@@ -11,6 +11,7 @@ use super::Result;
 use super::db::soon;
 use super::file::Sqlite;
 use super::log::Ahead;
+use super::rows::Script;
 
 /// A write transaction: rolled back unless it is committed.
 pub(super) struct Tx<'c> {
@@ -91,10 +92,16 @@ impl Tx<'_> {
 
     /// Leaves it to the caller to wait for the disk.
     pub(super) async fn commit_ahead(self) -> Result<Ahead> {
+        self.commit_after(Script::new(0)).await
+    }
+
+    /// The same, after the statements of a script, which is empty with PostgreSQL.
+    pub(super) async fn commit_after(self, script: Script) -> Result<Ahead> {
         match self.connection {
             Writing::Pooled(transaction) => transaction.commit().await?,
             Writing::Own(mut turn) => {
-                turn.own.connection.execute("COMMIT").await?;
+                let (text, arguments) = script.ending("COMMIT");
+                sqlx::query_with(text, arguments).execute(&mut turn.own.connection).await?;
                 turn.own.is_open = false;
             }
         }
