@@ -287,8 +287,8 @@ mod tests {
 
     #[tokio::test]
     async fn nobody_there_is_told_with_the_address_and_what_to_do() {
-        // A port that was free a moment ago.
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        // One that the system gives to nobody.
+        let port = "127.0.0.1:1";
         let environment = [("BIND_ADDR", port.to_string()), ("ADMIN_TOKEN", "an-admin-token-of-tests".to_owned())];
         let environment = environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         let sources = Sources { environment, file: None };

@@ -8,8 +8,9 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use futures_util::TryStreamExt;
 use sqlx::any::AnyArguments;
-use sqlx::{Arguments, AssertSqlSafe, SqlSafeStr, SqlStr};
+use sqlx::{AnyConnection, Arguments, AssertSqlSafe, Executor, SqlSafeStr, SqlStr};
 
 use super::Result;
 use super::db::Db;
@@ -125,12 +126,18 @@ pub(super) struct Script {
     arguments: AnyArguments,
     /// As many rows as each of its statements is made for: the texts of scripts shall be few.
     number: usize,
+    statements: usize,
 }
 
 impl Script {
     /// An empty one, whose statements are about no more rows than that.
     pub(super) fn new(most: usize) -> Self {
-        Self { text: String::new(), arguments: AnyArguments::default(), number: most.next_power_of_two() }
+        Self {
+            text: String::new(),
+            arguments: AnyArguments::default(),
+            number: most.next_power_of_two(),
+            statements: 0,
+        }
     }
 
     /// Adds the statement about these rows, if there are any.
@@ -139,14 +146,18 @@ impl Script {
             self.text.push_str(text.about(self.number, db).as_str());
             self.text.push(';');
             fill(&mut self.arguments, rows, self.number)?;
+            self.statements += 1;
         }
         Ok(())
     }
 
-    /// The text, with that statement at its end, and its parameters.
-    pub(super) fn ending(self, last: &str) -> (SqlStr, AnyArguments) {
-        let Self { mut text, arguments, .. } = self;
+    /// Runs all of it, and that statement at its end.
+    pub(super) async fn run(self, last: &str, connection: &mut AnyConnection) -> Result<()> {
+        let Self { mut text, arguments, statements, .. } = self;
         text.push_str(last);
-        (AssertSqlSafe(text).into_sql_str(), arguments)
+        let query = sqlx::query_with(AssertSqlSafe(text), arguments);
+        let done: Vec<_> = connection.execute_many(query).try_collect().await?;
+        // Where SQLite's thread dies, the answers just end.
+        if done.len() == statements + 1 { Ok(()) } else { Err(sqlx::Error::WorkerCrashed.into()) }
     }
 }

@@ -100,8 +100,7 @@ impl Tx<'_> {
         match self.connection {
             Writing::Pooled(transaction) => transaction.commit().await?,
             Writing::Own(mut turn) => {
-                let (text, arguments) = script.ending("COMMIT");
-                sqlx::query_with(text, arguments).execute(&mut turn.own.connection).await?;
+                script.run("COMMIT", &mut turn.own.connection).await?;
                 turn.own.is_open = false;
             }
         }

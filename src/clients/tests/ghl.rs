@@ -162,7 +162,7 @@ async fn what_breaks_on_the_way_is_told_apart_by_whether_it_was_sent() {
     let unanswered = |error: &Error| matches!(error, Error::Unanswered { .. });
     let plain: Url = "http://10.0.0.1".parse().unwrap();
     for (base, not_sent_expected) in [
-        (nobody().await, true),
+        (nobody(), true),
         (plain, true),
         (raw(b"").await, false),
         (raw(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"contact\":").await, false),

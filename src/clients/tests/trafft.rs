@@ -265,7 +265,7 @@ async fn without_a_token_nothing_was_sent() {
         assert_eq!(server.lines(), ["POST /api/v2/token"]);
         assert!(trafft(&server.url).delete_customer(CustomerId(1)).await.is_err());
     }
-    for origin in [nobody().await, raw(b"").await, raw(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{").await] {
+    for origin in [nobody(), raw(b"").await, raw(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{").await] {
         let error = trafft(&origin).create_customer(&new_customer()).await.unwrap_err();
         assert!(matches!(error, Error::NotSent { .. }), "{error}");
     }
