@@ -99,7 +99,8 @@ async fn raw(reply: &'static [u8]) -> Url {
     url
 }
 
-/// A port at which nobody listens: one that was free a moment ago may be that of another test by now, this one is given to nobody.
+/// A port at which nobody listens: one that was free a moment ago may be that of another test by now, this one is given to
+/// nobody.
 fn nobody() -> Url {
     "http://127.0.0.1:1".parse().unwrap()
 }

@@ -4,14 +4,20 @@ use std::borrow::Cow;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use sqlx::{AnyConnection, AnyPool, Connection, Executor};
 use tokio::sync::{Notify, Semaphore};
 
 use super::log::{Log, on_disk, write_same};
 use super::{Error, Result};
+use crate::clock::Clock;
+
+/// How long SQLite copies before what it has copied is brought to the disk.
+const PART: Duration = Duration::from_millis(1);
 
 /// The file of a SQLite database.
 #[derive(Debug)]
@@ -85,24 +91,20 @@ impl Sqlite {
     }
 
     /// The same, and brings it to the disk: SQLite does so only when all is copied, and goes on from there even if it never was.
-    /// That begins while the copying goes on: whoever waits for the log's own fsync waits behind all that is given to the disk at once.
+    /// Where the copying takes longer, it is brought there in parts: an fsync of the log waits behind all that the disk was given
+    /// before.
     pub(super) async fn copy_and_sync(&self) -> Result<i64> {
-        let is_copied = AtomicBool::new(false);
-        let copying = async {
-            let pages = self.copy().await;
-            is_copied.store(true, Ordering::Release);
-            pages
-        };
-        let syncing = async {
-            while !is_copied.load(Ordering::Acquire) {
-                self.sync().await?;
+        let (mut copying, mut synced) = (pin!(self.copy()), Ok(()));
+        let copied = loop {
+            match Clock::system().timeout(PART, &mut copying).await {
+                Some(copied) => break copied,
+                // To its end even then: nobody else may write the file while it is copied into.
+                None if synced.is_err() => {}
+                None => synced = self.sync().await,
             }
-            Ok::<_, Error>(())
         };
-        // Both to their ends: a failed fsync is told once.
-        let (pages, synced) = tokio::join!(copying, syncing);
         synced?;
-        let pages = pages?;
+        let pages = copied?;
         self.sync().await?;
         Ok(pages)
     }

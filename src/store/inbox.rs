@@ -120,9 +120,9 @@ const BATCH: usize = 64;
 /// How many commits may be on their way to the disk.
 const AHEAD: usize = 8;
 
-/// Where several come at a time, but not half a batch of them, commits begin no sooner after each other. Each writes the pages that all
-/// events change: without a pause a fast machine makes hundreds of commits a second of a few events each, and whoever comes while
-/// the log is copied pays for it.
+/// Where several come at a time, but not half a batch of them, commits begin no sooner after each other. Each writes the pages that
+/// all events change: without a pause a fast machine makes hundreds of commits a second of a few events each, and whoever comes
+/// while the log is copied pays for it.
 const PACE: Duration = Duration::from_millis(4);
 
 /// An event that waits to be stored, and who waits for that.

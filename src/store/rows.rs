@@ -151,10 +151,10 @@ impl Script {
         Ok(())
     }
 
-    /// Runs all of it, and that statement at its end.
-    pub(super) async fn run(self, last: &str, connection: &mut AnyConnection) -> Result<()> {
+    /// Runs all of it, and commits.
+    pub(super) async fn commit(self, connection: &mut AnyConnection) -> Result<()> {
         let Self { mut text, arguments, statements, .. } = self;
-        text.push_str(last);
+        text.push_str("COMMIT");
         let query = sqlx::query_with(AssertSqlSafe(text), arguments);
         let done: Vec<_> = connection.execute_many(query).try_collect().await?;
         // Where SQLite's thread dies, the answers just end.

@@ -100,7 +100,7 @@ impl Tx<'_> {
         match self.connection {
             Writing::Pooled(transaction) => transaction.commit().await?,
             Writing::Own(mut turn) => {
-                script.run("COMMIT", &mut turn.own.connection).await?;
+                script.commit(&mut turn.own.connection).await?;
                 turn.own.is_open = false;
             }
         }
