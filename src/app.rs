@@ -8,25 +8,26 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use prometheus_client::registry::Registry;
+use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 use uuid::Uuid;
 
 use crate::clients::{self, CallCounts, Http, Timeouts};
 use crate::clock::Clock;
 use crate::config::{self, Config, Pair, Problems, Sources};
-use crate::http::{Metrics, Service, Settings, router};
-use crate::intake::{HIGHLEVEL, Intake, Rules, WebhookKeys, WorkflowSecrets};
+use crate::http::{Metrics, Service, Settings, listen_on, router, serve};
+use crate::intake::{HIGHLEVEL, Intake, Rules, WebhookKeys, WorkflowKey, WorkflowSecrets};
 use crate::model::{Keep, LocationId};
-use crate::store::{self, ConnectionView, InstallStatus, Keys, Signal, Store};
-use crate::sync::{Fleet, Grants, Mapping, Nudge, Onboard, Progress};
+use crate::store::{self, BySettings, ConnectionView, InstallStatus, Keys, Signal, Store};
+use crate::sync::{At, Fleet, Grants, Mapping, Nudge, Onboard, Progress};
 
-pub use reach::{ghl, keys, probe};
+pub use reach::{apart, ghl, keys, phones, probe, projections};
 
-use reach::{Shared, mapping, oauth, own, reach};
+use reach::{Shared, by_settings, mapping, oauth, own, reach};
 
 /// Why the service did not start, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +49,9 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
+    /// It was told to stop before it had started.
+    #[error("stopped while the database was waited for; nothing was begun")]
+    Stopped,
     /// A part of the service ended that should not.
     #[error("the {0} ended by itself; this is a mistake of ours, please report it")]
     Died(&'static str),
@@ -71,8 +75,13 @@ pub fn load(sources: &Sources) -> Result<Config, Problems> {
         })
     };
     let sealing = |text: &str| Keys::parse(text).map(drop);
-    let checks: [config::Check<'_>; 3] =
-        [("GHL_WEBHOOK_PUBLIC_KEYS", &keys), ("MAPPING_FILE", &mapping), ("ENCRYPTION_KEY", &sealing)];
+    let signing = |text: &str| WorkflowKey::parse(text).map(drop);
+    let checks: [config::Check<'_>; 4] = [
+        ("GHL_WEBHOOK_PUBLIC_KEYS", &keys),
+        ("GHL_WORKFLOW_SECRET", &signing),
+        ("MAPPING_FILE", &mapping),
+        ("ENCRYPTION_KEY", &sealing),
+    ];
     let config = Config::load(sources, &checks)?;
     let defaults = Arc::new(Mapping::default());
     let wrong = config.pairs.iter().filter_map(|Pair { location, options, .. }| {
@@ -92,8 +101,11 @@ pub struct App {
     listener: TcpListener,
     address: SocketAddr,
     router: axum::Router,
+    intake: Intake,
+    process: String,
     fleet: Fleet,
     nudge: Nudge,
+    grants: Arc<Grants>,
     keep: Keep,
     handle: Handle,
     commit: JoinSet<&'static str>,
@@ -120,15 +132,16 @@ impl App {
         let keys = config.ghl.webhook_keys.as_deref().unwrap_or(HIGHLEVEL);
         let keys =
             WebhookKeys::parse(keys).map_err(|what| Error::Setting(format!("`GHL_WEBHOOK_PUBLIC_KEYS`: {what}")))?;
-        let store = Store::open(&config.database_url, self::keys(&config)?).await?;
+        let opening = Store::open(&config.database_url, self::keys(&config)?);
+        let store = stop.run_until_cancelled(opening).await.ok_or(Error::Stopped)??;
+        // Before anything is stored by it; from then on with each heartbeat.
+        clock.set_by(&store.time().await?);
         let counts = CallCounts::default();
         let mut registry = Registry::with_prefix("ghl_trafft_sync");
         counts.register(&mut registry);
         let http = Http::new(Timeouts::default(), counts).map_err(Error::Client)?;
-        let locations: Vec<_> = config.pairs.iter().map(|pair| pair.location.clone()).collect();
-        for Pair { location, trafft, .. } in &config.pairs {
-            store.connect(location, &trafft.origin.origin().ascii_serialization(), clock.now()).await?;
-        }
+        let by_settings = by_settings(&config);
+        let locations = connect(&config, &by_settings, &store, &clock).await?;
         let nudge = Nudge::default();
         let process = Uuid::new_v4().to_string();
         let oauth = oauth(&config, &http, &clock);
@@ -136,7 +149,7 @@ impl App {
         let reach = reach(&config, Shared::new(&config, mapping, http, clock.clone()), grants.clone());
         let fleet = Fleet::new(
             store.clone(),
-            process,
+            process.clone(),
             config.lease,
             locations.clone(),
             reach.clone(),
@@ -161,12 +174,8 @@ impl App {
         let rules = Rules {
             keys,
             app: config.ghl.app.clone(),
-            workflow: WorkflowSecrets {
-                token: config.ghl.workflow_token.clone(),
-                secret: config.ghl.workflow_secret.clone(),
-            },
-            freshness: config.freshness,
-            location: locations.first().cloned(),
+            workflow: WorkflowSecrets { token: config.ghl.workflow_token.clone(), secret: workflow_key(&config)? },
+            location: config.location.clone(),
             waits: !config.inline_deadline.is_zero(),
         };
         let intake = Intake::new(rules, store.clone(), inbox, nudge.clone(), clock.clone());
@@ -176,12 +185,13 @@ impl App {
             proxies: config.proxies.clone(),
             deadline: config.inline_deadline,
             max_body: config.max_body,
+            by_settings,
         };
         let metrics = Metrics::new(registry);
         let choosers = config.app.as_ref().map(|app| [app.chooser.clone(), app.white_label_chooser.clone()]);
-        let onboard = Onboard::new(store.clone(), grants, oauth, choosers, reach, nudge.clone(), clock.clone());
+        let onboard = Onboard::new(store.clone(), grants.clone(), oauth, choosers, reach, nudge.clone(), clock.clone());
         let router = router(Service::new(
-            intake,
+            intake.clone(),
             Arc::new(onboard),
             store.clone(),
             clock.clone(),
@@ -190,11 +200,25 @@ impl App {
             stop.clone(),
         ));
         let bind = |source| Error::Bind { address: config.bind, source };
-        let listener = TcpListener::bind(config.bind).await.map_err(bind)?;
+        let listener = listen_on(config.bind).map_err(bind)?;
         let address = listener.local_addr().map_err(bind)?;
         let handle = Handle { store, clock, locations, progress: fleet.progress() };
         let (patience, keep) = (config.shutdown, config.keep);
-        Ok(Self { listener, address, router, fleet, nudge, keep, handle, commit, stop, patience })
+        Ok(Self {
+            listener,
+            address,
+            router,
+            intake,
+            process,
+            fleet,
+            nudge,
+            grants,
+            keep,
+            handle,
+            commit,
+            stop,
+            patience,
+        })
     }
 
     /// Where it listens; of use when the port was left to the system.
@@ -212,16 +236,27 @@ impl App {
     /// # Errors
     /// A part died, or the stop took too long.
     pub async fn run(self) -> Result<(), Error> {
-        let Self { listener, address, router, fleet, nudge, keep, handle, mut commit, stop, patience } = self;
+        let Self {
+            listener,
+            address,
+            router,
+            intake,
+            process,
+            fleet,
+            nudge,
+            grants,
+            keep,
+            handle,
+            mut commit,
+            stop,
+            patience,
+        } = self;
         info!(%address, locations = handle.locations.len(), "listening on {address}");
         let mut parts = JoinSet::new();
         parts.spawn({
-            let stop = stop.clone();
+            let (clock, stop) = (handle.clock.clone(), stop.clone());
             async move {
-                let service = router.into_make_service_with_connect_info::<SocketAddr>();
-                let server = axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned());
-                // It never fails: accept errors are waited out inside.
-                let _ = server.await;
+                serve(listener, router, clock, stop).await;
                 "HTTP server"
             }
         });
@@ -248,6 +283,15 @@ impl App {
             }
         });
         parts.spawn({
+            let (intake, clock, stop) = (intake.clone(), handle.clock.clone(), stop.clone());
+            async move {
+                while stop.run_until_cancelled(clock.sleep(TALLIED)).await.is_some() {
+                    intake.store_tally().await;
+                }
+                "counting of deliveries"
+            }
+        });
+        parts.spawn({
             let (store, stop) = (handle.store.clone(), stop.clone());
             async move {
                 let _ = stop.run_until_cancelled(store.checkpoints()).await;
@@ -264,6 +308,17 @@ impl App {
         stop.cancel();
         let finish = async {
             while parts.join_next().await.is_some() {}
+            // A pair of tokens that HighLevel has just made is stored first.
+            grants.finished().await;
+            // Dropped with it, because the group commit ends with the last one that can hand in.
+            intake.store_tally().await;
+            drop(intake);
+            // Until then it lives, or another process would take its renewals over.
+            if let Err(error) = handle.store.leave(&process).await
+                && !error.tell_outage()
+            {
+                warn!(error = %error, "others wait until the lease ends: {error}");
+            }
             // Nobody can hand in any more: the group commit writes what it has, and ends.
             while commit.join_next().await.is_some() {}
         };
@@ -277,12 +332,51 @@ impl App {
     }
 }
 
+/// Pairs the locations of the settings with their accounts. Returns those that can be worked: one whose links are another account's
+/// stands still, and the others need not wait for a person to mend that.
+async fn connect(
+    config: &Config,
+    by_settings: &BySettings,
+    store: &Store,
+    clock: &Clock,
+) -> Result<Vec<LocationId>, Error> {
+    let mut connected = Vec::new();
+    for Pair { location, .. } in &config.pairs {
+        let Some(account) = by_settings.accounts.get(location) else { continue };
+        match store.connect(location, account, clock.now()).await {
+            Ok(()) => connected.push(location.clone()),
+            Err(refused @ (store::Error::OtherAccount { .. } | store::Error::AccountTaken { .. })) => {
+                error!(location.id = %location, error = %refused, "location {location} is not worked: {refused}");
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(connected)
+}
+
+/// How often the count of deliveries is stored. What is counted meanwhile is lost with a process that is killed.
+const TALLIED: Duration = Duration::from_mins(1);
+
+/// The key of relays that sign workflow webhooks, if there are any.
+fn workflow_key(config: &Config) -> Result<Option<WorkflowKey>, Error> {
+    let Some(secret) = &config.ghl.workflow_secret else { return Ok(None) };
+    let key = WorkflowKey::parse(secret.expose_secret())
+        .map_err(|what| Error::Setting(format!("`GHL_WORKFLOW_SECRET`: {what}")))?;
+    if key.is_bare_base64 {
+        info!(
+            "`GHL_WORKFLOW_SECRET` is read as base64, as the Standard Webhooks have it; a relay that takes it as a text signs otherwise"
+        );
+    }
+    Ok(Some(key))
+}
+
 /// Passes on what other processes on the same database say.
 async fn hear(store: Store, nudge: Nudge) {
     let clock = Clock::system();
     loop {
         match listen(&store, &nudge).await {
             Ok(()) => std::future::pending().await,
+            Err(error) if error.tell_outage() => {}
             Err(error) => warn!(error = %error, "other processes are not heard: {error}"),
         }
         clock.sleep(Duration::from_secs(1)).await;
@@ -311,6 +405,7 @@ async fn prune(store: Store, clock: Clock, keep: Keep) {
         match store.prune(&keep, clock.now()).await {
             Ok(0) => {}
             Ok(rows) => info!(rows, "pruned {rows} old rows"),
+            Err(error) if error.tell_outage() => {}
             Err(error) => warn!(error = %error, "old rows could not be pruned: {error}"),
         }
         clock.sleep(Duration::from_hours(1)).await;
@@ -337,8 +432,11 @@ impl Handle {
     /// When something will be due, if every location is at rest.
     async fn rests(&self, progress: &Progress) -> Result<Option<Option<Timestamp>>, store::Error> {
         let (now, mut next) = (self.clock.now(), Vec::new());
+        let revisions = self.store.revisions().await?;
         for location in &self.worked().await? {
-            let Some(at) = progress.of(location) else { return Ok(None) };
+            // An owner of an earlier revision is about to end, and another begins.
+            let is_current = |at: &At| revisions.get(location.as_str()).is_none_or(|revision| *revision == at.revision);
+            let Some(at) = progress.of(location).filter(is_current) else { return Ok(None) };
             // A contact that was marked but not yet taken shows in the store, not in the progress.
             let waits = at.held_back && at.next.is_some_and(|next| next > now);
             if at.in_flight > 0 || !waits && self.store.due_now(location, now).await? > 0 {

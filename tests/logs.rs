@@ -46,7 +46,7 @@ async fn no_personal_data_and_no_secret_reaches_the_logs() {
         environment.insert(name.to_owned(), value.to_owned());
     }
     let stop = CancellationToken::new();
-    let config = load(&Sources { environment, file: None }).unwrap();
+    let config = load(&Sources { environment, ..Default::default() }).unwrap();
     let app = App::build(config, Clock::system(), stop.clone()).await.unwrap();
     let (url, mut handle) = (format!("http://{}/webhooks/ghl", app.address()), app.handle());
     let running = tokio::spawn(app.run());

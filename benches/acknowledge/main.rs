@@ -1,7 +1,8 @@
 //! How fast are events acknowledged, and how late? Ratios against what cannot be done without, measured in one run on
 //! one machine, in turns, so that whatever else the machine does meets both alike.
 //!
-//! Run: `cargo bench --bench acknowledge`; the files it works on are below `target`, which should be on a real disk.
+//! Run: `cargo bench --bench acknowledge`; the files it works on are below `target`, which should be on a real disk. With
+//! `-- --rate` the rate alone, in fewer rounds: for `benches/pairs.py`, which compares two builds.
 
 #![allow(missing_docs, clippy::print_stdout, clippy::unwrap_used, reason = "a bench prints its figures")]
 
@@ -20,6 +21,7 @@ use service::Service;
 
 const CONNECTIONS: usize = 256;
 const ROUNDS: usize = 7;
+const ROUNDS_FOR_PAIRS: usize = 4;
 const REQUESTS: usize = 20_000;
 /// Long enough that one hiccup of the machine is not the whole hundredth part.
 const PACED: Duration = Duration::from_secs(8);
@@ -27,6 +29,8 @@ const PACED_ROUNDS: usize = 5;
 const EDITS: usize = 200;
 
 fn main() {
+    let rate_alone = std::env::args().any(|argument| argument == "--rate");
+    let rounds = if rate_alone { ROUNDS_FOR_PAIRS } else { ROUNDS };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let folder = tempfile::TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let (sandbox, verifier, service) = runtime.block_on(async {
@@ -37,7 +41,7 @@ fn main() {
     });
 
     let (mut rates, mut ratios, mut maximum) = (Vec::new(), Vec::new(), Vec::new());
-    for round in 0..=ROUNDS {
+    for round in 0..=rounds {
         let requests = service::requests(&sandbox, REQUESTS);
         let bare = closed(verifier, CONNECTIONS, &requests);
         let ours = closed(service.address, CONNECTIONS, &requests);
@@ -49,15 +53,19 @@ fn main() {
         }
     }
     let (bare, ours, ratio) = (median(rates), median(maximum), median(ratios.clone()));
-    println!("acknowledgements, {CONNECTIONS} connections, {ROUNDS} rounds of {REQUESTS}, medians");
+    println!("acknowledgements, {CONNECTIONS} connections, {rounds} rounds of {REQUESTS}, medians");
     println!("  bare axum that only verifies  {bare:8.0} /s");
     println!("  ours, durable, deadline 0     {ours:8.0} /s   {ratio:.2} × bare   (rounds: {ratios:.2?})");
+
+    if rate_alone {
+        return runtime.block_on(service.stop());
+    }
 
     let rate = ours / 2.0;
     let arrivals = (rate * PACED.as_secs_f64()) as usize;
     let commit = runtime.block_on(rivals::group_commit(folder.path()));
     // An empty database is quick: it shall hold as many events as ours.
-    runtime.block_on(hand_over(&commit, (0..(ROUNDS + 1) * REQUESTS).map(|_| service::body(&sandbox))));
+    runtime.block_on(hand_over(&commit, (0..(rounds + 1) * REQUESTS).map(|_| service::body(&sandbox))));
     let (mut rival, mut own, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..PACED_ROUNDS {
         let theirs = paced_commits(rate, arrivals, &sandbox, &commit);

@@ -35,7 +35,7 @@ impl Service {
         ] {
             settings.insert(name.to_owned(), value.to_owned());
         }
-        let config = load(&Sources { environment: settings, file: None }).unwrap();
+        let config = load(&Sources { environment: settings, ..Default::default() }).unwrap();
         let stop = CancellationToken::new();
         let app = App::build(config, Clock::system(), stop.clone()).await.unwrap();
         let (address, mut handle) = (app.address(), app.handle());

@@ -14,8 +14,9 @@ DELETE /_control/journal       forget them
 GET    /_control/complaints    what a correct client would not have done
 DELETE /_control/complaints    forgive
 kinds of fault: status {status}, status_with_body {status, body}, too_many_requests {retry_after}, slow {ms}, cut_short,
-  html_200, html_502, done_then_dropped, dropped_then_done {ms}, done_then_status {status}, refuse
-rates, each from 0 to 1: status_500, status_429, done_then_dropped, cut_short, dropped_then_done with dropped_then_done_max_ms
+  html {status}, done_then_dropped, dropped_then_done {ms}, done_then_status {status}, refuse
+rates, each from 0 to 1: status_500, status_429, done_then_dropped, cut_short, gateway,
+  dropped_then_done with dropped_then_done_max_ms
 ";
 
 pub(crate) fn bad(text: &str) -> Answer {
@@ -68,6 +69,7 @@ fn script(desk: &Desk, body: &Value) -> Option<()> {
             done_then_dropped: rate("done_then_dropped"),
             cut_short: rate("cut_short"),
             dropped_then_done: rate("dropped_then_done"),
+            gateway: rate("gateway"),
             dropped_then_done_max_ms: u32::try_from(rates["dropped_then_done_max_ms"].as_u64().unwrap_or(0)).ok()?,
         };
         let seed = body["seed"].as_u64().unwrap_or(0);
@@ -99,8 +101,7 @@ fn fault(spec: &Value) -> Option<Fault> {
         },
         "slow" => Fault::Slow { ms: ms()? },
         "cut_short" => Fault::CutShort,
-        "html_200" => Fault::Html200,
-        "html_502" => Fault::Html502,
+        "html" => Fault::Html(status()?),
         "done_then_dropped" => Fault::DoneThenDropped,
         "dropped_then_done" => Fault::DroppedThenDone { after_ms: ms()? },
         "done_then_status" => Fault::DoneThenStatus(status()?),

@@ -1,4 +1,4 @@
-//! Scripted and random failures: what a network and a tired server do to the next answers (G §12.12, T §11.11).
+//! Scripted and random failures: what a network and a tired server do to the next answers (G §4, T §4).
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -21,10 +21,8 @@ pub enum Fault {
     },
     /// Carried out; the head and half of the body arrive, then the connection closes.
     CutShort,
-    /// 200 with an HTML page, as a maintenance proxy answers; nothing is carried out.
-    Html200,
-    /// 502 with an HTML page; nothing is carried out.
-    Html502,
+    /// That status with an HTML page, as a gateway or a maintenance page answers, a 3xx with a `Location`; nothing is carried out.
+    Html(u16),
     /// Carried out, then the connection drops without an answer.
     DoneThenDropped,
     /// The connection drops at once; the call is carried out later, as by a server that was merely behind.
@@ -32,7 +30,7 @@ pub enum Fault {
         /// How much later, on the sandbox clock.
         after_ms: i64,
     },
-    /// Carried out, but that status says otherwise, such as G #64's 422 after a create that happened.
+    /// Carried out, but that status says otherwise, such as the 422 after a create that happened (G §4, #64).
     DoneThenStatus(u16),
     /// The connection drops without an answer; nothing is carried out.
     Refuse,
@@ -92,6 +90,26 @@ pub struct Rates {
     pub dropped_then_done: f64,
     /// How much later at most, in ms on the sandbox clock; any delay from 0 on is as likely.
     pub dropped_then_done_max_ms: u32,
+    /// Something before the vendor answers: an HTML page, or another service's JSON. Nothing carried out.
+    pub gateway: f64,
+}
+
+/// Statuses that gateways put on their pages.
+const PAGES: [u16; 6] = [404, 403, 400, 302, 502, 200];
+
+/// Statuses and bodies of services that are not the vendor.
+const STRANGERS: [u16; 14] = [200, 302, 400, 401, 403, 404, 405, 409, 410, 422, 429, 500, 502, 503];
+const STRANGE: [&str; 3] =
+    [r#"{"message":"Not Found"}"#, r#"{"error":"no route"}"#, r#"{"statusCode":404,"error":"Not Found"}"#];
+
+impl Fault {
+    /// A gateway's page or another service's JSON, whichever the dice say.
+    fn of_a_gateway(dice: &mut Dice) -> Self {
+        if dice.roll() < 0.5 {
+            return Self::Html(dice.pick(&PAGES));
+        }
+        Self::StatusWithBody(dice.pick(&STRANGERS), dice.pick(&STRANGE).to_owned())
+    }
 }
 
 impl Rates {
@@ -118,6 +136,8 @@ impl Rates {
             #[expect(clippy::cast_possible_truncation, reason = "rounding down is meant, and a u32 fits")]
             let after_ms = (dice.roll() * span) as i64;
             Some(Fault::DroppedThenDone { after_ms })
+        } else if falls(self.gateway) {
+            Some(Fault::of_a_gateway(dice))
         } else {
             None
         }
@@ -210,5 +230,16 @@ impl Dice {
         #[expect(clippy::cast_precision_loss, reason = "53 bits fit a double exactly")]
         let unit = (z >> 11) as f64 / (1_u64 << 53) as f64;
         unit
+    }
+
+    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            clippy::cast_precision_loss,
+            reason = "a short list"
+        )]
+        let at = (self.roll() * from.len() as f64) as usize;
+        from[at.min(from.len() - 1)]
     }
 }

@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use crate::clock::{Clock, http_date};
 use crate::faults::{Fault, Faults};
 use crate::journal::{Class, Entry, Journal};
+use crate::raw::Raw;
 use crate::wire::{Gate, Wire};
 
 /// More than any body of these APIs.
@@ -129,12 +130,13 @@ impl Answer {
 pub(crate) struct Desk {
     pub(crate) clock: Clock,
     pub(crate) faults: Faults,
+    pub(crate) raw: Raw,
     pub(crate) journal: Journal,
 }
 
 impl Desk {
     pub(crate) fn new(clock: Clock) -> Self {
-        Self { clock, faults: Faults::default(), journal: Journal::default() }
+        Self { clock, faults: Faults::default(), raw: Raw::default(), journal: Journal::default() }
     }
 }
 
@@ -165,7 +167,7 @@ async fn attend(vendor: Arc<dyn Vendor>, call: Arc<Call>) -> Ending {
         return Ending::Answered(vendor.decorate(&call, refusal));
     }
     let desk = vendor.desk().clone();
-    let done = |vendor: &Arc<dyn Vendor>| vendor.decorate(&call, vendor.carry_out(&call));
+    let done = |vendor: &Arc<dyn Vendor>| vendor.decorate(&call, desk.raw.apply(&call.path, vendor.carry_out(&call)));
     let failed = |answer: Answer| Ending::Answered(vendor.decorate(&call, answer));
     match desk.faults.next(&call.method, &call.path) {
         None => Ending::Answered(done(&vendor)),
@@ -183,8 +185,10 @@ async fn attend(vendor: Arc<dyn Vendor>, call: Arc<Call>) -> Ending {
             Ending::Answered(done(&vendor))
         }
         Some(Fault::CutShort) => Ending::CutShort(done(&vendor)),
-        Some(Fault::Html200) => Ending::Answered(Answer::html(200, "Down for maintenance")),
-        Some(Fault::Html502) => Ending::Answered(Answer::html(502, "502 Bad Gateway")),
+        Some(Fault::Html(status)) => {
+            let page = Answer::html(status, &format!("{status} from a gateway"));
+            Ending::Answered(if (300..400).contains(&status) { page.with("location", "/sorry") } else { page })
+        }
         Some(Fault::DoneThenDropped) => {
             vendor.carry_out(&call);
             Ending::Dropped

@@ -1,7 +1,7 @@
 //! A GoHighLevel and a Trafft to run locally, in memory, as unpleasant as the real ones are said to be.
 //!
-//! They know nothing of the service that talks to them. What they answer comes from the contract books, cited as
-//! `G §` and `T §`; whatever a correct client would never do is answered as the books say *and* kept as a complaint.
+//! They know nothing of the service that talks to them. What they answer comes from the books in `docs/vendors/`, cited
+//! as `G §` and `T §`; whatever a correct client would never do is answered as the books say *and* kept as a complaint.
 //!
 //! [`Ghl`] and [`Trafft`] are the handles: what people do at the screens, what went over the wire ([`Journal`]),
 //! what goes wrong next ([`Faults`]). All of them live by one [`Clock`] that a test may move by hand.
@@ -18,6 +18,7 @@ mod front;
 pub mod ghl;
 mod journal;
 mod ordered;
+mod raw;
 pub mod trafft;
 mod wire;
 
@@ -25,6 +26,7 @@ pub use clock::Clock;
 pub use faults::{Fault, Faults, Matcher, Rates};
 pub use ghl::{Event, Ghl};
 pub use journal::{Class, Entry, Journal, KEPT};
+pub use raw::Raw;
 pub use trafft::{Customer, Trafft};
 
 /// Where to listen, and by which clock to live.

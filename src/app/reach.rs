@@ -12,8 +12,8 @@ use crate::clients::ghl::{AppSettings, Credential, Ghl, GhlSettings, OAuth};
 use crate::clients::trafft::{Trafft, TrafftSettings};
 use crate::clock::Clock;
 use crate::config::{self, Config, Options, Pair};
-use crate::model::{ContactId, LocationId, Policy, Scopes, TrafftAccess};
-use crate::store::{Keys, Stored};
+use crate::model::{ConnectionState, ContactId, LocationId, Policy, Scopes, StateName, TrafftAccess};
+use crate::store::{self, BySettings, Keys, Store, Stored};
 use crate::sync::{self, Check, Grants, Mapping, Reach, Reached};
 
 /// The GoHighLevel client for trying things by hand.
@@ -120,6 +120,66 @@ pub async fn probe(
         all.push((pair.location.clone(), sync::probe(&reached, contact, &shared.clock).await));
     }
     Ok(all)
+}
+
+/// For each location of the settings whose customers hold numbers that an older version made: how many will be written anew, how
+/// many belong to a contact whose number is left out now, and how many were left out and will be written. Writes nothing.
+///
+/// # Errors
+/// What is wrong with a connection's own settings.
+pub async fn phones(config: &Config, http: Http, store: &Store) -> Result<Vec<(LocationId, [usize; 3])>, Error> {
+    let shared = Shared::new(config, mapping(config)?, http, Clock::system());
+    let mut all = Vec::new();
+    for pair in &config.pairs {
+        let reached = shared.reached(pair.location.clone(), Way::of_settings(pair)).map_err(Error::Setting)?;
+        // A vendor that does not answer is told by the other checks.
+        if let Ok(counts) = sync::phones_to_be_mended(store, &pair.location, &reached, &shared.clock).await
+            && counts != [0; 3]
+        {
+            all.push((pair.location.clone(), counts));
+        }
+    }
+    Ok(all)
+}
+
+/// For each location of the settings, how many contacts will be projected anew because the mapping or another rule has changed.
+/// Writes nothing.
+///
+/// # Errors
+/// What is wrong with a connection's own settings.
+pub async fn projections(config: &Config, http: Http, store: &Store) -> Result<Vec<(LocationId, i64)>, Error> {
+    let shared = Shared::new(config, mapping(config)?, http, Clock::system());
+    let mut all = Vec::new();
+    for pair in &config.pairs {
+        let reached = shared.reached(pair.location.clone(), Way::of_settings(pair)).map_err(Error::Setting)?;
+        // A vendor that does not answer is told by the other checks.
+        if let Ok(contacts) = sync::contacts_to_be_projected(store, &pair.location, &reached, &shared.clock).await
+            && contacts > 0
+        {
+            all.push((pair.location.clone(), contacts));
+        }
+    }
+    Ok(all)
+}
+
+/// What the settings say of the locations.
+pub(super) fn by_settings(config: &Config) -> BySettings {
+    let account = |pair: &Pair| (pair.location.clone(), pair.trafft.origin.origin().ascii_serialization());
+    BySettings { accounts: config.pairs.iter().map(account).collect(), app: config.ghl.app.clone() }
+}
+
+/// Locations of the settings that cannot be worked by the account that they name, and why.
+///
+/// # Errors
+/// The store's.
+pub async fn apart(config: &Config, store: &Store) -> Result<Vec<(LocationId, ConnectionState)>, store::Error> {
+    let all = store.states(&by_settings(config), None, Clock::system().now()).await?;
+    let of = |pair: &Pair| {
+        let mut states = all.get(pair.location.as_str())?.iter();
+        let apart = states.find(|one| one.state == StateName::OtherAccount)?.clone();
+        Some((pair.location.clone(), apart))
+    };
+    Ok(config.pairs.iter().filter_map(of).collect())
 }
 
 /// The keys that seal and open secrets.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::output::{Failure, plain, print_json};
 use crate::clients::admin::{Admin, Error, Request};
-use crate::clients::{CallCounts, Http, Timeouts};
+use crate::clients::{CallCounts, Http, NoConnection, NotSent, Timeouts};
 use crate::clock::Clock;
 use crate::config::{self, Sources};
 use crate::model::{ContactId, CustomerId, LocationId, ObjectId, Status};
@@ -24,7 +24,7 @@ pub(super) struct Server {
 pub(super) struct Contacts {
     #[command(flatten)]
     server: Server,
-    /// The location; needed only where two of them have a contact of this id
+    /// The location; needed only where several have a contact of this id, or none has yet
     #[arg(long, global = true, value_name = "ID")]
     location: Option<LocationId>,
     #[command(subcommand)]
@@ -33,7 +33,7 @@ pub(super) struct Contacts {
 
 #[derive(Debug, Subcommand)]
 enum ContactsCommand {
-    /// List contacts, by id
+    /// List contacts, by location and id
     List(Page),
     /// Show a contact and what was written to Trafft for it
     Show { id: ContactId },
@@ -166,8 +166,18 @@ impl Contacts {
 }
 
 impl Events {
-    pub(super) async fn run(self, sources: &Sources) -> Result<(), Failure> {
-        self.server.call(self.request(), sources).await
+    pub(super) async fn run(mut self, sources: &Sources) -> Result<(), Failure> {
+        loop {
+            let answer = self.server.ask(self.request(), sources).await?;
+            let next = answer["next"].as_str().map(str::to_owned);
+            match &mut self.command {
+                // What is filtered for may be further away than one page looks.
+                EventsCommand::List { page, .. } if next.is_some() && answer["events"] == json!([]) => {
+                    page.cursor = next
+                }
+                _ => return print_json(&answer),
+            }
+        }
     }
 
     fn request(&self) -> Request {
@@ -208,12 +218,21 @@ impl Server {
 fn failure(error: &Error) -> Failure {
     let failure = Failure::new(plain(&error.to_string()));
     match error {
-        Error::NoConnection(_) => failure.hint("is the service running? start it with `ghl-trafft-sync serve`").alone(),
+        Error::NoConnection { why: NoConnection::Network, .. } => {
+            failure.hint("is the service running? start it with `ghl-trafft-sync serve`").alone()
+        }
+        Error::NoConnection { why, .. } => {
+            failure.hint(NotSent::NoConnection { why: *why, proxy: None }.fix().unwrap_or_default())
+        }
         Error::NotSent(..) | Error::Foreign { .. } => {
             failure.hint("name the service with `--url`, or set `SERVICE_URL`")
         }
         Error::Refused { status: 401, .. } => {
             failure.hint("`ADMIN_TOKEN` is not the one that the service was started with")
+        }
+        // Each command that can be about a location has the flag.
+        Error::Refused { parameter: Some(parameter), .. } if parameter == "location_id" => {
+            failure.hint("add `--location ID`; `ghl-trafft-sync connections list` has the ids")
         }
         Error::Refused { .. } | Error::Unanswered(_) => failure,
     }
@@ -291,7 +310,7 @@ mod tests {
         let port = "127.0.0.1:1";
         let environment = [("BIND_ADDR", port.to_string()), ("ADMIN_TOKEN", "an-admin-token-of-tests".to_owned())];
         let environment = environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        let sources = Sources { environment, file: None };
+        let sources = Sources { environment, ..Default::default() };
         let told = Server { url: None }.call(Request::get(&["events"]), &sources).await.unwrap_err();
         let told = format!("{told:?}");
         assert!(

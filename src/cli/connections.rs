@@ -31,6 +31,8 @@ enum Command {
     Pause { location: LocationId },
     /// Let it go on
     Resume { location: LocationId },
+    /// Say that the contacts which vanished at once were deleted on purpose: held deletions go on
+    ConfirmDeletions { location: LocationId },
     /// Try everything that working a location needs
     Test {
         location: LocationId,
@@ -95,6 +97,7 @@ impl Connections {
             Command::Show { location } => get(location),
             Command::Add(add) => Request::put(&["connections", add.location.as_str()]).body(add.body()?),
             Command::Pause { location } => post(location, "pause"),
+            Command::ConfirmDeletions { location } => post(location, "confirm-deletions"),
             Command::Resume { location } => post(location, "resume"),
             Command::Test { location, contact } => post(location, "test").query("contact_id", contact.as_ref()),
             Command::Remove { location, .. } => Request::delete(&["connections", location.as_str()]),

@@ -28,7 +28,7 @@ pub(super) struct Play {
 }
 
 pub(super) async fn demo(play: Play) -> Result<(), Failure> {
-    telemetry::init(false, "error");
+    telemetry::init(false, "error")?;
     let stop = lifecycle::stop_on_signal()?;
     let mut stage = Stage::set().await?;
     let told = tokio::select! {
@@ -87,7 +87,7 @@ impl Stage {
     }
 
     async fn start(&mut self) -> Result<(), Failure> {
-        let config = load(&Sources { environment: self.settings.clone(), file: None })?;
+        let config = load(&Sources { environment: self.settings.clone(), ..Default::default() })?;
         let stop = CancellationToken::new();
         let app = App::build(config, self.clock.clone(), stop.clone()).await?;
         let (url, handle) = (format!("http://{}/webhooks/ghl", app.address()), app.handle());

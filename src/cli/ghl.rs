@@ -222,7 +222,7 @@ fn email(text: &str) -> Result<EmailKey, &'static str> {
 }
 
 fn phone(text: &str) -> Result<Phone, &'static str> {
-    Phone::new(text, None).ok_or("write a number with `+` and country code, as in `+14155550142`")
+    Phone::new(text, None).map_err(|_| "write a number with `+` and country code, as in `+14155550142`")
 }
 
 #[cfg(test)]
@@ -233,7 +233,7 @@ mod tests {
     use super::super::{Cli, Command};
     use super::calls::failure;
     use super::*;
-    use crate::clients::{Error, VendorMessage};
+    use crate::clients::{About, Error, VendorMessage};
 
     fn parse(arguments: &[&str]) -> Result<Ghl, clap::Error> {
         let cli = Cli::try_parse_from(["ghl-trafft-sync", "ghl"].iter().chain(arguments))?;
@@ -349,7 +349,10 @@ mod tests {
         let message = VendorMessage::new("Invalid JWT\u{1b}[2J");
         for (error, want) in [
             (Error::CredentialsRefused { message: message.clone() }, ["Invalid JWT [2J", "make a new token"]),
-            (Error::Refused { status: 422, message }, ["refused (422): Invalid JWT [2J", "None"]),
+            (
+                Error::Refused { about: About::Record, status: 422, message, fields: vec![] },
+                ["refused (422): Invalid JWT [2J", "None"],
+            ),
             (Error::ScopeMissing { scope: "contacts.write".into() }, ["contacts.write", "Private Integrations"]),
             (Error::Duplicate { contact_id: "c1".parse().ok() }, ["exists already", "contacts get c1"]),
         ] {

@@ -71,7 +71,7 @@ pub fn main(cli: Cli) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return output::fail(&Failure::new(format!("the runtime does not start: {error}"))),
     };
-    let sources = Sources { environment: std::env::vars().collect(), file: cli.config };
+    let sources = Sources::new(std::env::vars_os(), cli.config);
     let done = runtime.block_on(async {
         match cli.command {
             Command::Serve => serve::serve(&sources).await,
@@ -91,6 +91,7 @@ pub fn main(cli: Cli) -> ExitCode {
             Command::Ghl(command) => command.run(&sources).await,
         }
     });
+    crate::telemetry::flush();
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => output::fail(&failure),

@@ -1,7 +1,7 @@
 //! `serve`: the service.
 
 use super::output::Failure;
-use crate::app::{App, load};
+use crate::app::{self, App, load};
 use crate::clock::Clock;
 use crate::config::Sources;
 use crate::lifecycle;
@@ -9,8 +9,11 @@ use crate::telemetry;
 
 pub(super) async fn serve(sources: &Sources) -> Result<(), Failure> {
     let config = load(sources)?;
-    telemetry::init(config.log_json, "info");
+    telemetry::init(config.log_json, "info")?;
     let stop = lifecycle::stop_on_signal()?;
-    let app = App::build(config, Clock::system(), stop).await?;
-    Ok(app.run().await?)
+    match App::build(config, Clock::system(), stop).await {
+        Ok(app) => Ok(app.run().await?),
+        Err(app::Error::Stopped) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }

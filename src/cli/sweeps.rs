@@ -67,7 +67,7 @@ impl Sweeps {
 pub(super) struct Backfill {
     #[command(flatten)]
     server: Server,
-    /// The location; by default that of `GHL_LOCATION_ID`
+    /// The location; by default that of `GHL_LOCATION_ID`, or the only one that is connected
     #[arg(long, value_name = "ID")]
     location: Option<LocationId>,
     /// Only count what would be created, updated, asked about and left

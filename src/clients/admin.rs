@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::http::{Http, may_be_called};
+use super::not_sent::{NoConnection, NotSent};
 use crate::model::Secret;
 
 /// Why the service brought no result.
@@ -15,10 +16,15 @@ use crate::model::Secret;
 pub enum Error {
     /// Kept back, and why.
     #[error("the call to `{1}` was {0}")]
-    NotSent(super::Error, Url),
-    /// Nothing listens there.
-    #[error("no connection to `{0}`")]
-    NoConnection(Url),
+    NotSent(Box<super::Error>, Url),
+    /// Nothing listens there, or not as it should.
+    #[error("no connection to `{url}`{}", more(*.why))]
+    NoConnection {
+        /// Who was asked.
+        url: Url,
+        /// What kept the connection.
+        why: NoConnection,
+    },
     /// Sent, and no answer came.
     #[error("no answer from `{0}`; what was asked may have been done")]
     Unanswered(Url),
@@ -31,6 +37,8 @@ pub enum Error {
         title: String,
         /// What exactly, and what to do.
         detail: String,
+        /// The parameter that would say what is meant.
+        parameter: Option<String>,
     },
     /// Something answers there, and not as the service does.
     #[error("what answers at `{url}` is not the service's admin API ({status})")]
@@ -40,6 +48,10 @@ pub enum Error {
         /// The status of the answer.
         status: u16,
     },
+}
+
+fn more(why: NoConnection) -> String {
+    if why == NoConnection::Network { String::new() } else { format!(": {why}") }
 }
 
 /// One call: its path below `/api/v1`, and what goes with it.
@@ -128,17 +140,21 @@ impl Admin {
     /// # Errors
     /// What the service refused, or why there is no answer.
     pub async fn call(&self, request: Request) -> Result<Value, Error> {
-        let not_sent = |error| Error::NotSent(error, self.base.clone());
+        let not_sent = |error| Error::NotSent(Box::new(error), self.base.clone());
         // The token is as good as the service: it goes where credentials may go, and nowhere else.
         may_be_called(&self.base).map_err(not_sent)?;
-        let url = request.url(&self.base).ok_or_else(|| Error::NoConnection(self.base.clone()))?;
+        let url = request.url(&self.base);
+        let url = url.ok_or_else(|| not_sent(super::Error::NotSent { reason: NotSent::NotHttps }))?;
         let mut sent = self.http.request(request.method, url).bearer_auth(self.token.expose_secret());
         if let Some(body) = &request.body {
             sent = sent.json(body);
         }
         let broken = |error: reqwest::Error| {
-            let error = if error.is_connect() { Error::NoConnection } else { Error::Unanswered };
-            error(self.base.clone())
+            let url = self.base.clone();
+            if !error.is_connect() {
+                return Error::Unanswered(url);
+            }
+            Error::NoConnection { url, why: NoConnection::of(&error) }
         };
         let answer = sent.send().await.map_err(broken)?;
         let status = answer.status();
@@ -151,6 +167,8 @@ fn read(base: &Url, status: StatusCode, body: &[u8]) -> Result<Value, Error> {
     struct Problem {
         title: String,
         detail: String,
+        #[serde(default)]
+        parameter: Option<String>,
     }
     let foreign = || Error::Foreign { url: base.clone(), status: status.as_u16() };
     if status == StatusCode::NO_CONTENT {
@@ -160,7 +178,9 @@ fn read(base: &Url, status: StatusCode, body: &[u8]) -> Result<Value, Error> {
         return serde_json::from_slice(body).map_err(|_| foreign());
     }
     match serde_json::from_slice(body) {
-        Ok(Problem { title, detail }) => Err(Error::Refused { status: status.as_u16(), title, detail }),
+        Ok(Problem { title, detail, parameter }) => {
+            Err(Error::Refused { status: status.as_u16(), title, detail, parameter })
+        }
         Err(_) => Err(foreign()),
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::not_sent::NotSent;
 use crate::model::ContactId;
 
 /// Why a call brought no result.
@@ -17,7 +18,13 @@ pub enum Error {
     #[error("not sent: {reason}")]
     NotSent {
         /// What kept it.
-        reason: &'static str,
+        reason: NotSent,
+    },
+    /// Certainly not carried out: the request for the access token it needs has failed.
+    #[error("not sent, there is no access token: {why}")]
+    NoToken {
+        /// What became of that request.
+        why: Box<Error>,
     },
     /// Sent, and no usable answer came: it may have been carried out.
     #[error("no usable answer, it may have been carried out: {reason}")]
@@ -72,23 +79,66 @@ pub enum Error {
         /// The contact that is there.
         contact_id: Option<ContactId>,
     },
-    /// The object is gone, or never was.
-    #[error("not found")]
-    NotFound,
-    /// The vendor understood and said no. Sending the same again will bring the same.
-    #[error("refused ({status}){}", hint(*.status))]
+    /// The vendor itself says that there is no such record.
+    #[error("the vendor says that there is no such record")]
+    Gone(Gone),
+    /// The answer is about another record than the one that was asked for: it must not be used.
+    #[error("the vendor answered with another record than the one asked for; it is not used")]
+    AnotherRecord,
+    /// A 2xx whose body is not what the contract says: what was asked may well have been done.
+    #[error("{}", if *.is_json { "the answer is not the JSON expected" } else { "the answer is not JSON" })]
+    Unreadable {
+        /// Is it JSON of another shape? Else a gateway or a maintenance page answers for the vendor.
+        is_json: bool,
+    },
+    /// A refusal. What it is about decides whether trying again can help.
+    #[error("{}", refused(*.about, *.status))]
     Refused {
+        /// What it is about.
+        about: About,
         /// The status of the answer.
         status: u16,
         /// The vendor's words.
         message: VendorMessage,
+        /// The fields that the vendor names as wrong, in lower case; empty when it names none.
+        fields: Vec<String>,
     },
+    /// Not sent: this process lost the right to write just before the call would have left.
+    #[error("not sent: another process may work this location now")]
+    Withdrawn,
 }
 
-fn hint(status: u16) -> &'static str {
-    match status {
-        300..=399 => "; the address points elsewhere, configure the final one",
-        _ => "",
+/// What a failure is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum About {
+    /// This record: the same again brings the same. The only kind that can be final at once.
+    Record,
+    /// The account or its credentials: everybody waits, until a person has acted.
+    Account,
+    /// The way to the vendor: a gateway, a proxy, a maintenance page, an outage. Everybody waits.
+    Path,
+    /// Nothing that can be known: tried again.
+    Unknown,
+}
+
+/// The vendor's own word that a record is not there. Only this module's `refusal` makes one: from the vendor's JSON, about the
+/// very record that was asked for. A gateway's 404 is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gone(());
+
+impl Gone {
+    pub(super) const SAID: Self = Self(());
+}
+
+fn refused(about: About, status: u16) -> String {
+    match (about, status) {
+        (_, 300..=399) => format!("refused ({status}); the address points elsewhere, configure the final one"),
+        (About::Record, _) => format!("refused ({status})"),
+        (About::Account, _) => format!("the vendor refuses the account ({status}); check its subscription and plan"),
+        (About::Path, _) => {
+            format!("the answer is not the vendor's own ({status}): a gateway, a proxy or a maintenance page")
+        }
+        (About::Unknown, _) => format!("refused ({status}), and it is not clear for what"),
     }
 }
 
@@ -99,22 +149,74 @@ impl Error {
     /// A refusal counts as "no", although one GHL create was seen to answer 422 and to have created (G §4, #64):
     /// whoever creates contacts there looks for a duplicate first in any case.
     pub fn may_have_been_carried_out(&self) -> bool {
-        matches!(self, Self::Unanswered { .. } | Self::Unavailable { .. })
+        matches!(
+            self,
+            Self::Unanswered { .. }
+                | Self::Unavailable { .. }
+                | Self::Unreadable { .. }
+                // A gateway may give up on a call that the vendor goes on with.
+                | Self::Refused { about: About::Path | About::Unknown, .. }
+        )
+    }
+
+    /// What the failure is about.
+    pub fn about(&self) -> About {
+        match self {
+            Self::Refused { about, .. } => *about,
+            Self::NoToken { why } => why.about(),
+            Self::Gone(_) | Self::Duplicate { .. } => About::Record,
+            Self::CredentialsRefused { .. }
+            | Self::ScopeMissing { .. }
+            | Self::GrantInvalid
+            | Self::LocationInactive
+            | Self::Reauthorise
+            | Self::BudgetUsedUp { .. }
+            | Self::RateLimited { .. } => About::Account,
+            // A vendor can fail over one record for ever (T §5.3: 500 for what it does not like; 504 for a record that is too slow).
+            Self::Unavailable { status: 500 | 504, .. }
+            | Self::Unreadable { is_json: true }
+            | Self::AnotherRecord
+            | Self::Withdrawn => About::Unknown,
+            Self::NotSent { .. } | Self::Unanswered { .. } | Self::Unavailable { .. } | Self::Unreadable { .. } => {
+                About::Path
+            }
+        }
+    }
+
+    /// Did the vendor itself answer as usual, only not with what was asked for? Then it is not down.
+    pub fn is_answer(&self) -> bool {
+        matches!(self, Self::Unreadable { is_json: true } | Self::AnotherRecord)
+    }
+
+    /// Does the vendor name one of these fields as what is wrong?
+    pub fn names(&self, fields: &[&str]) -> bool {
+        matches!(self, Self::Refused { fields: named, .. } if named.iter().any(|name| fields.contains(&name.as_str())))
     }
 
     /// Did something answer that does not speak as the vendor's API does? As a rule, the address is wrong then.
     pub fn is_of_another(&self) -> bool {
         match self {
-            Self::NotFound | Self::Refused { .. } => true,
-            Self::NotSent { reason } | Self::Unanswered { reason } => reason.ends_with("not the JSON expected"),
+            Self::Gone(_) | Self::Refused { .. } | Self::Unreadable { .. } => true,
+            Self::NoToken { why } => why.is_of_another(),
             _ => false,
         }
+    }
+
+    /// Does the vendor name any field as what is wrong?
+    pub fn names_any(&self) -> bool {
+        matches!(self, Self::Refused { fields, .. } if !fields.is_empty())
+    }
+
+    /// A "not there" that another answer of the same vendor contradicts: it says nothing.
+    pub fn contradicted(status: u16) -> Self {
+        Self::Refused { about: About::Unknown, status, message: VendorMessage::default(), fields: Vec::new() }
     }
 
     /// What the vendor wrote, at most 300 characters. May hold personal data: for the operator's screen, not for logs.
     pub fn vendor_message(&self) -> Option<&str> {
         match self {
             Self::CredentialsRefused { message } | Self::Refused { message, .. } => message.text(),
+            Self::NoToken { why } => why.vendor_message(),
             _ => None,
         }
     }
@@ -123,6 +225,7 @@ impl Error {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::NotSent { .. } => "not_sent",
+            Self::NoToken { .. } => "no_token",
             Self::Unanswered { .. } => "unanswered",
             Self::BudgetUsedUp { .. } => "budget_used_up",
             Self::RateLimited { .. } => "rate_limited",
@@ -133,13 +236,19 @@ impl Error {
             Self::LocationInactive => "location_inactive",
             Self::Reauthorise => "reauthorise",
             Self::Duplicate { .. } => "duplicate",
-            Self::NotFound => "not_found",
-            Self::Refused { .. } => "refused",
+            Self::Gone(_) => "gone",
+            Self::AnotherRecord => "another_record",
+            Self::Unreadable { .. } => "unreadable",
+            Self::Refused { about: About::Record, .. } => "refused",
+            Self::Refused { about: About::Account, .. } => "account_refused",
+            Self::Refused { about: About::Path, .. } => "not_the_vendor",
+            Self::Refused { about: About::Unknown, .. } => "refused_unclear",
+            Self::Withdrawn => "withdrawn",
         }
     }
 
-    /// A 2xx whose body is not what the contract says: whatever was asked may well have been done.
-    pub(super) const UNEXPECTED_BODY: Self = Self::Unanswered { reason: "the answer is not the JSON expected" };
+    /// JSON of another shape than the contract says.
+    pub(super) const UNEXPECTED_BODY: Self = Self::Unreadable { is_json: true };
 }
 
 /// The vendor's own words, short, and kept out of `Debug`: they may repeat what we sent.
@@ -176,13 +285,13 @@ mod tests {
     fn what_is_printed_leaves_the_vendors_words_out() {
         let message = VendorMessage::new("ada@example.com is taken");
         for error in [
-            Error::Refused { status: 422, message: message.clone() },
+            Error::Refused { about: About::Record, status: 422, message: message.clone(), fields: vec![] },
             Error::CredentialsRefused { message: message.clone() },
         ] {
             assert_eq!(error.vendor_message(), Some("ada@example.com is taken"));
             assert!(!format!("{error} {error:?}").contains("ada@"));
         }
-        let redirect = Error::Refused { status: 302, message };
+        let redirect = Error::Refused { about: About::Path, status: 302, message, fields: vec![] };
         assert_eq!(redirect.to_string(), "refused (302); the address points elsewhere, configure the final one");
     }
 

@@ -5,6 +5,8 @@ use serde_json::Value;
 
 use super::error::Error;
 use super::http::{Answer, Http};
+use super::not_sent::NotSent;
+use crate::model::ProblemCode;
 
 /// What answers at the public address.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,13 +30,13 @@ pub async fn knock(http: &Http, base: &Url) -> Result<Front, Error> {
         return Ok(Front::Other(health.status.as_u16()));
     };
     let refused = ask(http, Method::POST, base, &["webhooks", "ghl"]).await?;
-    let is_ours = refused.json::<Value>().is_ok_and(|problem| problem["title"] == "not believed");
+    let is_ours = refused.json::<Value>().is_ok_and(|problem| problem["code"] == ProblemCode::NotBelieved.name());
     Ok(if is_ours { Front::Service(version) } else { Front::NoWebhooks(refused.status.as_u16()) })
 }
 
 async fn ask(http: &Http, method: Method, base: &Url, path: &[&str]) -> Result<Answer, Error> {
     let mut url = base.clone();
-    let not_a_base = |()| Error::NotSent { reason: "the address is not an https address" };
+    let not_a_base = |()| Error::NotSent { reason: NotSent::NotHttps };
     url.path_segments_mut().map_err(not_a_base)?.pop_if_empty().extend(path);
     http.exchange(http.request(method, url).build()).await
 }

@@ -1,8 +1,10 @@
 //! The one HTTP client, and the one way to send.
 
 use std::net::IpAddr;
+use std::sync::{LazyLock, OnceLock};
 use std::time::Duration;
 
+use hyper_util::client::proxy::matcher::Matcher;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 use prometheus_client::encoding::EncodeLabelSet;
@@ -12,27 +14,16 @@ use prometheus_client::registry::Registry;
 use reqwest::header::{DATE, HeaderMap};
 use reqwest::{Request, Response, StatusCode, Url, redirect};
 use serde::de::DeserializeOwned;
+use tracing::warn;
 
 use super::error::Error;
+use super::json;
+use super::listed::Odd;
+use super::not_sent::{NoConnection, NotSent};
+use crate::model::Vendor;
 
 /// No answer of either vendor comes near this; what is larger is not for us.
 const LARGEST_ANSWER: usize = 8 * 1024 * 1024;
-
-/// Whom a call goes to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Vendor {
-    Ghl,
-    Trafft,
-}
-
-impl Vendor {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Ghl => "ghl",
-            Self::Trafft => "trafft",
-        }
-    }
-}
 
 /// How long to wait for what.
 #[derive(Debug, Clone, Copy)]
@@ -50,9 +41,12 @@ impl Default for Timeouts {
     }
 }
 
-/// How many calls went to whom, for what, and what came of them.
+/// How many calls went to whom, for what, and what came of them; and how many records in their answers could not be read.
 #[derive(Debug, Clone, Default)]
-pub struct CallCounts(Family<CallLabels, Counter>);
+pub struct CallCounts {
+    calls: Family<CallLabels, Counter>,
+    odd: Family<OddLabels, Counter>,
+}
 
 /// What calls are told apart by.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -65,44 +59,73 @@ pub struct CallLabels {
     pub outcome: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OddLabels {
+    vendor: &'static str,
+    operation: &'static str,
+}
+
 impl CallCounts {
-    /// Shows the counts as `vendor_calls_total`.
+    /// Shows the counts as `vendor_calls_total` and `odd_records_total`.
     pub fn register(&self, registry: &mut Registry) {
-        registry.register("vendor_calls", "Calls to GoHighLevel and Trafft by operation and outcome", self.0.clone());
+        registry.register(
+            "vendor_calls",
+            "Calls to GoHighLevel and Trafft by operation and outcome",
+            self.calls.clone(),
+        );
+        registry.register(
+            "odd_records",
+            "Records in answers of GoHighLevel and Trafft that could not be read; the log names them",
+            self.odd.clone(),
+        );
     }
 
     /// How many calls ended so, since the start.
     pub fn get(&self, labels: &CallLabels) -> u64 {
-        self.0.get(labels).map_or(0, |count| count.get())
+        self.calls.get(labels).map_or(0, |count| count.get())
     }
 }
 
 /// The one client: our name, timeouts, no redirects. Cheap to clone.
+///
+/// Underneath there are two. Through a proxy of the environment (`HTTPS_PROXY` or `ALL_PROXY`, but for `NO_PROXY`; the
+/// library reads them) goes only what is encrypted up to the vendor. Plain http, which is allowed for this machine alone,
+/// never does: by itself the library sends it there too, loopback or not, and with it every credential.
 #[derive(Debug, Clone)]
 pub struct Http {
-    client: reqwest::Client,
+    proxied: reqwest::Client,
+    direct: reqwest::Client,
     counts: CallCounts,
 }
 
 impl Http {
     /// Builds the client; fails when TLS cannot be set up on this machine.
     pub fn new(timeouts: Timeouts, counts: CallCounts) -> Result<Self, Error> {
-        let client = reqwest::Client::builder()
-            .user_agent(concat!("ghl-trafft-sync/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(timeouts.connect)
-            .timeout(timeouts.request)
-            // A redirect would take the credentials to an address that nobody configured (T §2).
-            .redirect(redirect::Policy::none())
-            .build()
-            .map_err(|_| Error::NotSent {
-                reason: "the HTTP client cannot be set up; are the system's root certificates there?",
-            })?;
-        Ok(Self { client, counts })
+        let builder = || {
+            reqwest::Client::builder()
+                .user_agent(concat!("ghl-trafft-sync/", env!("CARGO_PKG_VERSION")))
+                .connect_timeout(timeouts.connect)
+                .timeout(timeouts.request)
+                // A redirect would take the credentials to an address that nobody configured (T §2).
+                .redirect(redirect::Policy::none())
+        };
+        // A system without any certificates can still be asked to call itself. What it calls elsewhere is told then.
+        let built = |builder: &dyn Fn() -> reqwest::ClientBuilder| {
+            let built = builder().build().or_else(|_| builder().tls_certs_only([]).build());
+            built.map_err(|_| Error::NotSent { reason: NotSent::Kept("the HTTP client cannot be set up") })
+        };
+        let (proxied, direct) = (built(&builder)?, built(&|| builder().no_proxy())?);
+        Ok(Self { proxied, direct, counts })
     }
 
     /// Starts a request; [`Http::send`] sends it.
     pub(super) fn request(&self, method: reqwest::Method, url: Url) -> reqwest::RequestBuilder {
-        self.client.request(method, url)
+        self.to(&url).request(method, url)
+    }
+
+    /// The client for that address.
+    fn to(&self, url: &Url) -> &reqwest::Client {
+        if goes_direct(url) { &self.direct } else { &self.proxied }
     }
 
     /// Sends, reads the answer, lets `read` judge it, and counts what came of it.
@@ -115,14 +138,35 @@ impl Http {
     ) -> Result<T, Error> {
         let result = self.exchange(request).await.and_then(read);
         let outcome = result.as_ref().map_or_else(Error::kind, |_| "ok");
-        self.counts.0.get_or_create(&CallLabels { vendor: vendor.name(), operation, outcome }).inc();
+        self.counts.calls.get_or_create(&CallLabels { vendor: vendor.label(), operation, outcome }).inc();
         result
     }
 
+    /// Counts and names the records of a list that could not be read. `owner`: the location or the account that was asked.
+    pub(super) fn report_odd(&self, vendor: Vendor, operation: &'static str, owner: &str, odd: &[Odd]) {
+        const NAMED: usize = 10;
+        if odd.is_empty() {
+            return;
+        }
+        let (vendor, count) = (vendor.label(), odd.len());
+        self.counts.odd.get_or_create(&OddLabels { vendor, operation }).inc_by(count as u64);
+        let ids = odd.iter().take(NAMED).map(Odd::to_string).collect::<Vec<_>>().join(", ");
+        let more = if count > NAMED { ", and others" } else { "" };
+        warn!(
+            vendor,
+            operation,
+            owner,
+            count,
+            ids,
+            "{operation} of {owner}: {count} records cannot be read and are left as they are: {ids}{more}"
+        );
+    }
+
     pub(super) async fn exchange(&self, request: reqwest::Result<Request>) -> Result<Answer, Error> {
-        let request = request.map_err(transport)?;
+        let request = request.map_err(|error| transport(error, None))?;
         may_be_called(request.url())?;
-        let response = self.client.execute(request).await.map_err(transport)?;
+        let url = request.url().clone();
+        let response = self.to(&url).execute(request).await.map_err(|error| transport(error, proxy(&url)))?;
         Answer::read(response).await
     }
 }
@@ -132,11 +176,27 @@ pub fn may_be_called(url: &Url) -> Result<(), Error> {
     match url.scheme() {
         "https" => Ok(()),
         "http" if url.host_str().is_some_and(is_loopback) => Ok(()),
-        "http" => Err(Error::NotSent {
-            reason: "plain http is for this machine only (localhost, 127.0.0.1, [::1]); use https",
-        }),
-        _ => Err(Error::NotSent { reason: "the address is not an https address" }),
+        "http" => Err(Error::NotSent { reason: NotSent::PlainHttp }),
+        _ => Err(Error::NotSent { reason: NotSent::NotHttps }),
     }
+}
+
+fn goes_direct(url: &Url) -> bool {
+    url.scheme() != "https" || url.host_str().is_none_or(is_loopback)
+}
+
+/// Host and port of the environment's proxy; none: it is not used for this address. The environment is one for the whole process,
+/// and so is this text. It names the host alone: proxies have credentials in their URLs.
+fn proxy(url: &Url) -> Option<&'static str> {
+    static PROXIES: LazyLock<Matcher> = LazyLock::new(Matcher::from_env);
+    static PROXY: OnceLock<String> = OnceLock::new();
+    let target = url.as_str().parse().ok().filter(|_| !goes_direct(url))?;
+    let used = PROXIES.intercept(&target)?;
+    Some(PROXY.get_or_init(|| {
+        let authority = used.uri().authority().map(|authority| authority.as_str()).unwrap_or_default();
+        // A password with an `@` in it leaves its end behind.
+        authority.rsplit('@').next().unwrap_or_default().to_owned()
+    }))
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -145,13 +205,15 @@ fn is_loopback(host: &str) -> bool {
 }
 
 /// Told by type, not by text. A timeout while connecting is a failure to connect: nothing was sent.
-fn transport(error: reqwest::Error) -> Error {
+fn transport(error: reqwest::Error, proxy: Option<&'static str>) -> Error {
     if error.is_builder() {
         Error::NotSent {
-            reason: "the request cannot be built; does the address or the credential hold stray characters?",
+            reason: NotSent::Kept(
+                "the request cannot be built; does the address or the credential hold stray characters?",
+            ),
         }
     } else if error.is_connect() {
-        Error::NotSent { reason: "no connection (name, network, port or TLS)" }
+        Error::NotSent { reason: NotSent::NoConnection { why: NoConnection::of(&error), proxy } }
     } else if error.is_timeout() {
         Error::Unanswered { reason: "no answer in time" }
     } else {
@@ -192,9 +254,13 @@ impl Answer {
         DateTimeParser::new().parse_timestamp(self.headers.get(DATE)?.to_str().ok()?).ok()
     }
 
-    /// The body as JSON. That a proxy's HTML page is no answer shows here (T §2).
+    /// The body as JSON.
+    ///
+    /// # Errors
+    /// No JSON: a proxy's page is no answer of the vendor's (T §2). [`Error::Unreadable`]: JSON, and not what was asked for.
     pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        serde_json::from_slice(&self.body).map_err(|_| Error::UNEXPECTED_BODY)
+        let value = json::read(&self.body).ok_or(Error::Unreadable { is_json: false })?;
+        serde_json::from_value(value).map_err(|_| Error::UNEXPECTED_BODY)
     }
 }
 

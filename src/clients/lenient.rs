@@ -1,4 +1,4 @@
-//! Leaves that never spoil a record: what has the wrong type is read as if it were not there.
+//! Leaves that do not spoil a record: what has the wrong type is read as if it were not there, unless people are known by it.
 //!
 //! For `#[serde(default, deserialize_with = "…")]`. Both vendors leave keys out, send `null`, and have been seen to
 //! change a type (G §2, T §2).
@@ -7,9 +7,30 @@ use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
+use crate::model::whole;
+
 /// A text. A number or a yes/no becomes its text; a list or an object is nothing.
 pub(super) fn text<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
     Value::deserialize(from).map(as_text)
+}
+
+/// A text by which people are known. What is a list or an object cannot be known, and must not count as absent: the record is odd.
+pub(super) fn identity<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    match Value::deserialize(from)? {
+        Value::Array(_) | Value::Object(_) => Err(D::Error::custom("a list or an object where a text belongs")),
+        value => Ok(as_text(value)),
+    }
+}
+
+/// A time, as the text or the number that it comes as; `{ "_seconds": 1 }`, the form of HighLevel's database, in milliseconds.
+pub(super) fn time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    Value::deserialize(from).map(|value| {
+        let seconds = value.get("_seconds").or_else(|| value.get("seconds")).and_then(Value::as_i64);
+        match seconds.and_then(|seconds| seconds.checked_mul(1000)) {
+            Some(milliseconds) => Some(milliseconds.to_string()),
+            None => as_text(value),
+        }
+    })
 }
 
 /// Yes or no, also in words.
@@ -17,13 +38,13 @@ pub(super) fn flag<'de, D: Deserializer<'de>>(from: D) -> Result<Option<bool>, D
     Value::deserialize(from).map(|value| as_text(value)?.parse().ok())
 }
 
-/// A whole number, also as text.
+/// A whole number, also as text or written as `7.0`.
 pub(super) fn number<'de, D: Deserializer<'de>>(from: D) -> Result<Option<i64>, D::Error> {
     Value::deserialize(from).map(|value| as_number(&value))
 }
 
 /// An id, where it may be missing; what is no id is nothing.
-pub(super) fn id<'de, D: Deserializer<'de>, T: TryFrom<String>>(from: D) -> Result<Option<T>, D::Error> {
+pub(super) fn id<'de, D: Deserializer<'de>, T: DeserializeOwned>(from: D) -> Result<Option<T>, D::Error> {
     Value::deserialize(from).map(as_id)
 }
 
@@ -36,6 +57,16 @@ pub(super) fn texts<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D
         }
         _ => Vec::new(),
     })
+}
+
+/// A list of texts that decides something: what cannot be known must not count as absent, and the record is odd.
+pub(super) fn labels<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+    let value = Value::deserialize(from)?;
+    let is_text = |value: &Value| !value.is_array() && !value.is_object();
+    if value.is_object() || value.as_array().is_some_and(|list| !list.iter().all(is_text)) {
+        return Err(D::Error::custom("no list of texts"));
+    }
+    texts(value).map_err(D::Error::custom)
 }
 
 /// An object, kept as it is.
@@ -58,15 +89,6 @@ pub(super) fn parts<'de, D: Deserializer<'de>, T: DeserializeOwned>(from: D) -> 
     list(from).map(|list| list.into_iter().filter_map(|value| serde_json::from_value(value).ok()).collect())
 }
 
-/// The list that an answer is about: `null` is empty, but nothing is left out and nothing else passes, because what
-/// is missing from a complete list reads as deleted.
-pub(super) fn all<'de, D: Deserializer<'de>, T: DeserializeOwned>(from: D) -> Result<Vec<T>, D::Error> {
-    match Value::deserialize(from)? {
-        Value::Null => Ok(Vec::new()),
-        value => serde_json::from_value(value).map_err(|_| D::Error::custom("not the list expected")),
-    }
-}
-
 pub(super) fn as_text(value: Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text),
@@ -77,14 +99,14 @@ pub(super) fn as_text(value: Value) -> Option<String> {
 
 pub(super) fn as_number(value: &Value) -> Option<i64> {
     match value {
-        Value::Number(number) => number.as_i64(),
+        Value::Number(number) => number.as_i64().or_else(|| number.as_f64().and_then(whole)),
         Value::String(text) => text.trim().parse().ok(),
         _ => None,
     }
 }
 
-pub(super) fn as_id<T: TryFrom<String>>(value: Value) -> Option<T> {
-    T::try_from(as_text(value)?).ok()
+pub(super) fn as_id<T: DeserializeOwned>(value: Value) -> Option<T> {
+    serde_json::from_value(value).ok()
 }
 
 #[cfg(test)]

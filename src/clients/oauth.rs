@@ -1,18 +1,22 @@
 //! Carries the `oauth2` crate's requests over our own client.
 
 use std::pin::Pin;
+use std::time::Duration;
 
 use oauth2::{AsyncHttpClient, HttpRequest, HttpResponse, RequestTokenError};
 use reqwest::Request;
 
 use super::error::Error;
-use super::http::{Answer, Http, Vendor};
+use super::http::{Answer, Http};
+use crate::model::Vendor;
 
 /// A way to one vendor's token endpoint.
 pub(super) struct Carrier<'a> {
     pub(super) http: &'a Http,
     pub(super) vendor: Vendor,
     pub(super) operation: &'static str,
+    /// For the whole request.
+    pub(super) limit: Duration,
     /// What an answer means; none: it holds tokens.
     pub(super) judge: &'a (dyn Fn(&Answer) -> Option<Error> + Sync),
 }
@@ -23,7 +27,11 @@ impl Carrier<'_> {
             None => Ok(answer),
             Some(error) => Err(error),
         };
-        let answer = self.http.send(self.vendor, self.operation, Request::try_from(request), read).await?;
+        let request = Request::try_from(request).map(|mut request| {
+            *request.timeout_mut() = Some(self.limit);
+            request
+        });
+        let answer = self.http.send(self.vendor, self.operation, request, read).await?;
         let mut response = HttpResponse::new(answer.body);
         *response.status_mut() = answer.status;
         *response.headers_mut() = answer.headers;

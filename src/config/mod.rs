@@ -33,6 +33,8 @@ pub struct Config {
     pub database_url: String,
     /// GoHighLevel.
     pub ghl: Ghl,
+    /// The location that is meant where none is named: that of `GHL_LOCATION_ID`, else the only one of the settings.
+    pub location: Option<LocationId>,
     /// The locations that the settings connect.
     pub pairs: Vec<Pair>,
     /// The marketplace app, if locations are to be connected by installing it.
@@ -49,8 +51,6 @@ pub struct Config {
     pub policy: Policy,
     /// The one cap on bodies, in bytes; the proxy samples in `deploy/` share it.
     pub max_body: usize,
-    /// Older events are stale.
-    pub freshness: Duration,
     /// How long a stop may take.
     pub shutdown: Duration,
     /// How long another process is silent before its locations are taken over.
@@ -116,12 +116,8 @@ pub struct Admin {
 /// Checks that belong to other rooms: the setting's name, and what finds fault with its value.
 pub type Check<'a> = (&'static str, &'a dyn Fn(&str) -> Result<(), String>);
 
-const NOTHING_TO_DO: &str = "is not set, and neither is a marketplace app: there is no location to work. For a single account set \
-    `GHL_LOCATION_ID`, `GHL_ACCESS_TOKEN`, `TRAFFT_API_URL`, `TRAFFT_CLIENT_ID` and `TRAFFT_CLIENT_SECRET`; to install an app \
-    through the browser, `GHL_CLIENT_ID`";
-
-/// A retried delivery is up to 70 minutes old (G §8.6).
-const SHORTEST_FRESHNESS: u64 = 75 * 60;
+const NOTHING_TO_DO: &str = "is not set; a single account needs it, and `GHL_ACCESS_TOKEN`, `TRAFFT_API_URL`, `TRAFFT_CLIENT_ID` and \
+    `TRAFFT_CLIENT_SECRET`; an app that is installed through the browser needs `GHL_CLIENT_ID` instead";
 
 impl Config {
     /// Reads and checks everything.
@@ -146,10 +142,9 @@ impl Config {
         let pair = Pair::read(from);
         let app = MarketplaceApp::read(from);
         let encryption_key = from.optional("ENCRYPTION_KEY", keys);
-        if !["GHL_LOCATION_ID", "GHL_CLIENT_ID", "CONNECTIONS_FILE", "ENCRYPTION_KEY"]
-            .iter()
-            .any(|name| from.is_set(name))
-        {
+        // Of a pair that is there in part, each setting that is missing is told by itself.
+        let ways = ["GHL_CLIENT_ID", "GHL_CLIENT_SECRET", "CONNECTIONS_FILE", "ENCRYPTION_KEY"];
+        if !pairs::PAIR.iter().chain(&ways).any(|name| from.is_set(name)) {
             from.agree("GHL_LOCATION_ID", Err::<(), _>(NOTHING_TO_DO.to_owned()));
         }
         let admin_token = from.optional("ADMIN_TOKEN", long_secret);
@@ -160,10 +155,6 @@ impl Config {
         });
         let policy = policy(from);
         let max_body = from.get("MAX_BODY_BYTES", |text| number(text, 64 * 1024, 64 * 1024 * 1024));
-        let freshness = from.get("FRESHNESS_SECONDS", |text| {
-            number(text, SHORTEST_FRESHNESS, 7 * 86_400)
-                .map_err(|what| format!("{what}; a delivery that HighLevel retries is more than an hour old"))
-        });
         let shutdown = from.get("SHUTDOWN_SECONDS", |text| number(text, 1, 600)).map(Duration::from_secs);
         let further = from.optional("CONNECTIONS_FILE", pairs::read).unwrap_or_default();
         if let Some(policy) = &policy {
@@ -177,12 +168,16 @@ impl Config {
         let lease = from.get("LEASE_SECONDS", |text| number(text, 3, 300)).map(Duration::from_secs);
         let keep = keep(from);
         let log_json = from.get("LOG_FORMAT", |text| choice(text, &[("text", false), ("json", true)]));
+        let named = pair.iter().flatten().next();
+        let only = further.first().filter(|_| further.len() == 1);
+        let location = named.or(only).map(|pair| pair.location.clone());
         Some(Self {
             bind: bind?,
             public_url,
             proxies: proxies?,
             database_url: database_url?,
             ghl: ghl?,
+            location,
             pairs: pair?.into_iter().chain(further).collect(),
             app: app?,
             encryption_key,
@@ -191,7 +186,6 @@ impl Config {
             mapping: mapping.unwrap_or_default(),
             policy: policy?,
             max_body: usize::try_from(max_body?).ok()?,
-            freshness: Duration::from_secs(freshness?),
             shutdown: shutdown?,
             lease: lease?,
             keep: keep?,

@@ -48,7 +48,7 @@ impl Policy {
 }
 
 pub(super) fn zone(text: &str) -> Result<TimeZone, String> {
-    TimeZone::get(text).map_err(|_| "write a zone's name as in `Europe/Berlin`".to_owned())
+    crate::model::zone(text).ok_or_else(|| "write a zone's name as in `Europe/Berlin`".to_owned())
 }
 
 pub(super) fn region(text: &str) -> Result<Region, String> {

@@ -26,7 +26,7 @@ pub struct Pair {
 }
 
 /// What the pair of the environment is made of.
-const PAIR: [&str; 5] =
+pub(super) const PAIR: [&str; 5] =
     ["GHL_LOCATION_ID", "GHL_ACCESS_TOKEN", "TRAFFT_API_URL", "TRAFFT_CLIENT_ID", "TRAFFT_CLIENT_SECRET"];
 
 impl Pair {

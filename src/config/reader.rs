@@ -1,6 +1,7 @@
 //! Where settings come from, and the collecting of what is wrong with them.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -13,8 +14,26 @@ use super::reference::SETTINGS;
 pub struct Sources {
     /// Name and value, as a process sees them.
     pub environment: HashMap<String, String>,
+    /// Names of variables whose values are not UTF-8.
+    pub unreadable: Vec<String>,
     /// A TOML file with the same names.
     pub file: Option<PathBuf>,
+}
+
+impl Sources {
+    /// What a process was given. Variables that are none of ours may hold anything, in any encoding.
+    pub fn new(environment: impl Iterator<Item = (OsString, OsString)>, file: Option<PathBuf>) -> Self {
+        let mut sources = Self { file, ..Self::default() };
+        for (name, value) in environment {
+            match (name.into_string(), value.into_string()) {
+                (Ok(name), Ok(value)) => drop(sources.environment.insert(name, value)),
+                (Ok(name), Err(_)) => sources.unreadable.push(name),
+                // No setting has such a name.
+                (Err(_), _) => {}
+            }
+        }
+        sources
+    }
 }
 
 /// Something wrong with one setting.
@@ -66,6 +85,12 @@ impl Reader {
                 reader.values.insert(name, text);
             }
         }
+        for name in &sources.unreadable {
+            let name = name.to_uppercase();
+            if is_known(&name) {
+                reader.problem(&name, "holds bytes that are not UTF-8: copy the value again, or type it".to_owned());
+            }
+        }
         reader.take_secrets_from_files();
         reader
     }
@@ -91,8 +116,8 @@ impl Reader {
     fn take_secrets_from_files(&mut self) {
         for setting in SETTINGS.iter().filter(|setting| setting.secret) {
             let by_file = format!("{}_FILE", setting.name);
-            let Some(path) = self.values.remove(&by_file) else { continue };
-            if self.values.contains_key(setting.name) {
+            let Some(path) = self.value(&by_file) else { continue };
+            if self.value(setting.name).is_some() {
                 self.problem(&by_file, format!("is set beside `{}`: set only one of them", setting.name));
                 continue;
             }
@@ -109,6 +134,8 @@ impl Reader {
         let default = setting.and_then(|setting| setting.default);
         match self.value(name).or_else(|| default.map(str::to_owned)) {
             Some(text) => self.parse(name, &text, parse),
+            // It is set, to what cannot be read.
+            None if self.is_told(name) => None,
             None => {
                 let hint = setting.map(|setting| setting.hint).unwrap_or_default();
                 self.problem(name, format!("is not set; {hint}"));
@@ -127,15 +154,15 @@ impl Reader {
         self.parse(name, &text, parse)
     }
 
-    /// Does it have a value, other than its default?
+    /// Does it have a value, other than its default? Also one that cannot be read.
     pub(super) fn is_set(&self, name: &str) -> bool {
-        self.value(name).is_some()
+        self.value(name).is_some() || self.is_told(name)
     }
 
-    /// Takes down what is wrong with values that are fine by themselves.
+    /// Takes down what is wrong with values that are fine by themselves: there can be several of it.
     pub(super) fn agree<T>(&mut self, name: &str, result: Result<T, String>) {
         if let Err(message) = result {
-            self.problem(name, message);
+            self.problems.push(Problem { name: name.to_owned(), message });
         }
     }
 
@@ -161,8 +188,17 @@ impl Reader {
         parse(text).map_err(|message| self.problem(name, message)).ok()
     }
 
+    /// A value that cannot be used is told once, however many read it.
     fn problem(&mut self, name: &str, message: String) {
-        self.problems.push(Problem { name: name.to_owned(), message });
+        if !self.problems.iter().any(|problem| problem.name == name) {
+            self.problems.push(Problem { name: name.to_owned(), message });
+        }
+    }
+
+    /// Was it said already that the value, or the file that it stands in, cannot be used?
+    fn is_told(&self, name: &str) -> bool {
+        let by_file = format!("{name}_FILE");
+        self.problems.iter().any(|problem| problem.name == name || problem.name == by_file)
     }
 }
 

@@ -91,7 +91,7 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "GHL_WEBHOOK_PUBLIC_KEYS",
         None,
-        "keys that sign marketplace webhooks, PEM or base64 SPKI, several separated by commas; HighLevel's published key when not set",
+        "keys that sign marketplace webhooks, as PEM, base64 or hex, several separated by commas; HighLevel's published key when not set",
     ),
     secret(
         "GHL_WORKFLOW_TOKEN",
@@ -99,7 +99,7 @@ pub const SETTINGS: &[Setting] = &[
     ),
     secret(
         "GHL_WORKFLOW_SECRET",
-        "turns `/webhooks/ghl/workflow` on for relays that sign with HMAC-SHA256 (Standard Webhooks); `whsec_…` or any text",
+        "turns `/webhooks/ghl/workflow` on for relays that sign with HMAC-SHA256 (Standard Webhooks); `whsec_…` or base64 alone is decoded, anything else is the key itself",
     ),
     setting(
         "TRAFFT_API_URL",
@@ -150,11 +150,6 @@ pub const SETTINGS: &[Setting] = &[
         Some("4194304"),
         "the largest body that is taken; the proxy samples in deploy/ have the same cap",
     ),
-    setting(
-        "FRESHNESS_SECONDS",
-        Some("7200"),
-        "older webhooks are answered `stale`, and only cause their contact to be read again; at least 4500",
-    ),
     setting("SETTLE_SECONDS", Some("60"), "how long a call to Trafft without an answer may still be running"),
     setting("TRAFFT_PAGE_PAUSE_MS", Some("100"), "pause between two pages of Trafft's customers"),
     setting(
@@ -190,7 +185,7 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "KEEP_EVENTS_DAYS",
         Some("30"),
-        "how long settled events are kept, bodies included; a delivery that is repeated later is not recognised any more",
+        "how long events are kept, bodies included; a delivery that is repeated later is not recognised any more",
     ),
     setting(
         "KEEP_WRITES_DAYS",
@@ -219,6 +214,9 @@ pub fn markdown() -> String {
          Every setting is an environment variable, or a key of the same name in a TOML file (`--config FILE`, or\n\
          `CONFIG_FILE`); the environment wins. A secret can also come from a file: `NAME_FILE` holds its path.\n\
          Whatever is wrong is told at start, all at once.\n\n\
+         The environment has a few more that are no settings of ours: `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`\n\
+         ([proxies](operations.md#behind-your-networks-proxy)), `SSL_CERT_FILE` and `SSL_CERT_DIR`\n\
+         ([certificates](operations.md#certificates)), `RUST_LOG` and `NO_COLOR` ([the log](operations.md#the-log)).\n\n\
          | setting | default | what it does |\n| --- | --- | --- |\n",
     );
     for Setting { name, default, secret, hint } in SETTINGS {

@@ -10,7 +10,10 @@ use serde::{Deserialize, Serialize};
 use super::webhook::Answer;
 use super::{Problem, Service};
 use crate::model::{CustomerId, LocationId, Status};
-use crate::store::{ContactKey, ContactView, Cursor, Decided, Decision, EventFilter, EventView, WriteView};
+use crate::store::{
+    ConnectionView, ContactKey, ContactView, Cursor, Decided, Decision, EventFilter, EventView, InstallStatus, Page,
+    WriteView,
+};
 
 /// Which rows to list.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -51,11 +54,12 @@ pub(super) fn limit(asked: Option<i64>) -> Result<i64, Problem> {
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(super) struct Events {
     events: Vec<EventView>,
-    /// Give this as `cursor` for the next page; none: this is the last.
+    /// Give this as `cursor` for the next page; none: this is the last. A page looks at 10,000 events at most: with a filter it may
+    /// hold fewer than `limit`, even none, and not be the last.
     next: Option<String>,
 }
 
-/// A page of contacts, by id.
+/// A page of contacts, by location and id.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(super) struct Contacts {
     contacts: Vec<ContactView>,
@@ -71,11 +75,6 @@ pub(super) struct ContactWithWrites {
     writes: Vec<WriteView>,
 }
 
-/// A page is the last when it is not full.
-pub(super) fn next<T>(rows: &[T], limit: i64, id: impl Fn(&T) -> &String) -> Option<String> {
-    rows.last().filter(|_| rows.len() as i64 == limit).map(|last| id(last).clone())
-}
-
 /// Lists events, the newest first.
 #[utoipa::path(get, path = "/api/v1/events", tag = "admin", params(Filter), security(("admin_token" = []), ("session" = [])),
     responses((status = 200, body = Events), (status = 400, body = Problem, content_type = "application/problem+json")))]
@@ -84,8 +83,8 @@ pub(super) async fn events(
     Parsed(filter): Parsed<Filter>,
 ) -> Result<Json<Events>, Problem> {
     let (filter, page) = filter.split()?;
-    let events = service.store.events(&filter, &page).await?;
-    Ok(Json(Events { next: next(&events, page.limit, |event| &event.id), events }))
+    let Page { rows: events, next } = service.store.events(&filter, &page).await?;
+    Ok(Json(Events { events, next }))
 }
 
 /// Shows one event.
@@ -108,16 +107,18 @@ pub(super) async fn replay(State(service): State<Arc<Service>>, Named(id): Named
     }
 }
 
-/// Lists contacts, by id.
+/// Lists contacts, by location and id.
 #[utoipa::path(get, path = "/api/v1/contacts", tag = "admin", params(Filter), security(("admin_token" = []), ("session" = [])),
     responses((status = 200, body = Contacts), (status = 400, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn contacts(
     State(service): State<Arc<Service>>,
     Parsed(filter): Parsed<Filter>,
 ) -> Result<Json<Contacts>, Problem> {
-    let (filter, page) = filter.split()?;
-    let contacts = service.store.contacts(&filter, &page).await?;
-    Ok(Json(Contacts { next: next(&contacts, page.limit, |contact| &contact.contact_id), contacts }))
+    let (filter, Cursor { after, limit }) = filter.split()?;
+    let wrong = || Problem::bad_request("`cursor` is not `next` of a page of contacts");
+    let after = after.as_deref().map(|cursor| cursor.split_once('/').ok_or_else(wrong)).transpose()?;
+    let Page { rows: contacts, next } = service.store.contacts(&filter, after, limit).await?;
+    Ok(Json(Contacts { contacts, next }))
 }
 
 /// Shows a contact and what was written to Trafft for it.
@@ -137,14 +138,15 @@ pub(super) async fn contact(
 /// Reads a contact whole and makes Trafft match, now. Also takes in a contact that no event has named yet.
 #[utoipa::path(post, path = "/api/v1/contacts/{id}/sync", tag = "admin", params(("id" = String, Path, description = "The contact in GoHighLevel"), Which),
     security(("admin_token" = []), ("session" = [])),
-    responses((status = 200, body = Answer), (status = 400, body = Problem, content_type = "application/problem+json")))]
+    responses((status = 200, body = Answer), (status = 400, body = Problem, content_type = "application/problem+json"),
+        (status = 409, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn sync(
     State(service): State<Arc<Service>>,
     Named(id): Named,
     Parsed(which): Parsed<Which>,
 ) -> Result<Json<Answer>, Problem> {
     let contact = id.parse().map_err(|error| Problem::bad_request(format!("{error}")))?;
-    let location = service.whose(which.location_id)?;
+    let location = service.whose_contact(&id, which).await?;
     let admitted = service.intake.operator(ContactKey { location, contact }).await?;
     Ok(Json(service.follow(admitted).await))
 }
@@ -175,7 +177,8 @@ pub(super) async fn link(
 /// Takes a contact and its customer apart; it stays alone until `link` or `create`.
 #[utoipa::path(post, path = "/api/v1/contacts/{id}/unlink", tag = "admin", params(("id" = String, Path, description = "The contact in GoHighLevel"), Which),
     security(("admin_token" = []), ("session" = [])),
-    responses((status = 202, body = ContactView), (status = 404, body = Problem, content_type = "application/problem+json")))]
+    responses((status = 202, body = ContactView), (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = 409, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn unlink(
     State(service): State<Arc<Service>>,
     Named(id): Named,
@@ -207,7 +210,8 @@ pub(super) async fn erase(
     Parsed(which): Parsed<Which>,
 ) -> Result<StatusCode, Problem> {
     let (key, _) = service.find_contact(&id, which).await?;
-    service.store.erase(&key).await?;
+    service.store.erase(&key, service.clock.now()).await?;
+    service.intake.nudge(&key.location);
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -215,7 +219,7 @@ pub(super) async fn erase(
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Which {
-    /// The location in GoHighLevel; needed only where two locations have a contact of this id.
+    /// The location in GoHighLevel; needed only where several have a contact of this id, or none has and several are connected.
     location_id: Option<String>,
 }
 
@@ -241,20 +245,53 @@ impl<S: Send + Sync> axum::extract::FromRequestParts<S> for Named {
     }
 }
 
+fn several() -> Problem {
+    Problem::conflict("several locations have a contact with this id: say which one").which_location()
+}
+
 impl Service {
-    /// The location that is meant: the one of the settings, if none is named.
-    pub(super) fn whose(&self, named: Option<String>) -> Result<LocationId, Problem> {
-        match named {
-            Some(location) => location.parse().map_err(|error| Problem::bad_request(format!("{error}"))),
-            None => self.intake.location().ok_or_else(|| Problem::bad_request("say which location: add `location_id`")),
+    /// The location that is meant: if none is named, the one of the settings, else the only one that is connected.
+    pub(super) async fn whose(&self, named: Option<String>) -> Result<LocationId, Problem> {
+        let parse = |location: &str| location.parse().map_err(|error| Problem::bad_request(format!("{error}")));
+        if let Some(location) = named {
+            return parse(&location);
         }
+        if let Some(location) = self.intake.location() {
+            return Ok(location);
+        }
+        let in_settings = |id: &str| self.by_settings.accounts.keys().any(|known| known.as_str() == id);
+        let all = self.store.connections().await?;
+        let fits = |one: &&ConnectionView| {
+            in_settings(&one.location_id) || one.entered && one.install != Some(InstallStatus::Uninstalled)
+        };
+        match all.iter().filter(fits).collect::<Vec<_>>()[..] {
+            [one] => parse(&one.location_id),
+            [] => Err(Problem::conflict("no location is connected yet")),
+            _ => Err(Problem::conflict("several locations are connected: say which one").which_location()),
+        }
+    }
+
+    /// The location of a contact that may not be known yet.
+    async fn whose_contact(&self, id: &str, which: Which) -> Result<LocationId, Problem> {
+        if which.location_id.is_none() {
+            match &self.contacts_of(id, None).await?[..] {
+                [] => {}
+                [one] => return self.whose(Some(one.location_id.clone())).await,
+                _ => return Err(several()),
+            }
+        }
+        self.whose(which.location_id).await
+    }
+
+    /// Who has this id: two at most.
+    async fn contacts_of(&self, id: &str, location: Option<String>) -> Result<Vec<ContactView>, Problem> {
+        let filter = EventFilter { location, contact: Some(id.to_owned()), ..EventFilter::default() };
+        Ok(self.store.contacts(&filter, None, 2).await?.rows)
     }
 
     /// The one contact that is meant.
     pub(super) async fn find_contact(&self, id: &str, which: Which) -> Result<(ContactKey, ContactView), Problem> {
-        let filter =
-            EventFilter { location: which.location_id, contact: Some(id.to_owned()), ..EventFilter::default() };
-        let mut found = self.store.contacts(&filter, &Cursor { after: None, limit: 2 }).await?;
+        let mut found = self.contacts_of(id, which.location_id).await?;
         match (found.len(), found.pop()) {
             (1, Some(contact)) => {
                 let key = contact.location_id.parse().ok().zip(contact.contact_id.parse().ok());
@@ -264,7 +301,7 @@ impl Service {
             (0, _) | (_, None) => {
                 Err(Problem::not_found("no event has named a contact with this id; `sync` takes it in"))
             }
-            _ => Err(Problem::conflict("several locations have a contact with this id: add `location_id`")),
+            _ => Err(several()),
         }
     }
 
@@ -293,6 +330,11 @@ impl Service {
                 return Err(Problem::conflict(format!(
                     "the contact is linked with customer {customer}: `unlink` it first"
                 )));
+            }
+            Decided::Creating => {
+                return Err(Problem::conflict(
+                    "a customer is being made for the contact, and Trafft's answer is not known yet: decide again in a minute or two; where Trafft was away for long, `contacts sync` asks it now",
+                ));
             }
         }
         self.intake.nudge(&key.location);

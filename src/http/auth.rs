@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use jiff::Timestamp;
@@ -18,7 +18,7 @@ use super::pages::Refused;
 use super::session::Sessions;
 use super::source::Source;
 use super::{Problem, Service};
-use crate::model::Secret;
+use crate::model::{ProblemCode, Secret};
 
 /// The token, and the sessions that were begun with it.
 #[derive(Debug)]
@@ -44,9 +44,9 @@ impl Admin {
         match self.attempts.judge(given.as_slice().ct_eq(token.as_slice()).into(), source, now) {
             Ok(true) => Ok(()),
             Ok(false) => {
-                warn!("a wrong admin token was refused");
+                warn!(source = %source, "a wrong admin token was refused; it came from {source}");
                 let detail = "this is not the value of `ADMIN_TOKEN`: copy it again from the settings of the service";
-                Err(Problem::new(StatusCode::UNAUTHORIZED, "not allowed", detail))
+                Err(Problem::new(ProblemCode::NotAllowed, detail))
             }
             Err(wait) => Err(Problem::wait(wait)),
         }
@@ -68,7 +68,7 @@ pub(super) async fn page(State(service): State<Arc<Service>>, request: Request, 
     match service.admit(&request) {
         Ok(()) => next.run(request).await,
         // The login page also says how to turn all this on.
-        Err(problem) if problem.status == 401 || service.admin.is_none() => {
+        Err(problem) if matches!(problem.code, ProblemCode::NotAllowed | ProblemCode::AdminOff) => {
             let wanted = request.uri().path_and_query().map_or("/", |it| it.as_str());
             // Only what can be asked for again by following a link.
             let next = if request.method().is_safe() { wanted } else { "/" };
@@ -82,11 +82,8 @@ pub(super) async fn page(State(service): State<Arc<Service>>, request: Request, 
 impl Service {
     fn admit(&self, request: &Request) -> Result<(), Problem> {
         let Some(admin) = &self.admin else {
-            return Err(Problem::new(
-                StatusCode::FORBIDDEN,
-                "off",
-                "the admin API is off: set `ADMIN_TOKEN` and restart",
-            ));
+            let detail = "the admin API is off: set `ADMIN_TOKEN` and restart";
+            return Err(Problem::new(ProblemCode::AdminOff, detail));
         };
         let (headers, now) = (request.headers(), self.clock.now());
         if let Some(given) = bearer(headers) {
@@ -94,7 +91,7 @@ impl Service {
         }
         if !admin.sessions.is_in(headers, now) {
             let detail = "send `Authorization: Bearer` with the value of `ADMIN_TOKEN`, or log in at `/login`";
-            return Err(Problem::new(StatusCode::UNAUTHORIZED, "not allowed", detail));
+            return Err(Problem::new(ProblemCode::NotAllowed, detail));
         }
         // Browsers send the cookie whoever made the request; a token is sent by those only who know it.
         if matches!(*request.method(), Method::GET | Method::HEAD) { Ok(()) } else { self.same_origin(headers) }
@@ -129,10 +126,12 @@ impl Service {
         let detail = format!(
             "a page of this service must send this, and it did not (`Origin`): {here}; programs send `Authorization: Bearer` instead of a cookie"
         );
-        Err(Problem::new(StatusCode::FORBIDDEN, "another origin", detail))
+        Err(Problem::new(ProblemCode::AnotherOrigin, detail))
     }
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
-    headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
+    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    // The scheme has no case, and one space or more follow it (RFC 9110 §11.1, §11.4).
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_start_matches(' '))
 }

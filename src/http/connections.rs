@@ -11,20 +11,29 @@ use tracing::info;
 
 use super::api::{Named, Parsed};
 use super::{Problem, Service};
-use crate::model::{LocationId, Secret, TrafftAccess};
+use crate::model::{ConnectionState, LocationId, Secret, StateName, TrafftAccess};
 use crate::store::{ConnectionView, Error, Options};
 use crate::sync::onboard::{Check, Entered, Refused};
+
+/// A location, and how it stands.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct Connection {
+    #[serde(flatten)]
+    pub(super) view: ConnectionView,
+    /// Every state that holds, the worst first; never empty.
+    pub(super) states: Vec<ConnectionState>,
+}
 
 /// All of them.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(super) struct Connections {
-    connections: Vec<ConnectionView>,
+    connections: Vec<Connection>,
 }
 
 /// What a person enters for a location.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Entry {
+pub(super) struct Credentials {
     /// A private integration token of the location; not needed where the app is installed.
     #[schema(value_type = Option<String>, format = Password)]
     ghl_access_token: Option<Secret>,
@@ -38,6 +47,7 @@ pub(super) struct Entry {
     /// Settings that hold for this connection alone: `MAPPING` (the text of a mapping file), `PHONE_REGION`, `TIME_ZONE`,
     /// `DESCRIPTION_POLICY`, `DESCRIPTION_ESCAPE`, `DELETE_POLICY`, `MISSING_CUSTOMER_POLICY`.
     #[serde(default)]
+    #[schema(inline)]
     options: Options,
 }
 
@@ -68,39 +78,40 @@ pub(super) struct Resealed {
 #[utoipa::path(get, path = "/api/v1/connections", tag = "admin", security(("admin_token" = []), ("session" = [])),
     responses((status = 200, body = Connections)))]
 pub(super) async fn list(State(service): State<Arc<Service>>) -> Result<Json<Connections>, Problem> {
-    Ok(Json(Connections { connections: service.store.connections().await? }))
+    Ok(Json(Connections { connections: service.connections().await? }))
 }
 
 /// Shows one of them.
 #[utoipa::path(get, path = "/api/v1/connections/{location}", tag = "admin", security(("admin_token" = []), ("session" = [])),
     params(("location" = String, Path, description = "The location's id")),
-    responses((status = 200, body = ConnectionView), (status = 404, body = Problem, content_type = "application/problem+json")))]
+    responses((status = 200, body = Connection), (status = 404, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn show(
     State(service): State<Arc<Service>>,
     Named(location): Named,
-) -> Result<Json<ConnectionView>, Problem> {
+) -> Result<Json<Connection>, Problem> {
     service.connection(&parse(&location)?).await.map(Json)
 }
 
 /// Enters a location's credentials, which are tried first; or replaces them.
 #[utoipa::path(put, path = "/api/v1/connections/{location}", tag = "admin", security(("admin_token" = []), ("session" = [])),
-    params(("location" = String, Path, description = "The location's id")), request_body = Entry,
+    params(("location" = String, Path, description = "The location's id")), request_body = Credentials,
     responses(
-        (status = 200, body = ConnectionView),
+        (status = 200, body = Connection),
         (status = 400, body = Problem, content_type = "application/problem+json", description = "A value is wrong, or Trafft does not take it"),
         (status = 409, body = Problem, content_type = "application/problem+json", description = "The account belongs to another location, or the location to another account"),
     ))]
 pub(super) async fn enter(
     State(service): State<Arc<Service>>,
     Named(location): Named,
-    body: Result<Json<Entry>, JsonRejection>,
-) -> Result<Json<ConnectionView>, Problem> {
+    body: Result<Json<Credentials>, JsonRejection>,
+) -> Result<Json<Connection>, Problem> {
     // The parser's own words might repeat a secret.
     let Json(entry) = body.map_err(|_| {
         Problem::bad_request("the body must be a JSON object with `trafft_api_url`, `trafft_client_id`, `trafft_client_secret` and, if wanted, `ghl_access_token` and `options`")
     })?;
     let location = parse(&location)?;
-    let Entry { ghl_access_token: token, trafft_api_url, trafft_client_id, trafft_client_secret, options } = entry;
+    let Credentials { ghl_access_token: token, trafft_api_url, trafft_client_id, trafft_client_secret, options } =
+        entry;
     let trafft = TrafftAccess { url: trafft_api_url, client_id: trafft_client_id, client_secret: trafft_client_secret };
     service.onboard.enter(Entered { location: location.clone(), token, trafft, options }).await?;
     info!(location.id = %location, "location {location} was connected");
@@ -110,23 +121,40 @@ pub(super) async fn enter(
 /// Lets a location rest: what comes is stored, nothing is read or written.
 #[utoipa::path(post, path = "/api/v1/connections/{location}/pause", tag = "admin", security(("admin_token" = []), ("session" = [])),
     params(("location" = String, Path, description = "The location's id")),
-    responses((status = 200, body = ConnectionView), (status = 404, body = Problem, content_type = "application/problem+json")))]
+    responses((status = 200, body = Connection), (status = 404, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn pause(
     State(service): State<Arc<Service>>,
     Named(location): Named,
-) -> Result<Json<ConnectionView>, Problem> {
+) -> Result<Json<Connection>, Problem> {
     service.rest(&location, true).await
 }
 
 /// Lets it go on.
 #[utoipa::path(post, path = "/api/v1/connections/{location}/resume", tag = "admin", security(("admin_token" = []), ("session" = [])),
     params(("location" = String, Path, description = "The location's id")),
-    responses((status = 200, body = ConnectionView), (status = 404, body = Problem, content_type = "application/problem+json")))]
+    responses((status = 200, body = Connection), (status = 404, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn resume(
     State(service): State<Arc<Service>>,
     Named(location): Named,
-) -> Result<Json<ConnectionView>, Problem> {
+) -> Result<Json<Connection>, Problem> {
     service.rest(&location, false).await
+}
+
+/// Says that the contacts which vanished at once were deleted in HighLevel on purpose: the deletions that were held go on.
+#[utoipa::path(post, path = "/api/v1/connections/{location}/confirm-deletions", tag = "admin", security(("admin_token" = []), ("session" = [])),
+    params(("location" = String, Path, description = "The location's id")),
+    responses((status = 200, body = Connection), (status = 404, body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn confirm_deletions(
+    State(service): State<Arc<Service>>,
+    Named(location): Named,
+) -> Result<Json<Connection>, Problem> {
+    let location = parse(&location)?;
+    if !service.store.confirm_deletions(&location, service.clock.now()).await? {
+        return Err(Problem::not_found("there is no such connection, or its Trafft credentials have not been entered"));
+    }
+    info!(location.id = %location, "deletions of location {location} were confirmed");
+    service.intake.nudge(&location);
+    service.connection(&location).await.map(Json)
 }
 
 /// Tries everything that working the location needs.
@@ -150,8 +178,9 @@ pub(super) async fn test(
     responses((status = 204), (status = 404, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn remove(State(service): State<Arc<Service>>, Named(location): Named) -> Result<StatusCode, Problem> {
     let location = parse(&location)?;
-    service.connection(&location).await?;
-    if service.onboard.is_in_settings(&location) {
+    let standing = service.connection(&location).await?.states;
+    let is_apart = standing.iter().any(|one| one.state == StateName::OtherAccount);
+    if service.onboard.is_in_settings(&location) && !is_apart {
         return Err(Problem::from(Refused::InSettings(location)));
     }
     service.store.disconnect(&location).await?;
@@ -174,16 +203,37 @@ fn parse(location: &str) -> Result<LocationId, Problem> {
 }
 
 impl Service {
-    async fn connection(&self, location: &LocationId) -> Result<ConnectionView, Problem> {
-        let known = self.store.connection(location).await?;
-        known.ok_or_else(|| {
+    /// All locations, each with its states.
+    pub(super) async fn connections(&self) -> Result<Vec<Connection>, Problem> {
+        let mut views = self.store.connections().await?;
+        let is_listed = |location: &LocationId| views.iter().any(|view| view.location_id == location.as_str());
+        let unlisted = self.by_settings.accounts.keys().filter(|location| !is_listed(location));
+        let unlisted: Vec<_> = unlisted.map(ConnectionView::of_settings).collect();
+        views.extend(unlisted);
+        views.sort_by(|one, other| one.location_id.cmp(&other.location_id));
+        let mut states = self.store.states(&self.by_settings, None, self.clock.now()).await?;
+        // One that has gone between the two is not shown.
+        let both = views.into_iter().filter_map(|view| Some((states.remove(&view.location_id)?, view)));
+        Ok(both.map(|(states, view)| Connection { view, states }).collect())
+    }
+
+    /// One of them, if it is there.
+    pub(super) async fn find_connection(&self, location: &LocationId) -> Result<Option<Connection>, Problem> {
+        let stored = self.store.connection(location).await?;
+        let view = stored.unwrap_or_else(|| ConnectionView::of_settings(location));
+        let mut states = self.store.states(&self.by_settings, Some(location), self.clock.now()).await?;
+        Ok(states.remove(&view.location_id).map(|states| Connection { view, states }))
+    }
+
+    async fn connection(&self, location: &LocationId) -> Result<Connection, Problem> {
+        self.find_connection(location).await?.ok_or_else(|| {
             Problem::not_found("there is no connection with this id; `connections list` shows those there are")
         })
     }
 
-    async fn rest(&self, location: &str, paused: bool) -> Result<Json<ConnectionView>, Problem> {
+    async fn rest(&self, location: &str, paused: bool) -> Result<Json<Connection>, Problem> {
         let location = parse(location)?;
-        if !self.store.pause(&location, paused).await? {
+        if !self.store.pause(&location, paused, self.clock.now()).await? {
             return Err(Problem::not_found(
                 "there is no such connection, or its Trafft credentials have not been entered",
             ));

@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use super::metrics::text_form;
 use super::{Problem, Service};
+use crate::model::ProblemCode;
 
 /// Alive.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -33,7 +35,7 @@ pub(super) async fn healthz() -> Json<Health> {
 )]
 pub(super) async fn readyz(State(service): State<Arc<Service>>) -> Result<Json<Health>, Problem> {
     if service.stopping() {
-        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not ready", "the service is stopping"));
+        return Err(Problem::new(ProblemCode::NotReady, "the service is stopping"));
     }
     // Keys are loaded before anything listens, so the store is all that can be missing.
     service.store.probe().await?;
@@ -41,8 +43,18 @@ pub(super) async fn readyz(State(service): State<Arc<Service>>) -> Result<Json<H
 }
 
 /// What has been counted, for Prometheus.
-#[utoipa::path(get, path = "/metrics", tag = "health", responses((status = 200, body = String, content_type = "text/plain")))]
-pub(super) async fn metrics(State(service): State<Arc<Service>>) -> Result<Response, Problem> {
-    let text = service.metrics.render(service.store.load().await?, service.store.sweep_load().await?);
-    Ok(([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response())
+#[utoipa::path(get, path = "/metrics", tag = "health", responses((status = 200, content(
+    (String = "text/plain; version=0.0.4; charset=utf-8"),
+    (String = "application/openmetrics-text; version=1.0.0; charset=utf-8"),
+), description = "In Prometheus' own text form, or in OpenMetrics' where `Accept` names that")))]
+pub(super) async fn metrics(State(service): State<Arc<Service>>, headers: HeaderMap) -> Result<Response, Problem> {
+    let states = service.store.states(&service.by_settings, None, service.clock.now()).await?;
+    let (load, sweeps) = (service.store.load().await?, service.store.sweep_load().await?);
+    let text = service.metrics.render(load, sweeps, &states, service.intake.deliveries().await?);
+    let accepts = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    Ok(if accepts.contains("application/openmetrics-text") {
+        ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response()
+    } else {
+        ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text_form(&text)).into_response()
+    })
 }

@@ -4,12 +4,15 @@ mod api;
 mod attempts;
 mod auth;
 mod connections;
+mod deliveries;
+mod document;
 mod doors;
 mod error;
 mod headers;
 mod health;
 mod metrics;
 mod pages;
+mod serve;
 mod session;
 mod source;
 mod sweeps;
@@ -22,6 +25,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::middleware::{from_fn_with_state, map_response_with_state};
 use axum::response::IntoResponse;
+use axum::routing::post;
 use ipnet::IpNet;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -32,12 +36,13 @@ use utoipa_axum::routes;
 
 use crate::clock::Clock;
 use crate::intake::Intake;
-use crate::model::Secret;
-use crate::store::Store;
+use crate::model::{Secret, Spell};
+use crate::store::{BySettings, Store};
 use crate::sync::onboard::Onboard;
 
 pub use error::Problem;
 pub use metrics::Metrics;
+pub use serve::{listen_on, serve};
 
 /// What handlers work with.
 #[derive(Debug)]
@@ -53,6 +58,9 @@ pub struct Service {
     deadline: Duration,
     max_body: usize,
     doors: doors::Doors,
+    /// Documents of workflows that do not say what they are about.
+    unreadable: Spell,
+    by_settings: BySettings,
     stop: CancellationToken,
 }
 
@@ -69,6 +77,8 @@ pub struct Settings {
     pub deadline: Duration,
     /// The cap on bodies, in bytes.
     pub max_body: usize,
+    /// What the settings say of the locations.
+    pub by_settings: BySettings,
 }
 
 impl Service {
@@ -82,10 +92,25 @@ impl Service {
         settings: Settings,
         stop: CancellationToken,
     ) -> Self {
-        let Settings { admin_token, public_url, proxies, deadline, max_body } = settings;
+        let Settings { admin_token, public_url, proxies, deadline, max_body, by_settings } = settings;
         let admin = admin_token.map(|token| auth::Admin::new(token, public_url.as_ref()));
         let doors = doors::Doors::new();
-        Self { intake, onboard, store, clock, metrics, admin, public_url, proxies, deadline, max_body, doors, stop }
+        Self {
+            intake,
+            onboard,
+            store,
+            clock,
+            metrics,
+            admin,
+            public_url,
+            proxies,
+            deadline,
+            max_body,
+            doors,
+            unreadable: Spell::default(),
+            by_settings,
+            stop,
+        }
     }
 
     fn stopping(&self) -> bool {
@@ -108,47 +133,25 @@ pub fn router(service: Service) -> Router {
 
 /// What `openapi.yaml` must hold.
 pub fn openapi_yaml() -> String {
-    let document = routes(|admin| admin).split_for_parts().1;
+    let mut document = routes(|admin| admin).split_for_parts().1;
+    document::complete(&mut document);
     // A document of plain strings always has a YAML form.
     document.to_yaml().unwrap_or_default()
-}
-
-#[derive(OpenApi)]
-#[openapi(
-    info(title = "ghl-trafft-sync", description = "Keeps Trafft customers equal to their GoHighLevel contacts."),
-    tags(
-        (name = "webhooks", description = "What HighLevel calls"),
-        (name = "health", description = "What a monitor calls"),
-        (name = "admin", description = "What an operator calls, with `ADMIN_TOKEN` or a login made with it"),
-    ),
-    modifiers(&AdminToken)
-)]
-struct Document;
-
-/// Declares what the admin operations accept: the bearer token, or the cookie of a login.
-struct AdminToken;
-
-impl utoipa::Modify for AdminToken {
-    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
-        let bearer = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
-        let about = "Of a login at `/login`; named `session` where `PUBLIC_URL` is not https. All but GET and HEAD must come from the same origin.";
-        let cookie = SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::with_description("__Host-session", about)));
-        let components = document.components.get_or_insert_default();
-        components.add_security_scheme("admin_token", bearer);
-        components.add_security_scheme("session", cookie);
-    }
 }
 
 fn routes(
     guard: impl FnOnce(OpenApiRouter<Arc<Service>>) -> OpenApiRouter<Arc<Service>>,
 ) -> OpenApiRouter<Arc<Service>> {
-    // A mistake of ours must not turn into a 5xx where HighLevel would take it for final.
-    let webhooks = OpenApiRouter::new().routes(routes!(webhook::marketplace)).routes(routes!(webhook::workflow)).layer(
-        CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
+    let webhooks = OpenApiRouter::new()
+        .routes(routes!(webhook::marketplace))
+        .routes(routes!(webhook::workflow))
+        // With a slash at the end, as people write addresses into forms.
+        .route("/webhooks/ghl/", post(webhook::marketplace))
+        .route("/webhooks/ghl/workflow/", post(webhook::workflow))
+        // A mistake of ours is answered 429 as well: nothing on this path is a 5xx.
+        .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
             Problem::try_again("a mistake of ours; send it again").into_response()
-        }),
-    );
+        }));
     let health = OpenApiRouter::new()
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
@@ -164,6 +167,7 @@ fn routes(
         .routes(routes!(api::unlink))
         .routes(routes!(api::create))
         .routes(routes!(timeline::timeline))
+        .routes(routes!(deliveries::deliveries))
         .routes(routes!(sweeps::sweeps))
         .routes(routes!(sweeps::begin, sweeps::end))
         .routes(routes!(sweeps::findings))
@@ -171,8 +175,9 @@ fn routes(
         .routes(routes!(connections::list))
         .routes(routes!(connections::show, connections::enter, connections::remove))
         .routes(routes!(connections::pause))
+        .routes(routes!(connections::confirm_deletions))
         .routes(routes!(connections::resume))
         .routes(routes!(connections::test))
         .routes(routes!(connections::rotate));
-    OpenApiRouter::with_openapi(Document::openapi()).merge(webhooks).merge(health).merge(guard(admin))
+    OpenApiRouter::with_openapi(document::Document::openapi()).merge(webhooks).merge(health).merge(guard(admin))
 }

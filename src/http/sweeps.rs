@@ -10,14 +10,15 @@ use serde::{Deserialize, Serialize};
 use super::api::{Named, Parsed};
 use super::{Problem, Service};
 use crate::model::{LocationId, Sweep};
-use crate::store::{Cursor, FindingView, SweepView};
+use crate::store::{Cursor, FindingView, Page, SweepView};
 
 /// Of which location.
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Whose {
-    /// The location in GoHighLevel; all of them, or the first one, when it is not given.
+    /// The location in GoHighLevel. When it is not given: to look, all of them; to act, the one of the settings, else the only one
+    /// that is connected.
     location_id: Option<String>,
 }
 
@@ -49,7 +50,8 @@ pub(super) struct Sweeps {
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(super) struct Findings {
     findings: Vec<FindingView>,
-    /// Give this as `cursor` for the next page; none: this is the last.
+    /// Give this as `cursor` for the next page; none: this is the last. A page looks at 10,000 findings at most: with a filter it may
+    /// hold fewer than `limit`, even none, and not be the last.
     next: Option<String>,
 }
 
@@ -65,15 +67,16 @@ pub(super) async fn sweeps(
 
 /// Begins a sweep now, or a backfill, or its `dry-run`, which only counts what a backfill would do.
 #[utoipa::path(post, path = "/api/v1/sweeps/{kind}", tag = "admin",
-    params(("kind" = String, Path, description = "`contacts`, `tasks`, `rotation`, `ids`, `customers`, `backfill` or `dry-run`"), Whose),
+    params(("kind" = String, Path, description = "`contacts`, `tasks`, `rotation`, `ids`, `customers`, `projection`, `backfill` or `dry-run`"), Whose),
     security(("admin_token" = []), ("session" = [])),
-    responses((status = 202, body = Sweeps), (status = 404, body = Problem, content_type = "application/problem+json")))]
+    responses((status = 202, body = Sweeps), (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = 409, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn begin(
     State(service): State<Arc<Service>>,
     Named(kind): Named,
     Parsed(whose): Parsed<Whose>,
 ) -> Result<(StatusCode, Json<Sweeps>), Problem> {
-    let (kind, location) = service.meant(&kind, whose)?;
+    let (kind, location) = service.meant(&kind, whose).await?;
     if !service.store.ask_for_sweep(&location, kind, service.clock.now()).await? {
         return Err(Problem::not_found("this location is not connected"));
     }
@@ -84,13 +87,14 @@ pub(super) async fn begin(
 /// Ends a backfill or a dry run where it is; what it took over stays.
 #[utoipa::path(delete, path = "/api/v1/sweeps/{kind}", tag = "admin",
     params(("kind" = String, Path, description = "`backfill` or `dry-run`"), Whose), security(("admin_token" = []), ("session" = [])),
-    responses((status = 202, body = Sweeps), (status = 404, body = Problem, content_type = "application/problem+json")))]
+    responses((status = 202, body = Sweeps), (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = 409, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn end(
     State(service): State<Arc<Service>>,
     Named(kind): Named,
     Parsed(whose): Parsed<Whose>,
 ) -> Result<(StatusCode, Json<Sweeps>), Problem> {
-    let (kind, location) = service.meant(&kind, whose)?;
+    let (kind, location) = service.meant(&kind, whose).await?;
     if !matches!(kind, Sweep::Backfill | Sweep::DryRun) {
         return Err(Problem::bad_request("the other sweeps come round by their settings; 0 there turns one off"));
     }
@@ -107,9 +111,9 @@ pub(super) async fn findings(
 ) -> Result<Json<Findings>, Problem> {
     let limit = super::api::limit(filter.limit)?;
     let page = Cursor { after: filter.cursor, limit };
-    let found =
+    let Page { rows: findings, next } =
         service.store.findings(filter.location_id.as_deref(), filter.sweep.as_deref(), filter.since, &page).await?;
-    Ok(Json(Findings { next: super::api::next(&found, limit, |finding| &finding.id), findings: found }))
+    Ok(Json(Findings { findings, next }))
 }
 
 /// How many contacts were given up on, and are tried again.
@@ -144,11 +148,11 @@ pub(super) async fn retry(
 }
 
 impl Service {
-    fn meant(&self, kind: &str, whose: Whose) -> Result<(Sweep, LocationId), Problem> {
+    async fn meant(&self, kind: &str, whose: Whose) -> Result<(Sweep, LocationId), Problem> {
         let kind = Sweep::from_name(kind).ok_or_else(|| {
             let names: Vec<_> = Sweep::ALL.iter().map(|sweep| sweep.name()).collect();
             Problem::not_found(format!("there is no such sweep; there are {}", names.join(", ")))
         })?;
-        Ok((kind, self.whose(whose.location_id)?))
+        Ok((kind, self.whose(whose.location_id).await?))
     }
 }

@@ -61,7 +61,7 @@ pub(super) async fn timeline(
     Parsed(which): Parsed<Which>,
 ) -> Result<Json<Timeline>, Problem> {
     let (key, contact) = service.find_contact(&id, which).await?;
-    let mut entries: Vec<_> = service.store.activities(&key).await?.into_iter().map(Entry::from).collect();
+    let mut entries: Vec<_> = service.store.timeline(&key).await?.into_iter().map(Entry::from).collect();
     entries.sort_by(|a, b| (b.at, &b.id).cmp(&(a.at, &a.id)));
     Ok(Json(Timeline { contact_id: contact.contact_id, trafft_customer_id: contact.customer_id, entries }))
 }

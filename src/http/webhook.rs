@@ -1,4 +1,6 @@
-//! The doors that HighLevel knocks on. Nothing here answers 5xx: HighLevel would not come back (G §8.6).
+//! The addresses that HighLevel delivers to. What is stored, known already or of no use is answered 200; every other answer
+//! is repeated up to 12 times and counts against the URL (G §8.6). Only what is not signed rightly (401), too large (413)
+//! or not stored (429) is refused. Nothing here answers 5xx: the 429 says when to come again.
 
 use axum::Json;
 use axum::body::{Body, to_bytes};
@@ -8,14 +10,14 @@ use http_body_util::LengthLimitError;
 use serde::Serialize;
 use std::error::Error as _;
 use std::sync::Arc;
-use std::time::Duration;
-use tracing::{debug, warn};
+use std::time::{Duration, Instant};
+use tracing::{Instrument, Span, debug, warn};
 
 use super::doors::{Place, SHORT};
 use super::source::Source;
 use super::{Problem, Service};
-use crate::intake::{self, Admitted, Believed, Refusal};
-use crate::model::{ContactId, Status};
+use crate::intake::{self, Admitted, Believed};
+use crate::model::{ContactId, ProblemCode, Status};
 use crate::store::{Accepted, EventView, Told};
 
 /// How far an event came.
@@ -46,17 +48,17 @@ pub(super) struct Answer {
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Takes a signed webhook of a HighLevel marketplace app: verified over the raw bytes, stored, then synced while the
-/// sender waits, up to the inline deadline.
+/// sender waits, up to the inline deadline. HighLevel repeats whatever is not answered 2xx, up to 12 times, and switches off
+/// an address that refuses too many: so what is genuine but of no use is answered 200.
 #[utoipa::path(
     post, path = "/webhooks/ghl", tag = "webhooks",
-    request_body(content = String, content_type = "application/json", description = "The event as HighLevel sends it"),
+    request_body(content = serde_json::Value, content_type = "application/json", description = "The event as HighLevel sends it"),
     params(("X-GHL-Signature" = String, Header, description = "Base64 Ed25519 signature over the raw body")),
     responses(
         (status = 200, body = Answer, description = "Stored, or known already, or not acted on"),
-        (status = 400, body = Problem, content_type = "application/problem+json", description = "Not an event"),
-        (status = 401, body = Problem, content_type = "application/problem+json", description = "Signature missing or wrong, or another app's event"),
+        (status = 401, body = Problem, content_type = "application/problem+json", description = "Signature missing or wrong"),
         (status = 413, body = Problem, content_type = "application/problem+json", description = "Too large"),
-        (status = 429, body = Problem, content_type = "application/problem+json", description = "Not stored: send it again"),
+        (status = 429, body = Problem, content_type = "application/problem+json", description = "Not stored: send it again. Also another app's event while none of `GHL_APP_ID` has ever come"),
     )
 )]
 pub(super) async fn marketplace(
@@ -73,7 +75,7 @@ pub(super) async fn marketplace(
 /// by the Standard Webhooks headers of a relay that signs.
 #[utoipa::path(
     post, path = "/webhooks/ghl/workflow", tag = "webhooks",
-    request_body(content = String, content_type = "application/json", description = "The document as HighLevel sends it, or an object with `contact_id`"),
+    request_body(content = serde_json::Value, content_type = "application/json", description = "The document as HighLevel sends it, or an object with `contact_id`"),
     params(
         ("X-Workflow-Token" = Option<String>, Header, description = "The value of GHL_WORKFLOW_TOKEN"),
         ("webhook-id" = Option<String>, Header, description = "Standard Webhooks: id of the delivery"),
@@ -114,8 +116,8 @@ async fn receive(
         let (body, room) = read(service, &parts.headers, body, from).await?;
         let door = service.clock.timeout(PATIENCE, service.doors.enter(from, service.clock.now())).await.flatten();
         let Some(door) = door else {
-            service.metrics.refused(source, "overloaded");
-            return Err(Problem::try_again("too many webhooks at once; send it again"));
+            service.metrics.refused(source, ProblemCode::Overloaded);
+            return Err(Problem::again(ProblemCode::Overloaded, "too many webhooks at once; send it again"));
         };
         (body, Some((room, door)))
     } else {
@@ -125,9 +127,12 @@ async fn receive(
     let understood = understand(&parts.headers, body);
     // The headers keep the buffer that all of it came in, which nobody needs while the event is being stored.
     drop(parts);
-    let admitted = match understood {
-        Ok(event) => service.intake.accept(event).await,
-        Err(error) => Err(error),
+    let (admitted, span) = match understood {
+        Ok(event) => {
+            let span = event.span();
+            (service.intake.accept(event).instrument(span.clone()).await, span)
+        }
+        Err(error) => (Err(error), Span::none()),
     };
     // What follows takes no memory worth mentioning: the event is stored, or refused.
     drop(inside);
@@ -135,19 +140,27 @@ async fn receive(
         Ok(admitted) => {
             service.doors.signed(from, service.clock.now());
             let kind = admitted.kind;
-            let answer = service.follow(admitted).await;
+            let answer = service.follow(admitted).instrument(span.clone()).await;
             service.metrics.event(source, kind, answer.status);
+            span.in_scope(|| debug!(status = answer.status.name(), "a webhook was answered `{}`", answer.status));
             Ok(Json(answer))
         }
         Err(error) => {
-            let unsigned = matches!(&error, intake::Error::Refused(refusal) if *refusal != Refusal::OtherApp);
+            // What many meet at once is told once, by whoever found it.
+            let is_told = match &error {
+                // A flood must not fill the log: of what one source sends, only the first.
+                intake::Error::Refused(_) => !service.doors.refused(from, service.clock.now()),
+                intake::Error::Unreadable(_) => !service.unreadable.came(Instant::now()),
+                intake::Error::OtherApp | intake::Error::NotStored(_) => true,
+            };
+            let _in = span.enter();
             let problem = Problem::from(error);
-            service.metrics.refused(source, problem.title);
-            // A flood must not fill the log: of what one source sends, only the first is told.
-            if unsigned && !service.doors.refused(from, service.clock.now()) {
-                debug!(status = problem.status, "webhook refused: {}", problem.detail);
+            service.metrics.refused(source, problem.code);
+            let Problem { status, detail, .. } = &problem;
+            if is_told {
+                debug!(status, source = %from, "a webhook from {from} was refused: {detail}");
             } else {
-                warn!(status = problem.status, "webhook refused: {}", problem.detail);
+                warn!(status, source = %from, "a webhook from {from} was refused: {detail}");
             }
             Err(problem)
         }

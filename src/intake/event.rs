@@ -1,12 +1,16 @@
 //! What an event is about: whether we act on it, and for which contact.
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
+use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::{Refusal, Rules, VerifiedWebhook, is_stale};
+use super::{App, Believed, Rules, VerifiedWebhook};
 use crate::clients::ghl::wire::{Envelope, WorkflowDocument};
-use crate::model::{ContactId, Facet, Facets, Installer, LocationId, ObjectId};
+use crate::clients::json;
+use crate::model::{CompanyId, ContactId, Facet, Facets, Installer, LocationId, ObjectId};
 use crate::store::{Accept, ContactKey, Source, Subject};
 
 /// What an event is about.
@@ -19,10 +23,12 @@ enum About {
     Owned(Facet),
     Installed,
     Uninstalled,
+    /// The account took a new version of the app.
+    Updated,
 }
 
 /// The events that we act on (G §8.5).
-const KINDS: [(&str, About); 16] = [
+const KINDS: [(&str, About); 17] = [
     ("ContactCreate", About::Contact),
     ("ContactUpdate", About::Contact),
     ("ContactDelete", About::Gone),
@@ -39,17 +45,21 @@ const KINDS: [(&str, About); 16] = [
     ("AppointmentDelete", About::Owned(Facet::Appointments)),
     ("INSTALL", About::Installed),
     ("UNINSTALL", About::Uninstalled),
+    ("UPDATE", About::Updated),
 ];
-/// Our own two names.
+/// Our own names.
 const WORKFLOW: &str = "Workflow";
 const SYNC: &str = "Sync";
+const UNREADABLE: &str = "Unreadable";
+/// What another app's events are counted as, whatever they are called.
+pub(super) const OTHER_APP: &str = "OtherApp";
 
-/// Verified, but no event.
+/// A workflow's webhook that its token or signature let in, and that does not say what to read.
 #[derive(Debug, thiserror::Error)]
 pub enum Unreadable {
-    /// Not JSON, or not what an event looks like.
-    #[error("the body is not a HighLevel event: {0}")]
-    NotAnEvent(String),
+    /// Not a JSON object.
+    #[error("the body is not a HighLevel document: {0}")]
+    NotADocument(String),
     /// A workflow document without a contact.
     #[error("the body names no contact: send HighLevel's own webhook action, or a JSON object with `contact_id`")]
     NoContact,
@@ -58,57 +68,86 @@ pub enum Unreadable {
     NoLocation,
 }
 
-/// For counting: one of [`KINDS`], or `other`.
+/// For counting: one of [`KINDS`], one of our own names, or `other`.
 pub(super) fn label(kind: &str) -> &'static str {
-    let names = KINDS.iter().map(|(name, _)| *name).chain([WORKFLOW, SYNC]);
+    let names = KINDS.iter().map(|(name, _)| *name).chain([WORKFLOW, SYNC, UNREADABLE]);
     names.into_iter().find(|known| *known == kind).unwrap_or("other")
 }
 
-/// Understands a marketplace event (G §8.4, §8.5).
-pub(super) fn marketplace(webhook: VerifiedWebhook, rules: &Rules, now: Timestamp) -> Result<Accept, super::Error> {
-    let body = text(webhook.body)?;
-    let event: Envelope = parse(&body)?;
-    let kind = event.kind.clone().ok_or_else(|| Unreadable::NotAnEvent("it has no `type`".to_owned()))?;
-    // HighLevel's key signs for every app: the signature proves HighLevel, not our app.
-    if let (Some(ours), Some(theirs)) = (&rules.app, &event.app_id)
-        && ours != theirs
-    {
-        return Err(Refusal::OtherApp.into());
-    }
-    let subject = subject(&kind, &event, rules);
-    let sent_at = event.timestamp.as_deref().and_then(|text| text.parse().ok());
-    let (location, subject) = match (event.location_id.clone(), subject) {
-        (Some(location), subject) => (location, subject),
-        // Location events carry their location as `id`, company events carry none (G §8.4).
-        (None, ignored @ (Subject::Nothing(_) | Subject::Installed { .. } | Subject::Uninstalled(_))) => {
-            let other = [&event.id, &event.company_id].into_iter().flatten().find_map(|id| id.parse().ok());
-            (other.unwrap_or_else(nowhere), ignored)
+/// Understands a marketplace event (G §8.4, §8.5), and tells whose app it was sent to. What HighLevel signed is never
+/// refused for its content: it would come 12 times more, and count against the URL (G §8.6).
+pub(super) fn marketplace(webhook: VerifiedWebhook, rules: &Rules, now: Timestamp) -> Believed {
+    match parse::<Envelope>(&webhook.body) {
+        Ok(event) => {
+            let (accepted, app) = understood(&event, webhook.body, rules, now);
+            Believed { event: accepted, app, delivery: event.webhook_id.as_deref().map(printable) }
         }
-        (None, _) => (nowhere(), Subject::Nothing("it has no usable `locationId`".to_owned())),
+        Err(what) => {
+            let event = ignored(&Envelope::default(), UNREADABLE, &what, now);
+            Believed { event, app: App::Unknown, delivery: None }
+        }
+    }
+}
+
+fn ignored(event: &Envelope, kind: &str, reason: &str, now: Timestamp) -> Accept {
+    let location = event.location_id.clone().unwrap_or_else(nowhere);
+    accept(event, kind, location, Subject::Nothing(reason.to_owned()), now)
+}
+
+fn understood(event: &Envelope, body: Vec<u8>, rules: &Rules, now: Timestamp) -> (Accept, App) {
+    let ignored = |kind: &str, reason: &str| ignored(event, kind, reason, now);
+    let Some(kind) = &event.kind else {
+        return (ignored(UNREADABLE, "it has no `type`"), App::Unknown);
     };
-    Ok(Accept {
+    // HighLevel's key signs for every app: the signature proves HighLevel, not our app.
+    let app = match (&rules.app, &event.app_id) {
+        (Some(ours), Some(theirs)) if ours != theirs => {
+            let reason = "it was sent to another marketplace app than `GHL_APP_ID`";
+            return (ignored(kind, reason), App::Other);
+        }
+        (Some(_), Some(_)) => App::Ours,
+        _ => App::Unknown,
+    };
+    let accepted = match (event.location_id.clone(), subject(kind, event, rules)) {
+        (Some(location), subject) => accept(event, kind, location, subject, now),
+        // Location events carry their location as `id`, company events carry none (G §8.4).
+        (None, subject @ (Subject::Nothing(_) | Subject::Installed { .. } | Subject::Uninstalled(_))) => {
+            let other = [&event.id, &event.company_id].into_iter().flatten().find_map(|id| id.parse().ok());
+            accept(event, kind, other.unwrap_or_else(nowhere), subject, now)
+        }
+        (None, _) => ignored(kind, "it has no usable `locationId`"),
+    };
+    (Accept { body: text(body), may_wait: rules.app.is_some(), ..accepted }, app)
+}
+
+/// An event without its body.
+fn accept(event: &Envelope, kind: &str, location: LocationId, subject: Subject, now: Timestamp) -> Accept {
+    let sent_at = event.timestamp.as_deref().and_then(|text| text.parse().ok());
+    let appointment = event.appointment.as_ref();
+    let about = [
+        event.id.as_deref(),
+        event.contact_id.as_ref().map(ContactId::as_str),
+        appointment.and_then(|it| it.id.as_ref()).map(ObjectId::as_str),
+        appointment.and_then(|it| it.contact_id.as_ref()).map(ContactId::as_str),
+    ];
+    Accept {
         id: Uuid::now_v7().to_string(),
         location,
-        delivery_key: event
-            .webhook_id
-            .as_deref()
-            .and_then(|id| delivery_key("ghl", id))
-            .map(|key| dated(sent_at, &key)),
+        delivery_key: event.webhook_id.as_deref().and_then(|id| delivery_key(sent_at, ["ghl", id, kind], &about)),
         source: Source::Marketplace,
-        kind: printable(&kind),
+        kind: printable(kind),
         subject,
-        stale: is_stale(sent_at, now, rules.freshness),
+        may_wait: false,
         sent_at,
         received_at: now,
-        body,
-    })
+        body: String::new(),
+    }
 }
 
 /// Understands a workflow's document (G §9). It does not say what changed, so everything is read again, unless the
 /// user's own `customData` names the facet: `"facet": "tasks"`.
 pub(super) fn workflow(webhook: VerifiedWebhook, rules: &Rules, now: Timestamp) -> Result<Accept, super::Error> {
-    let body = text(webhook.body)?;
-    let document: WorkflowDocument = parse(&body)?;
+    let document: WorkflowDocument = parse(&webhook.body).map_err(Unreadable::NotADocument)?;
     let contact = document.contact_id.ok_or(Unreadable::NoContact)?;
     let location = document.location_id.or_else(|| rules.location.clone()).ok_or(Unreadable::NoLocation)?;
     let named = document.custom_data.get("facet").and_then(|facet| facet.as_str());
@@ -116,14 +155,22 @@ pub(super) fn workflow(webhook: VerifiedWebhook, rules: &Rules, now: Timestamp) 
     Ok(Accept {
         id: Uuid::now_v7().to_string(),
         location,
-        delivery_key: webhook.delivery.as_deref().and_then(|id| delivery_key("workflow", id)),
+        delivery_key: webhook
+            .delivery
+            .as_deref()
+            .and_then(|id| delivery_key(webhook.sent_at, ["workflow", id, WORKFLOW], &[Some(contact.as_str())])),
         source: Source::Workflow,
         kind: WORKFLOW.to_owned(),
-        subject: Subject::Contact { id: contact, facets: facet.map_or(Facets::ALL, Facets::from), deleted: false },
-        stale: is_stale(webhook.sent_at, now, rules.freshness),
+        subject: Subject::Contact {
+            id: contact,
+            facets: facet.map_or(Facets::ALL, Facets::from),
+            deleted: false,
+            object: None,
+        },
+        may_wait: true,
         sent_at: webhook.sent_at,
         received_at: now,
-        body,
+        body: text(webhook.body),
     })
 }
 
@@ -135,8 +182,8 @@ pub(super) fn operator(key: ContactKey, now: Timestamp) -> Accept {
         delivery_key: None,
         source: Source::Operator,
         kind: SYNC.to_owned(),
-        subject: Subject::Contact { id: key.contact, facets: Facets::ALL, deleted: false },
-        stale: false,
+        subject: Subject::Contact { id: key.contact, facets: Facets::ALL, deleted: false, object: None },
+        may_wait: true,
         sent_at: None,
         received_at: now,
         body: "{}".to_owned(),
@@ -146,7 +193,7 @@ pub(super) fn operator(key: ContactKey, now: Timestamp) -> Accept {
 fn subject(kind: &str, event: &Envelope, rules: &Rules) -> Subject {
     let contact = |deleted| {
         let id: ContactId = event.id.as_deref()?.parse().ok()?;
-        Some(Subject::Contact { id, facets: Facet::Contact.into(), deleted })
+        Some(Subject::Contact { id, facets: Facet::Contact.into(), deleted, object: None })
     };
     let owned = |facet: Facet| {
         let inside = event.appointment.as_ref();
@@ -154,7 +201,10 @@ fn subject(kind: &str, event: &Envelope, rules: &Rules) -> Subject {
         let object: Option<ObjectId> =
             inside.and_then(|one| one.id.clone()).or_else(|| event.id.as_deref()?.parse().ok());
         match (owner, object) {
-            (Some(id), _) => Some(Subject::Contact { id, facets: facet.into(), deleted: false }),
+            (Some(id), object) => {
+                let object = object.map(|object| (facet, object));
+                Some(Subject::Contact { id, facets: facet.into(), deleted: false, object })
+            }
             (None, object) => object.map(|id| Subject::Object { facet, id }),
         }
     };
@@ -167,7 +217,7 @@ fn subject(kind: &str, event: &Envelope, rules: &Rules) -> Subject {
         About::Gone => contact(true),
         About::Owned(facet) => owned(*facet),
         // Every app's installs are signed with the same key.
-        About::Installed | About::Uninstalled if rules.app.is_none() || event.app_id.is_none() => {
+        About::Installed | About::Uninstalled | About::Updated if rules.app.is_none() || event.app_id.is_none() => {
             return Subject::Nothing(
                 "whose app it is about is not known: set `GHL_CLIENT_ID` or `GHL_APP_ID`".to_owned(),
             );
@@ -179,46 +229,53 @@ fn subject(kind: &str, event: &Envelope, rules: &Rules) -> Subject {
                 return Subject::Nothing(format!("`{kind}`: the browser that installs the app brings what is needed"));
             }
         },
-        About::Uninstalled => match (&event.location_id, company) {
-            (Some(location), _) => Some(Subject::Uninstalled(Installer::Location(location.clone()))),
-            (None, company) => company.map(|company| Subject::Uninstalled(Installer::Company(company))),
-        },
+        About::Uninstalled => installer(event, company).map(Subject::Uninstalled),
+        About::Updated => installer(event, company).map(Subject::Updated),
     };
     subject.unwrap_or_else(|| Subject::Nothing("it has no usable id".to_owned()))
 }
 
-fn text(body: Vec<u8>) -> Result<String, Unreadable> {
-    String::from_utf8(body).map_err(|_| Unreadable::NotAnEvent("it is not UTF-8".to_owned()))
+/// Whose install it is about: the location's that it names, else the agency's.
+fn installer(event: &Envelope, company: Option<CompanyId>) -> Option<Installer> {
+    event.location_id.clone().map(Installer::Location).or_else(|| company.map(Installer::Company))
 }
 
-/// The parser's own words tell where, and never repeat what stands there.
-fn parse<T: serde::de::DeserializeOwned>(body: &str) -> Result<T, Unreadable> {
-    serde_json::from_str(body).map_err(|error| {
-        let (line, column) = (error.line(), error.column());
-        let what = if error.is_data() { "not an object of the expected shape" } else { "not JSON" };
-        Unreadable::NotAnEvent(format!("{what}, line {line}, column {column}"))
+/// What is not UTF-8 is kept as far as it is: HighLevel signed it, so it may still say which contact it is about.
+fn text(body: Vec<u8>) -> String {
+    String::from_utf8(body).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
+/// A JSON object, read past what no parser takes. Else what it is: the parser's own words tell where, and never repeat what
+/// stands there.
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
+    serde_json::from_slice(body).or_else(|error| {
+        let read = json::read(body).and_then(|repaired| serde_json::from_value(repaired).ok());
+        let what = if error.is_data() { "not a JSON object" } else { "not JSON" };
+        read.ok_or_else(|| format!("{what}, line {}, column {}", error.line(), error.column()))
     })
 }
 
-/// Ids from outside, kept as they are while they are plain, as a digest otherwise. A blank one tells nothing apart.
-fn delivery_key(source: &str, id: &str) -> Option<String> {
-    if id.trim().is_empty() {
-        None
-    } else if id.len() <= 100 && id.bytes().all(|byte| byte.is_ascii_graphic()) {
-        Some(format!("{source}:{id}"))
-    } else {
-        let digest: String = Sha256::digest(id).iter().map(|byte| format!("{byte:02x}")).collect();
-        Some(format!("{source}:sha256:{digest}"))
+/// What makes a second delivery of the same event recognisable. `of` is source, the sender's id for it, and type;
+/// none: the sender gave no id. Type and subject are in it, because HighLevel promises one id for each event nowhere.
+///
+/// The time comes first, so that new keys sort behind old ones and are stored beside each other.
+fn delivery_key(sent_at: Option<Timestamp>, of: [&str; 3], about: &[Option<&str>]) -> Option<String> {
+    if of[1].trim().is_empty() {
+        return None;
     }
+    let mut digest = Sha256::new();
+    for part in of.into_iter().map(Some).chain(about.iter().copied()) {
+        // With their lengths: no two lists of parts are written alike.
+        digest.update(part.map_or(u64::MAX, |part| part.len() as u64).to_le_bytes());
+        digest.update(part.unwrap_or_default());
+    }
+    let (digest, at) = (digest.finalize(), sent_at.map_or(0, |at| at.as_millisecond()));
+    let short = digest.get(..16).map(|half| URL_SAFE_NO_PAD.encode(half))?;
+    Some(format!("{at:013}:{short}"))
 }
 
-/// What is delivered twice is the same message, with the same time. It goes first, so that new keys sort behind old ones and
-/// are stored beside each other.
-fn dated(sent_at: Option<Timestamp>, key: &str) -> String {
-    format!("{:013}:{key}", sent_at.map_or(0, |at| at.as_millisecond()))
-}
-
-fn printable(kind: &str) -> String {
+/// What a sender chose, fit for a line of the log.
+pub(super) fn printable(kind: &str) -> String {
     let plain = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     kind.chars().filter(plain).take(60).collect()
 }

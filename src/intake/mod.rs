@@ -3,18 +3,22 @@
 
 mod event;
 mod signature;
+mod tally;
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
-use jiff::Timestamp;
+use tracing::{Span, error, error_span, info, warn};
 
 use crate::clock::Clock;
-use crate::model::{ContactId, LocationId, Status};
-use crate::store::{self, Accept, Accepted, ContactKey, Inbox, Notice, Store};
+use crate::model::{ContactId, Deliveries, LocationId, Spell, Status};
+use crate::store::{self, Accept, Accepted, ContactKey, Inbox, Notice, Source, Store};
 use crate::sync::Nudge;
 
 pub use event::Unreadable;
-pub use signature::{HIGHLEVEL, Refusal, VerifiedWebhook, WebhookKeys, WorkflowSecrets};
+pub use signature::{HIGHLEVEL, Refusal, VerifiedWebhook, WebhookKeys, WorkflowKey, WorkflowSecrets};
+use tally::Tally;
 
 /// How this installation takes webhooks in.
 #[derive(Debug, Clone)]
@@ -25,8 +29,6 @@ pub struct Rules {
     pub app: Option<String>,
     /// What workflow webhooks have to know.
     pub workflow: WorkflowSecrets,
-    /// Older than this is stale; must exceed the 75 minutes that a retried delivery may take (G §8.6).
-    pub freshness: Duration,
     /// Whose an event is that does not say (only workflow documents may leave it out); none: such an event is refused.
     pub location: Option<LocationId>,
     /// Does anybody wait for an event to be settled? With a deadline of 0, nobody does.
@@ -36,7 +38,12 @@ pub struct Rules {
 /// The intake. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Intake {
-    rules: std::sync::Arc<Rules>,
+    rules: Arc<Rules>,
+    /// An event of our own app was seen, in this process or before it.
+    saw_own_app: Arc<AtomicBool>,
+    /// Another app's events are refused.
+    other_app: Arc<Spell>,
+    tally: Arc<Tally>,
     store: Store,
     inbox: Inbox,
     nudge: Nudge,
@@ -49,24 +56,56 @@ pub enum Error {
     /// Not believed: 401.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// Not understood: 400.
+    /// A workflow's document that names no contact: 400.
     #[error(transparent)]
     Unreadable(#[from] Unreadable),
+    /// HighLevel signed it for another app, and none for ours has ever come: 429, since the mistake is probably ours.
+    #[error(
+        "the event was sent to another marketplace app, and no event of the app in `GHL_APP_ID` (or `GHL_CLIENT_ID`) has ever come: compare that setting with the id of your app at HighLevel; events are repeated for a while, so none is lost if it is mended soon"
+    )]
+    OtherApp,
     /// Not stored: 429, so that HighLevel tries again.
     #[error(transparent)]
     NotStored(#[from] store::Error),
 }
 
+/// The marketplace app that an event was sent to, compared with `GHL_APP_ID`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum App {
+    Ours,
+    Other,
+    /// The event does not say, or the setting is not there.
+    Unknown,
+}
+
 /// An event whose sender is known. Only [`Intake`] makes one, and it takes in nothing else.
 #[derive(Debug)]
-pub struct Believed(Accept);
+pub struct Believed {
+    event: Accept,
+    app: App,
+    /// The sender's own id for it, fit for the log.
+    delivery: Option<String>,
+}
+
+impl Believed {
+    /// What every line of the log that belongs to this event has to name.
+    pub fn span(&self) -> Span {
+        let Self { event, delivery, .. } = self;
+        let contact = event.contact().map(ContactId::as_str);
+        error_span!(
+            parent: None,
+            "webhook",
+            webhook.id = delivery, event.id = event.id, location.id = %event.location, contact.id = contact
+        )
+    }
+}
 
 /// An event at the door, and the notice of its settling.
 #[derive(Debug)]
 pub struct Admitted {
     /// What became of it at the door.
     pub accepted: Accepted,
-    /// GHL's name for it, if we act on it; else `other`.
+    /// GHL's name for it, if we act on it; else what it is counted as.
     pub kind: &'static str,
     /// Resolves when it was settled, if anybody waits for that.
     pub notice: Option<Notice>,
@@ -79,16 +118,17 @@ pub struct Admitted {
 impl Intake {
     /// Nothing here does anything until a webhook comes.
     pub fn new(rules: Rules, store: Store, inbox: Inbox, nudge: Nudge, clock: Clock) -> Self {
-        Self { rules: std::sync::Arc::new(rules), store, inbox, nudge, clock }
+        let (saw_own_app, other_app, tally) = (Arc::default(), Arc::default(), Arc::default());
+        Self { rules: Arc::new(rules), saw_own_app, other_app, tally, store, inbox, nudge, clock }
     }
 
     /// The event that a webhook of a marketplace app tells of.
     ///
     /// # Errors
-    /// It was not believed, or not understood.
+    /// It was not believed.
     pub fn marketplace<'h>(&self, header: impl Fn(&str) -> Option<&'h str>, body: Vec<u8>) -> Result<Believed, Error> {
         let webhook = signature::verify(header, body, &self.rules.keys)?;
-        event::marketplace(webhook, &self.rules, self.clock.now()).map(Believed)
+        Ok(event::marketplace(webhook, &self.rules, self.clock.now()))
     }
 
     /// The event that a webhook action of a GHL workflow tells of.
@@ -97,7 +137,9 @@ impl Intake {
     /// It was not believed, or not understood.
     pub fn workflow<'h>(&self, header: impl Fn(&str) -> Option<&'h str>, body: Vec<u8>) -> Result<Believed, Error> {
         let webhook = signature::verify_workflow(header, body, &self.rules.workflow)?;
-        event::workflow(webhook, &self.rules, self.clock.now()).map(Believed)
+        let delivery = webhook.delivery.as_deref().map(event::printable);
+        let event = event::workflow(webhook, &self.rules, self.clock.now())?;
+        Ok(Believed { event, app: App::Unknown, delivery })
     }
 
     /// The location that is meant where none is named, if there is one.
@@ -115,7 +157,8 @@ impl Intake {
     /// # Errors
     /// It was not stored.
     pub async fn operator(&self, contact: ContactKey) -> Result<Admitted, Error> {
-        self.accept(Believed(event::operator(contact, self.clock.now()))).await
+        let event = event::operator(contact, self.clock.now());
+        self.accept(Believed { event, app: App::Unknown, delivery: None }).await
     }
 
     /// A person sends an event round again. `None`: there is no such event.
@@ -134,9 +177,27 @@ impl Intake {
     /// Takes an event in.
     ///
     /// # Errors
-    /// It was not stored.
-    pub async fn accept(&self, Believed(event): Believed) -> Result<Admitted, Error> {
-        let (kind, contact) = (event::label(&event.kind), event.contact().cloned());
+    /// It was not stored, or is for another app while none for ours has ever come.
+    pub async fn accept(&self, believed: Believed) -> Result<Admitted, Error> {
+        let is_delivery = believed.event.source == Source::Marketplace;
+        let key = is_delivery.then(|| believed.event.delivery_key.clone());
+        let admitted = self.take_in(believed).await;
+        if let Some(key) = key {
+            self.tally.note(key, admitted.as_ref().ok().map(|admitted| admitted.accepted.status));
+        }
+        admitted
+    }
+
+    async fn take_in(&self, Believed { event, app, .. }: Believed) -> Result<Admitted, Error> {
+        let kind = match app {
+            App::Other if !self.was_own_app_seen().await? => {
+                self.note_other_app(&event.location).await;
+                return Err(Error::OtherApp);
+            }
+            App::Other => event::OTHER_APP,
+            App::Ours | App::Unknown => event::label(&event.kind),
+        };
+        let contact = event.contact().cloned();
         let key = || contact.clone().map(|contact| ContactKey { location: event.location.clone(), contact });
         // Before the commit: a settle that comes right behind it finds the notice there.
         let notice = self.rules.waits.then(|| self.store.notice(&event.id, key()));
@@ -144,17 +205,81 @@ impl Intake {
         if accepted.status == Status::Applied {
             self.nudge.connections();
         }
+        if app == App::Ours {
+            self.see_own_app().await;
+        }
         let is_new = accepted.status != Status::Duplicate;
         Ok(Admitted { accepted, kind, notice, contact, is_new })
     }
-}
 
-/// Too old, or further ahead than clocks go wrong.
-fn is_stale(sent_at: Option<Timestamp>, now: Timestamp, freshness: Duration) -> bool {
-    const SKEW: Duration = Duration::from_mins(5);
-    // Differences, because sums of what a sender claims may lie beyond the end of time.
-    let exceeds = |from: Timestamp, to: Timestamp, limit: Duration| {
-        Duration::try_from(to.duration_since(from)).is_ok_and(|apart| apart > limit)
-    };
-    sent_at.is_some_and(|sent| exceeds(sent, now, freshness) || exceeds(now, sent, SKEW))
+    /// How deliveries were answered in the past three days.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn deliveries(&self) -> Result<Deliveries, store::Error> {
+        let _whole = self.tally.handing_over.lock().await;
+        let (stored, counted) = (self.store.deliveries(self.clock.now()).await?, self.tally.counted());
+        Ok(Deliveries { accepted: stored.accepted + counted.accepted, refused: stored.refused + counted.refused })
+    }
+
+    /// Stores what was counted; where that cannot be, it is stored later. Tells once when too few are accepted.
+    pub async fn store_tally(&self) {
+        let handing_over = self.tally.handing_over.lock().await;
+        let counted = self.tally.counted();
+        if counted == Deliveries::default() {
+            return;
+        }
+        if let Err(error) = self.store.add_deliveries(counted, self.clock.now()).await {
+            if !error.tell_outage() {
+                warn!(error = %error, "how deliveries were answered is stored later: {error}");
+            }
+            return;
+        }
+        self.tally.stored(counted);
+        drop(handing_over);
+        let Ok(all) = self.store.deliveries(self.clock.now()).await else { return };
+        match (all.are_too_few(), self.tally.is_told.swap(all.are_too_few(), Ordering::Relaxed)) {
+            (true, false) => warn!(
+                accepted = all.accepted,
+                refused = all.refused,
+                "of {} deliveries in three days only {} were accepted: HighLevel switches an address off that accepts fewer than 90 % of many",
+                all.accepted + all.refused,
+                all.accepted
+            ),
+            (false, true) => info!("enough deliveries are accepted again"),
+            _ => {}
+        }
+    }
+
+    /// Has an event of our own app ever come, here or to another process?
+    async fn was_own_app_seen(&self) -> Result<bool, store::Error> {
+        let Some(app) = &self.rules.app else { return Ok(true) };
+        if !self.saw_own_app.load(Ordering::Relaxed) && self.store.was_app_seen(app).await? {
+            self.saw_own_app.store(true, Ordering::Relaxed);
+        }
+        Ok(self.saw_own_app.load(Ordering::Relaxed))
+    }
+
+    /// Writes down that events of this location are refused, for people.
+    async fn note_other_app(&self, location: &LocationId) {
+        let Some(app) = &self.rules.app else { return };
+        if self.other_app.came(Instant::now()) {
+            error!(location.id = %location, "{}", Error::OtherApp);
+        }
+        if let Err(error) = self.store.refused_other_app(location, app, self.clock.now()).await
+            && !error.tell_outage()
+        {
+            warn!(error = %error, "that another app's events are refused could not be stored: {error}");
+        }
+    }
+
+    /// Remembers, once, that our app's events come. The event is stored already, so trouble here is tried again with the next.
+    async fn see_own_app(&self) {
+        let Some(app) = self.rules.app.as_ref().filter(|_| !self.saw_own_app.load(Ordering::Relaxed)) else { return };
+        match self.store.saw_app(app, self.clock.now()).await {
+            Ok(()) => self.saw_own_app.store(true, Ordering::Relaxed),
+            Err(error) if error.tell_outage() => {}
+            Err(error) => warn!(error = %error, "that the app's first event came could not be stored: {error}"),
+        }
+    }
 }

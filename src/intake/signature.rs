@@ -1,8 +1,9 @@
 //! Is this webhook HighLevel's? The only place that makes a [`VerifiedWebhook`].
 
 use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
+use base64::{Engine, alphabet};
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
@@ -13,6 +14,12 @@ use crate::model::Secret;
 
 /// HighLevel's published Ed25519 key (G §8.3).
 pub const HIGHLEVEL: &str = "MCowBQYDK2VwAyEAi2HR1srL4o18O8BRa7gVJY7G7bupbN3H9AwJrHCDiOg=";
+
+/// Secrets of the Standard Webhooks come with `=` at the end and without.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
 /// What every Ed25519 SPKI begins with; the 32 bytes of the key follow (RFC 8410).
 const SPKI: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
@@ -51,9 +58,6 @@ pub enum Refusal {
         "the signature does not fit the body: make sure that your proxy passes the body on byte for byte, and that `GHL_WEBHOOK_PUBLIC_KEYS` is right if you set it"
     )]
     Wrong,
-    /// Signed by HighLevel, meant for somebody else.
-    #[error("the event belongs to another marketplace app than `GHL_APP_ID`")]
-    OtherApp,
     /// Workflow webhooks are not set up.
     #[error("workflow webhooks are off: set `GHL_WORKFLOW_TOKEN` or `GHL_WORKFLOW_SECRET` first")]
     WorkflowOff,
@@ -62,6 +66,11 @@ pub enum Refusal {
         "send the header `X-Workflow-Token` with the value of `GHL_WORKFLOW_TOKEN`, or the Standard Webhooks headers signed with `GHL_WORKFLOW_SECRET`"
     )]
     WorkflowUnsigned,
+    /// A signed time that is none.
+    #[error(
+        "`webhook-timestamp` must be in Unix seconds, as the Standard Webhooks have it; what was signed is no such number, or in milliseconds"
+    )]
+    WorkflowTime,
     /// Wrong credentials on a workflow webhook.
     #[error("the workflow token or signature is wrong: compare it with the setting of this service")]
     WorkflowWrong,
@@ -72,21 +81,32 @@ pub enum Refusal {
 pub struct WebhookKeys(Vec<[u8; 32]>);
 
 impl WebhookKeys {
-    /// PEM or base64 SPKI, several separated by commas.
+    /// Several separated by commas, each as PEM (with line ends, or with `\n` written out), as base64 or as hex; of the SPKI
+    /// structure or of the bare 32 bytes, as HighLevel's own SDK takes them.
     ///
     /// # Errors
     /// What is wrong with which of them.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let bare = text.replace("-----BEGIN PUBLIC KEY-----", "").replace("-----END PUBLIC KEY-----", ",");
+        let bare = text.replace("\\r", "").replace("\\n", "\n");
+        let bare = bare.replace("-----BEGIN PUBLIC KEY-----", "").replace("-----END PUBLIC KEY-----", ",");
         let keys = bare.split(',').map(|key| key.split_whitespace().collect::<String>());
         let parse = |(index, key): (usize, String)| {
-            let der = STANDARD.decode(&key).map_err(|_| format!("key {} is not base64", index + 1))?;
-            let key = der.strip_prefix(&SPKI).and_then(|key| key.try_into().ok());
-            key.ok_or_else(|| format!("key {} is not an Ed25519 public key (SPKI, 44 bytes)", index + 1))
+            let der = hex(&key).or_else(|| STANDARD.decode(&key).ok());
+            let der = der.ok_or_else(|| format!("key {} is neither base64 nor hex", index + 1))?;
+            let key = der.strip_prefix(&SPKI).unwrap_or(&der).try_into().ok();
+            key.ok_or_else(|| format!("key {} is not an Ed25519 public key (44 bytes as SPKI, or 32)", index + 1))
         };
         let keys: Vec<_> = keys.filter(|key| !key.is_empty()).enumerate().map(parse).collect::<Result<_, _>>()?;
         if keys.is_empty() { Err("there is no key in it".to_owned()) } else { Ok(Self(keys)) }
     }
+}
+
+/// The bytes of a key in hex, with or without the SPKI structure: other lengths are left to base64, which hex digits may be too.
+fn hex(text: &str) -> Option<Vec<u8>> {
+    let digits: Vec<u8> = text.chars().map(|digit| digit.to_digit(16)?.try_into().ok()).collect::<Option<_>>()?;
+    [64, 88]
+        .contains(&digits.len())
+        .then(|| digits.chunks(2).map(|byte| byte.iter().fold(0, |sum, digit| sum << 4 | digit)).collect())
 }
 
 /// Checks a marketplace webhook over the bytes that arrived. `X-GHL-Signature`, if present, alone decides (G §8.3).
@@ -119,8 +139,42 @@ pub(super) fn verify<'h>(
 pub struct WorkflowSecrets {
     /// Shared token, in `X-Workflow-Token`.
     pub token: Option<Secret>,
-    /// HMAC secret of a relay that can sign, `whsec_…` or plain text.
-    pub secret: Option<Secret>,
+    /// HMAC key of a relay that can sign.
+    pub secret: Option<WorkflowKey>,
+}
+
+/// The key of a relay that signs by the Standard Webhooks specification.
+#[derive(Clone)]
+pub struct WorkflowKey {
+    key: Vec<u8>,
+    /// Read as base64 although it has no `whsec_` before it, as the standard's own libraries do: worth a word at start.
+    pub is_bare_base64: bool,
+}
+
+impl std::fmt::Debug for WorkflowKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("WorkflowKey")
+    }
+}
+
+impl WorkflowKey {
+    /// `whsec_` and base64, or base64 alone: the standard's libraries decode both. What is no base64 is the key itself.
+    ///
+    /// # Errors
+    /// What follows `whsec_` is no base64.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let (base64, has_prefix) = match text.strip_prefix("whsec_") {
+            Some(base64) => (base64, true),
+            None => (text, false),
+        };
+        match (BASE64.decode(base64), has_prefix) {
+            (Ok(key), _) => Ok(Self { key, is_bare_base64: !has_prefix }),
+            (Err(_), false) => Ok(Self { key: text.as_bytes().to_vec(), is_bare_base64: false }),
+            (Err(_), true) => {
+                Err("what follows `whsec_` is not base64; copy it again, or write a text without `whsec_`".to_owned())
+            }
+        }
+    }
 }
 
 /// Checks a workflow webhook: Standard Webhooks headers if they are there, else the token.
@@ -139,7 +193,7 @@ pub(super) fn verify_workflow<'h>(
         (Some(signatures), Some(secret), _, _) => {
             let (id, at) = (header("webhook-id"), header("webhook-timestamp"));
             let (id, at) = id.zip(at).ok_or(Refusal::WorkflowUnsigned)?;
-            let mac = mac(secret.expose_secret(), &[id.as_bytes(), b".", at.as_bytes(), b".", &body]);
+            let mac = mac(&secret.key, &[id.as_bytes(), b".", at.as_bytes(), b".", &body]);
             let fits = |signature: &str| {
                 let tag = signature.strip_prefix("v1,").and_then(|tag| STANDARD.decode(tag).ok());
                 tag.is_some_and(|tag| mac.clone().verify_slice(&tag).is_ok())
@@ -148,6 +202,7 @@ pub(super) fn verify_workflow<'h>(
                 return Err(Refusal::WorkflowWrong);
             }
             let sent_at = at.parse().ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
+            let sent_at = Some(sent_at.ok_or(Refusal::WorkflowTime)?);
             Ok(VerifiedWebhook { body, delivery: Some(id.to_owned()), sent_at })
         }
         (_, _, Some(given), Some(token)) => {
@@ -163,10 +218,8 @@ pub(super) fn verify_workflow<'h>(
 }
 
 #[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
-fn mac(secret: &str, parts: &[&[u8]]) -> Hmac<Sha256> {
-    let key = secret.strip_prefix("whsec_").and_then(|key| STANDARD.decode(key).ok());
-    let key = key.unwrap_or_else(|| secret.as_bytes().to_vec());
-    let mut mac = Hmac::<Sha256>::new_from_slice(&key).expect("any key will do");
+fn mac(key: &[u8], parts: &[&[u8]]) -> Hmac<Sha256> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("any key will do");
     parts.iter().for_each(|part| mac.update(part));
     mac
 }
@@ -194,6 +247,18 @@ mod tests {
         assert_eq!(check(&signed, BODY, &pem), Ok(()));
         assert_eq!(check(&signed, BODY, &format!("{HIGHLEVEL},{KEY}")), Ok(()));
         assert_eq!(check(&signed, BODY, &format!("{pem}{pem}")), Ok(()));
+        let hex = "03a107bff3ce10be1d70dd18e74bc09967e4d6309ba50d5f1ddc8664125531b8";
+        for key in [
+            "A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg=".to_owned(),
+            hex.to_owned(),
+            hex.to_uppercase(),
+            format!("302a300506032b6570032100{hex}"),
+            pem.replace('\n', "\\n"),
+            pem.replace('\n', "\\r\\n"),
+            format!("{HIGHLEVEL},{hex}"),
+        ] {
+            assert_eq!(check(&signed, BODY, &key), Ok(()), "{key}");
+        }
         assert_eq!(check(&signed, BODY, HIGHLEVEL), Err(Refusal::Wrong));
         let reprinted = serde_json::from_str::<serde_json::Value>(BODY).expect("JSON").to_string();
         assert_eq!(check(&signed, &reprinted, KEY), Err(Refusal::Wrong));
@@ -223,7 +288,7 @@ mod tests {
     fn keys_that_are_none_are_named() {
         for (keys, complaint) in [
             ("", "no key"),
-            ("%%%", "key 1 is not base64"),
+            ("%%%", "key 1 is neither base64 nor hex"),
             ("AAAA", "key 1 is not an Ed25519"),
             (&format!("{KEY},AAAA"), "key 2 is not an Ed25519"),
         ] {
@@ -236,7 +301,8 @@ mod tests {
         let body = b"{}".to_vec();
         let token = WorkflowSecrets { token: Some("correct horse battery".into()), secret: None };
         // The example of the Standard Webhooks specification's own libraries.
-        let secret = WorkflowSecrets { token: None, secret: Some("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".into()) };
+        let secret =
+            WorkflowSecrets { token: None, secret: WorkflowKey::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").ok() };
         let check = |secrets: &WorkflowSecrets, body: &[u8], headers: &[(&str, &str)]| {
             let header = |name: &str| headers.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
             verify_workflow(header, body.to_vec(), secrets).map(drop)
@@ -256,5 +322,12 @@ mod tests {
         assert_eq!(check(&secret, br#"{"test": 2432232314}"#, &signed), Ok(()));
         assert_eq!(check(&secret, br#"{"test": 2432232315}"#, &signed), Err(Refusal::WorkflowWrong));
         assert_eq!(check(&token, br#"{"test": 2432232314}"#, &signed), Err(Refusal::WorkflowUnsigned));
+        // The standard's libraries decode a secret without its prefix as well.
+        let bare = WorkflowKey::parse("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").expect("a key");
+        assert!(bare.is_bare_base64);
+        let bare = WorkflowSecrets { token: None, secret: Some(bare) };
+        assert_eq!(check(&bare, br#"{"test": 2432232314}"#, &signed), Ok(()));
+        assert!(WorkflowKey::parse("whsec_no base64").is_err_and(|what| what.contains("not base64")));
+        assert!(WorkflowKey::parse("correct horse battery").is_ok_and(|key| !key.is_bare_base64));
     }
 }

@@ -47,14 +47,21 @@ impl Facets {
         Self(self.0 | 1 << facet as u8)
     }
 
+    /// This set without one facet.
+    #[must_use]
+    pub fn without(self, facet: Facet) -> Self {
+        Self(self.0 & !(1 << facet as u8))
+    }
+
     /// As a number, for storing.
     pub fn bits(self) -> i64 {
         self.0.into()
     }
 
-    /// The reverse of [`Facets::bits`]; bits that mean nothing are dropped.
-    pub fn from_bits(bits: i64) -> Self {
-        Facet::ALL.into_iter().filter(|facet| bits & (1 << *facet as i64) != 0).collect()
+    /// The reverse of [`Facets::bits`]. `None`: a bit that means nothing.
+    pub fn from_bits(bits: i64) -> Option<Self> {
+        let facets: Self = Facet::ALL.into_iter().filter(|facet| bits & (1 << *facet as i64) != 0).collect();
+        (facets.bits() == bits).then_some(facets)
     }
 
     /// The facets in the set, in the order in which they are read.

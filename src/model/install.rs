@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::{InvalidId, LocationId, Secret};
+use super::{LocationId, Secret};
 
 /// What holds the permission: one location, or an agency with many.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -33,13 +33,14 @@ impl Installer {
         }
     }
 
-    /// The reverse of the two.
-    ///
-    /// # Errors
-    /// The id is none.
-    pub fn new(kind: &str, id: &str) -> Result<Self, InvalidId> {
-        let id = id.parse()?;
-        Ok(if kind == "company" { Self::Company(id) } else { Self::Location(id) })
+    /// The reverse of the two. `None`: an unknown kind, or the id is none.
+    pub fn new(kind: &str, id: &str) -> Option<Self> {
+        let id = id.parse().ok()?;
+        match kind {
+            "company" => Some(Self::Company(id)),
+            "location" => Some(Self::Location(id)),
+            _ => None,
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::CustomerId;
+use super::{CustomerId, Vendor};
 
 /// The `status` of an answer, of an event, and of a contact's last settle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
@@ -30,8 +30,6 @@ pub enum Status {
     Conflict,
     /// Given up; `reason` says what to do.
     Failed,
-    /// Too old to be acted on as fresh; its contact is read again all the same.
-    Stale,
     /// No connection for this location yet; kept.
     Parked,
     /// The event does not say which contact it is about; sync looks for it.
@@ -42,7 +40,7 @@ pub enum Status {
 
 impl Status {
     /// Every status.
-    pub const ALL: [Status; 13] = [
+    pub const ALL: [Status; 12] = [
         Status::Synced,
         Status::Unchanged,
         Status::Queued,
@@ -52,7 +50,6 @@ impl Status {
         Status::Skipped,
         Status::Conflict,
         Status::Failed,
-        Status::Stale,
         Status::Parked,
         Status::Unresolved,
         Status::Applied,
@@ -70,7 +67,6 @@ impl Status {
             Status::Skipped => "skipped",
             Status::Conflict => "conflict",
             Status::Failed => "failed",
-            Status::Stale => "stale",
             Status::Parked => "parked",
             Status::Unresolved => "unresolved",
             Status::Applied => "applied",
@@ -121,6 +117,8 @@ pub enum Verdict {
         until: Timestamp,
         /// What is being waited for.
         reason: String,
+        /// The vendor whose recovery ends the wait early: once it answers again, or its credentials were changed.
+        waits_for: Option<Vendor>,
     },
     /// Given up until a person has acted.
     Dead {
@@ -150,13 +148,8 @@ pub enum Lane {
 }
 
 impl Lane {
-    /// The reverse of `as i64`; a number that means nothing is the least urgent.
-    pub fn from_number(number: i64) -> Self {
-        match number {
-            0 => Lane::Live,
-            1 => Lane::Retry,
-            2 => Lane::Sweep,
-            _ => Lane::Backfill,
-        }
+    /// The reverse of `as i64`.
+    pub fn from_number(number: i64) -> Option<Self> {
+        [Lane::Live, Lane::Retry, Lane::Sweep, Lane::Backfill].into_iter().find(|lane| *lane as i64 == number)
     }
 }

@@ -21,12 +21,22 @@ pub enum Sweep {
     Backfill,
     /// What a backfill would do.
     DryRun,
+    /// Every known contact is projected anew, when the mapping or another rule has changed.
+    Projection,
 }
 
 impl Sweep {
     /// Every kind.
-    pub const ALL: [Sweep; 7] =
-        [Sweep::Contacts, Sweep::Tasks, Sweep::Rotation, Sweep::Ids, Sweep::Customers, Sweep::Backfill, Sweep::DryRun];
+    pub const ALL: [Sweep; 8] = [
+        Sweep::Contacts,
+        Sweep::Tasks,
+        Sweep::Rotation,
+        Sweep::Ids,
+        Sweep::Customers,
+        Sweep::Backfill,
+        Sweep::DryRun,
+        Sweep::Projection,
+    ];
 
     /// The word as it is stored, shown and counted.
     pub fn name(self) -> &'static str {
@@ -38,6 +48,7 @@ impl Sweep {
             Sweep::Customers => "customers",
             Sweep::Backfill => "backfill",
             Sweep::DryRun => "dry-run",
+            Sweep::Projection => "projection",
         }
     }
 
@@ -45,7 +56,7 @@ impl Sweep {
     pub fn lane(self) -> Lane {
         match self {
             Sweep::Contacts | Sweep::Tasks | Sweep::Ids | Sweep::Customers => Lane::Sweep,
-            Sweep::Rotation | Sweep::Backfill | Sweep::DryRun => Lane::Backfill,
+            Sweep::Rotation | Sweep::Backfill | Sweep::DryRun | Sweep::Projection => Lane::Backfill,
         }
     }
 
@@ -81,7 +92,7 @@ impl Pace {
             Sweep::Rotation => self.rotation,
             Sweep::Ids => self.ids,
             Sweep::Customers => self.customers,
-            Sweep::Backfill | Sweep::DryRun => None,
+            Sweep::Backfill | Sweep::DryRun | Sweep::Projection => None,
         }
     }
 }
@@ -89,7 +100,7 @@ impl Pace {
 /// How long what is no longer needed for the work is kept.
 #[derive(Debug, Clone, Copy)]
 pub struct Keep {
-    /// Events that are settled, bodies included; as long, a second delivery is recognised.
+    /// Events, bodies included; as long, a second delivery is recognised.
     pub events: Duration,
     /// The record of writes, and what sweeps found.
     pub writes: Duration,

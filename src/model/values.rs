@@ -1,8 +1,4 @@
-//! What people write in e-mail and phone fields, made comparable.
-
-use std::fmt;
-
-use phonenumber::{Mode, country};
+//! What people write in e-mail fields, made comparable.
 
 /// An e-mail address in the form that we compare: trimmed, lower case (G §13 "Email case").
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -24,45 +20,41 @@ impl EmailKey {
     }
 }
 
-/// A phone number in E.164 form, `+14155550142`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Phone(String);
-
-/// A country that numbers without `+` belong to: two letters, ISO 3166.
+/// Why a text is not taken as an e-mail address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Region(country::Id);
-
-impl Region {
-    /// `None` when the two letters name no country.
-    pub fn new(letters: &str) -> Option<Self> {
-        letters.trim().to_ascii_uppercase().parse().ok().map(Self)
-    }
+pub enum NoEmail {
+    /// It is none.
+    NoAddress,
+    /// It is more than one: which of them is the contact's own nobody can tell.
+    Several,
 }
 
-impl Phone {
-    /// `None` for the empty forms (`""`, `-`, T §5.5), and for what is no number, or has no `+` while no region is known.
-    ///
-    /// *Possible* rather than *valid* numbers pass: numbering plans grow faster than any table of them.
-    pub fn new(text: &str, region: Option<Region>) -> Option<Self> {
-        let text = text.trim();
-        if text.is_empty() || text == "-" || text.len() > 64 || (region.is_none() && !text.starts_with('+')) {
-            return None;
+impl NoEmail {
+    /// For the person who looks after the contact.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::NoAddress => "the e-mail is no address",
+            Self::Several => "the e-mail field holds several addresses: leave one in GoHighLevel",
         }
-        let number = phonenumber::parse(region.map(|r| r.0), text).ok()?;
-        let e164 = number.format().mode(Mode::E164).to_string();
-        (8..=16).contains(&e164.len()).then_some(Self(e164))
-    }
-
-    /// The E.164 text.
-    pub fn as_str(&self) -> &str {
-        &self.0
     }
 }
 
-impl fmt::Display for Phone {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+/// The address in what people paste into e-mail fields: `mailto:` before it, a name or angle brackets around it, punctuation after it.
+///
+/// # Errors
+/// Why there is none that is certain.
+pub fn email_in(text: &str) -> Result<String, NoEmail> {
+    if text.matches('@').count() > 1 {
+        return Err(NoEmail::Several);
     }
+    let text = match text.split_once('<').and_then(|(_, rest)| rest.split_once('>')) {
+        Some((address, _)) => address,
+        None => text,
+    };
+    let text = text.trim();
+    let scheme = text.get(..7).filter(|scheme| scheme.eq_ignore_ascii_case("mailto:"));
+    let text = text[scheme.map_or(0, str::len)..].trim_end_matches([',', ';', '.']).trim();
+    EmailKey::new(text).map(|_| text.to_owned()).ok_or(NoEmail::NoAddress)
 }
 
 #[cfg(test)]
@@ -70,30 +62,32 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_address_is_found_in_what_people_paste() {
+        for (text, address) in [
+            ("ada@example.com", Ok("ada@example.com")),
+            ("Ada@Example.com ", Ok("Ada@Example.com")),
+            ("tc@example.com,", Ok("tc@example.com")),
+            ("<ang@example.com>", Ok("ang@example.com")),
+            ("Ang Example <ang@example.com>", Ok("ang@example.com")),
+            ("mailto:a@example.com", Ok("a@example.com")),
+            ("MAILTO:a@example.com.", Ok("a@example.com")),
+            ("a@x.example,b@x.example", Err(NoEmail::Several)),
+            ("a@x.example; b@x.example", Err(NoEmail::Several)),
+            ("a@x.example b@x.example", Err(NoEmail::Several)),
+            ("a@x.example/b@x.example", Err(NoEmail::Several)),
+            ("ada", Err(NoEmail::NoAddress)),
+            ("ada at@example.com", Err(NoEmail::NoAddress)),
+            ("", Err(NoEmail::NoAddress)),
+        ] {
+            assert_eq!(email_in(text).as_deref().map_err(|why| *why), address, "{text:?}");
+        }
+    }
+
+    #[test]
     fn emails_compare_without_case_and_space() {
         assert_eq!(EmailKey::new(" Ada@Example.COM "), EmailKey::new("ada@example.com"));
         for nothing in ["", " ", "-", "ada", "@example.com", "ada@", "a da@example.com", "a\u{0}@example.com"] {
             assert_eq!(EmailKey::new(nothing), None, "{nothing:?}");
         }
-    }
-
-    #[test]
-    fn phones_become_e164_or_nothing() {
-        let us = Region::new("us");
-        for (text, region, want) in [
-            ("+14155550142", None, Some("+14155550142")),
-            ("+1 (415) 555-0142", None, Some("+14155550142")),
-            ("(415) 555-0142", us, Some("+14155550142")),
-            ("(415) 555-0142", None, None),
-            ("020 7946 0018", Region::new("GB"), Some("+442079460018")),
-            ("-", us, None),
-            ("", us, None),
-            ("call me", us, None),
-            ("+1", us, None),
-            ("\u{0}", us, None),
-        ] {
-            assert_eq!(Phone::new(text, region).as_ref().map(Phone::as_str), want, "{text:?}");
-        }
-        assert_eq!(Region::new("Atlantis"), None);
     }
 }

@@ -5,13 +5,18 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::LazyLock;
 
-use super::contacts::{MARK, Mark};
-use super::db::plain;
+use super::activities::{Belonging, Elsewhere, elsewhere};
+use super::columns::id;
+use super::contacts::{MARK, Mark, in_order};
+use super::db::{plain, soon};
 use super::log::Ahead;
 use super::rows::{Cell, Script, Text};
 use super::{Accept, Accepted, Error, Result, Signal, Store, Subject, Tx};
 use crate::model::{Facets, Lane, LocationId, Status};
 
+const ANY_LOCATION: &str = "SELECT location_id FROM connections LIMIT 1";
+const INSTALLED: &str = "SELECT COUNT(*) FROM installs WHERE status <> 'uninstalled'
+    AND (kind = 'company' OR kind = 'location' AND id = $1)";
 pub(super) const CONNECTED: &str = "SELECT COUNT(*) FROM connections WHERE location_id = $1";
 // Of each location, whether it is connected; of each delivery, as which event it is stored. A cross join, because SQLite keeps its
 // order: each delivery is looked up, however many events there are.
@@ -24,22 +29,22 @@ pub(super) static KNOWN: LazyLock<Text> = LazyLock::new(|| {
     )
 });
 // What it says of the contact is that of the mark just made: its row is ours until the transaction ends.
-static INSERT: LazyLock<Text> = LazyLock::new(|| {
-    Text::new(
-        &[
-            "location", "id", "delivery", "source", "type", "contact", "object", "facets", "marked", "sent",
-            "received", "body", "status", "reason", "due",
-        ],
-        "INSERT INTO events (id, location_id, delivery_key, source, type, contact_id, object_id, facets, sequence,
-            contact_since, sent_at, received_at, body, status, reason, due_at)
-        SELECT given.id, given.location, given.delivery, given.source, given.type, given.contact, given.object,
-            given.facets, contacts.sequence, COALESCE(contacts.known_since, 0), given.sent, given.received, given.body,
-            given.status, given.reason, given.due
-        FROM given LEFT JOIN contacts
-            ON given.marked = 1 AND contacts.location_id = given.location AND contacts.contact_id = given.contact
-        WHERE TRUE ON CONFLICT (location_id, delivery_key) DO NOTHING",
-    )
-});
+const INSERT_NEW: &str =
+    "INSERT INTO events (id, location_id, delivery_key, source, type, contact_id, object_id, facets, sequence,
+        contact_since, sent_at, received_at, body, status, reason, due_at)
+    SELECT given.id, given.location, given.delivery, given.source, given.type, given.contact, given.object,
+        given.facets, contacts.sequence, COALESCE(contacts.known_since, 0), given.sent, given.received, given.body,
+        given.status, given.reason, given.due
+    FROM given LEFT JOIN contacts
+        ON given.marked = 1 AND contacts.location_id = given.location AND contacts.contact_id = given.contact
+    WHERE TRUE ON CONFLICT (location_id, delivery_key) DO NOTHING";
+const NEW: &[&str] = &[
+    "location", "id", "delivery", "source", "type", "contact", "object", "facets", "marked", "sent", "received",
+    "body", "status", "reason", "due",
+];
+static INSERT: LazyLock<Text> = LazyLock::new(|| Text::new(NEW, INSERT_NEW));
+// Says which rows are there: a trigger may have swallowed one. A row that we may not see makes it fail.
+static INSERT_BESIDE: LazyLock<Text> = LazyLock::new(|| Text::new(NEW, &format!("{INSERT_NEW} RETURNING id")));
 
 /// What makes a delivery recognisable: its location, and its key.
 type Delivery<'a> = (&'a str, &'a str);
@@ -53,13 +58,13 @@ struct New<'a> {
 
 impl New<'_> {
     fn is_acted_on(&self) -> bool {
-        matches!(self.status, Status::Queued | Status::Stale | Status::Unresolved)
+        matches!(self.status, Status::Queued | Status::Unresolved)
     }
 
     /// The mark that the event makes, if it makes one.
     fn mark(&self) -> Option<Mark<'_>> {
         match &self.event.subject {
-            Subject::Contact { id, facets, deleted } if self.is_acted_on() => Some(Mark {
+            Subject::Contact { id, facets, deleted, .. } if self.is_acted_on() => Some(Mark {
                 location: self.event.location.as_str(),
                 contact: id.as_str(),
                 facets: *facets,
@@ -71,13 +76,25 @@ impl New<'_> {
         }
     }
 
+    /// The object that the event says is its contact's.
+    fn belonging(&self) -> Option<Belonging<'_>> {
+        match &self.event.subject {
+            Subject::Contact { id, object: Some((facet, object)), .. } if self.is_acted_on() => {
+                Some((self.event.location.as_str(), *facet, object, id.as_str()))
+            }
+            _ => None,
+        }
+    }
+
     /// As the statement takes it.
     fn row(&self) -> [Cell<'_>; 15] {
         let Self { event, status, reason } = self;
         let (contact, object, facets) = match &event.subject {
             Subject::Contact { id, facets, .. } => (Some(id.as_str()), None, *facets),
             Subject::Object { facet, id } => (None, Some(id.as_str()), Facets::from(*facet)),
-            Subject::Installed { .. } | Subject::Uninstalled(_) | Subject::Nothing(_) => (None, None, Facets::NONE),
+            Subject::Installed { .. } | Subject::Uninstalled(_) | Subject::Updated(_) | Subject::Nothing(_) => {
+                (None, None, Facets::NONE)
+            }
         };
         let received = event.received_at.as_millisecond();
         [
@@ -92,7 +109,8 @@ impl New<'_> {
             Cell::from(i64::from(self.is_acted_on())),
             Cell::from(event.sent_at.map(|at| at.as_millisecond())),
             Cell::from(received),
-            Cell::from(event.body.as_str()),
+            // Nobody reads it of what is ignored, and it may be about people whom no erasure finds: it names no contact.
+            Cell::from(if *status == Status::Ignored { "" } else { event.body.as_str() }),
             Cell::from(status.name()),
             Cell::from(reason.as_deref().map(plain)),
             Cell::from((self.is_acted_on() && object.is_some()).then_some(received)),
@@ -118,8 +136,16 @@ impl Known {
 }
 
 impl Store {
-    /// All of them or none; they are stored when the commit is on the disk.
+    /// All of them or none; they are stored when the commit is on the disk. With PostgreSQL it is done, or given up, soon: the
+    /// network may have gone away.
     pub(super) async fn accept_all(&self, events: &[Accept]) -> Result<(Vec<Accepted>, Ahead)> {
+        match self.db.is_shared() {
+            true => soon(self.accept_in_time(events)).await?,
+            false => self.accept_in_time(events).await,
+        }
+    }
+
+    async fn accept_in_time(&self, events: &[Accept]) -> Result<(Vec<Accepted>, Ahead)> {
         let mut tx = self.db.begin_first().await?;
         let known = self.known(&mut tx, events).await?;
         let (connected, mut first) = (known.connected(), known.deliveries());
@@ -136,16 +162,23 @@ impl Store {
             }
             let (status, reason) = match self.apply(&mut tx, event).await? {
                 Some(applied) => applied,
-                None => status(event, connected.contains(event.location.as_str())),
+                None => {
+                    let connected = connected.contains(event.location.as_str());
+                    let is_awaited =
+                        connected || event.may_wait || self.may_be_connected(&mut tx, &event.location).await?;
+                    status(event, connected, is_awaited)
+                }
             };
             accepted.push(Accepted { event: event.id.clone(), status, reason: reason.clone() });
             new.push(New { event, status, reason });
         }
         // Always in the same order: two processes that store the same deliveries must not wait for each other in a circle.
         new.sort_by_cached_key(|new| (&new.event.location, new.event.contact(), &new.event.delivery_key));
+        let belonging: Vec<_> = new.iter().filter_map(New::belonging).collect();
+        let elsewhere = elsewhere(&belonging, &self.db, &mut *tx).await?;
         let commit = match self.db.is_shared() {
-            true => self.store_beside(tx, events, &new, &mut accepted).await?,
-            false => self.store_alone(tx, &new).await?,
+            true => self.store_beside(tx, events, &new, &elsewhere, &mut accepted).await?,
+            false => self.store_alone(tx, &new, &elsewhere).await?,
         };
         // What went into a file that nobody will open again was not stored.
         self.db.is_there()?;
@@ -153,9 +186,10 @@ impl Store {
     }
 
     /// Where nobody else writes, with one round trip.
-    async fn store_alone(&self, tx: Tx<'_>, new: &[New<'_>]) -> Result<Ahead> {
-        let mut script = Script::new(new.len());
-        script.add(&MARK, marks(new).iter().map(Mark::row).collect(), &self.db)?;
+    async fn store_alone(&self, tx: Tx, new: &[New<'_>], elsewhere: &[Elsewhere]) -> Result<Ahead> {
+        let marks = marks(new, elsewhere);
+        let mut script = Script::new(new.len().max(marks.len()));
+        script.add(&MARK, marks.iter().map(Mark::row).collect(), &self.db)?;
         script.add(&INSERT, new.iter().map(New::row).collect(), &self.db)?;
         tx.commit_after(script).await
     }
@@ -163,21 +197,23 @@ impl Store {
     /// Where other processes do the same.
     async fn store_beside(
         &self,
-        mut tx: Tx<'_>,
+        mut tx: Tx,
         events: &[Accept],
         new: &[New<'_>],
+        elsewhere: &[Elsewhere],
         accepted: &mut [Accepted],
     ) -> Result<Ahead> {
-        self.mark_all(&mut tx, &marks(new)).await?;
-        if self.insert(&mut tx, new).await? < new.len() {
+        let stored = self.store_new(&mut tx, new, elsewhere).await?;
+        if stored.len() < new.len() {
             // Another process took a delivery in at this very moment; the mark costs one read too many.
             let known = self.known(&mut tx, events).await?;
             let first = known.deliveries();
             for (event, accepted) in events.iter().zip(accepted) {
-                if let Some(first) = delivery(event).and_then(|delivery| first.get(&delivery))
-                    && *first != accepted.event
-                {
-                    *accepted = duplicate(first);
+                match delivery(event).and_then(|delivery| first.get(&delivery)) {
+                    Some(first) if *first != accepted.event => *accepted = duplicate(first),
+                    Some(_) => {}
+                    None if accepted.status == Status::Duplicate || stored.contains(&accepted.event) => {}
+                    None => return Err(Error::Swallowed("events")),
                 }
             }
         }
@@ -188,15 +224,30 @@ impl Store {
     }
 
     /// What an event changes by itself. None: it is about a contact, or nothing.
-    async fn apply(&self, tx: &mut Tx<'_>, event: &Accept) -> Result<Option<(Status, Option<String>)>> {
+    async fn apply(&self, tx: &mut Tx, event: &Accept) -> Result<Option<(Status, Option<String>)>> {
         let at = event.sent_at.unwrap_or(event.received_at);
         let (applied, otherwise) = match &event.subject {
             Subject::Installed { location, company } => (
                 self.installed(tx, location, company.as_ref(), at).await?,
                 "the browser that installs the app brings what is needed",
             ),
+            // It can be an old one that is sent again, after the app was installed again. HighLevel says which: a new pair of
+            // tokens is refused where the app is not installed.
+            Subject::Uninstalled(installer) if event.sent_at.is_none() => {
+                if self.outdated(tx, installer, event.received_at).await? {
+                    let reason = format!(
+                        "`{}` without a time: HighLevel is asked for new tokens, and refuses them if it is true",
+                        event.kind
+                    );
+                    return Ok(Some((Status::Applied, Some(reason))));
+                }
+                (false, "there is no token of that install to ask with")
+            }
             Subject::Uninstalled(installer) => {
                 (self.uninstalled(tx, installer, at).await?, "it is not installed here, or was installed again since")
+            }
+            Subject::Updated(installer) => {
+                (self.outdated(tx, installer, event.received_at).await?, "there is no token of that install to renew")
             }
             _ => return Ok(None),
         };
@@ -207,21 +258,42 @@ impl Store {
         }))
     }
 
-    async fn known(&self, tx: &mut Tx<'_>, events: &[Accept]) -> Result<Known> {
+    /// Is there an install of the location, or an agency that may cover it?
+    async fn may_be_connected(&self, tx: &mut Tx, location: &LocationId) -> Result<bool> {
+        let installs: i64 = sqlx::query_scalar(INSTALLED).bind(location.as_str()).fetch_one(&mut **tx).await?;
+        Ok(installs > 0)
+    }
+
+    async fn known(&self, tx: &mut Tx, events: &[Accept]) -> Result<Known> {
         let rows = events.iter();
         let rows = rows.map(|event| [Cell::from(event.location.as_str()), Cell::from(event.delivery_key.as_deref())]);
         let (statement, rows) = KNOWN.with(rows.collect(), &self.db)?;
         Ok(Known(sqlx::query_as_with(statement, rows).fetch_all(&mut **tx).await?))
     }
 
-    /// Returns how many were inserted.
-    async fn insert(&self, tx: &mut Tx<'_>, new: &[New<'_>]) -> Result<usize> {
+    /// Marks their contacts and inserts them; returns the ids of those that are there now.
+    async fn store_new(&self, tx: &mut Tx, new: &[New<'_>], elsewhere: &[Elsewhere]) -> Result<HashSet<String>> {
+        self.mark_all(tx, &marks(new, elsewhere)).await?;
         if new.is_empty() {
-            return Ok(0);
+            return Ok(HashSet::new());
         }
-        let (statement, rows) = INSERT.with(new.iter().map(New::row).collect(), &self.db)?;
-        let inserted = sqlx::query_with(statement, rows).execute(&mut **tx).await?.rows_affected();
-        usize::try_from(inserted).map_err(|_| Error::Corrupt("more rows than were sent".to_owned()))
+        let (statement, rows) = INSERT_BESIDE.with(new.iter().map(New::row).collect(), &self.db)?;
+        let stored: Vec<String> = sqlx::query_scalar_with(statement, rows).fetch_all(&mut **tx).await?;
+        Ok(stored.into_iter().collect())
+    }
+
+    /// Stores an event as [`Store::accept_all`] does where other processes do the same, and takes it back.
+    pub(super) async fn try_accepting(&self) -> Result<()> {
+        let mut tx = self.db.begin().await?;
+        let location: Option<String> = sqlx::query_scalar(ANY_LOCATION).fetch_optional(&mut *tx).await?;
+        if let Some(location) = location {
+            let event = Accept::rehearsal(id("connections.location_id", location)?)?;
+            let new = [New { event: &event, status: Status::Queued, reason: None }];
+            if self.store_new(&mut tx, &new, &[]).await?.is_empty() {
+                return Err(Error::Swallowed("events"));
+            }
+        }
+        tx.roll_back().await
     }
 }
 
@@ -238,33 +310,26 @@ fn duplicate(first: &str) -> Accepted {
     Accepted { event: first.to_owned(), status: Status::Duplicate, reason: None }
 }
 
-/// One mark a contact, however many of the events are about it; they are in the order of locations and contacts.
-fn marks<'n>(new: &'n [New<'_>]) -> Vec<Mark<'n>> {
-    let mut marks = Vec::<Mark<'_>>::with_capacity(new.len());
-    for mark in new.iter().filter_map(New::mark) {
-        match marks.last_mut() {
-            Some(last) if (last.location, last.contact) == (mark.location, mark.contact) => {
-                last.facets = last.facets.iter().chain(mark.facets.iter()).collect::<Facets>();
-                last.deleted |= mark.deleted;
-            }
-            _ => marks.push(mark),
-        }
-    }
-    marks
+/// The marks of the events, and of contacts that what they name may have moved away from.
+fn marks<'n>(new: &'n [New<'_>], elsewhere: &'n [Elsewhere]) -> Vec<Mark<'n>> {
+    let now = new.first().map(|new| new.event.received_at).unwrap_or_default();
+    in_order(new.iter().filter_map(New::mark).chain(elsewhere.iter().map(|one| one.mark(Lane::Live, now))).collect())
 }
 
 /// The status that a new event starts with.
-fn status(event: &Accept, connected: bool) -> (Status, Option<String>) {
+fn status(event: &Accept, connected: bool, is_awaited: bool) -> (Status, Option<String>) {
     let location = &event.location;
     match &event.subject {
         Subject::Nothing(reason) => (Status::Ignored, Some(reason.clone())),
+        _ if !is_awaited => (
+            Status::Ignored,
+            Some(format!(
+                "location `{location}` is not connected, and neither an install nor `GHL_APP_ID` says that it may be"
+            )),
+        ),
         _ if !connected => (
             Status::Parked,
             Some(format!("location `{location}` is not connected; it is kept until it is: see `connections list`")),
-        ),
-        _ if event.stale => (
-            Status::Stale,
-            Some("older than `FRESHNESS_SECONDS`, or from the future; its contact is read again".to_owned()),
         ),
         Subject::Object { .. } => (Status::Unresolved, Some("the event does not name its contact".to_owned())),
         _ => (Status::Queued, None),

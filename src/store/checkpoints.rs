@@ -18,7 +18,9 @@ impl Store {
         loop {
             self.db.committed().await;
             clock.sleep(PAUSE).await;
-            if let Err(error) = self.db.checkpoint().await {
+            if let Err(error) = self.db.checkpoint().await
+                && !error.tell_outage()
+            {
                 // Whoever writes next meets the same trouble, and tells of it where it matters.
                 warn!(error = %error, "the database's log could not be copied into its file: {error}");
             }

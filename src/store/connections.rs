@@ -10,10 +10,12 @@ use serde_json::{Value, json};
 use sqlx::FromRow;
 use sqlx::error::DatabaseError;
 
+use super::columns::{corrupt, readable, set_event_aside};
 use super::contacts::Mark;
 use super::installs::{InstallStatus, status};
+use super::states::END;
 use super::{Error, Result, Signal, Store, Tx};
-use crate::model::{Facets, Lane, LocationId, TrafftAccess};
+use crate::model::{Facets, Lane, LocationId, TrafftAccess, Vendor};
 
 /// Settings that a connection has for itself, by name.
 pub type Options = BTreeMap<String, String>;
@@ -40,8 +42,6 @@ pub struct ConnectionView {
     pub trafft_account: Option<String>,
     /// How the app's install stands; none: the settings hold a private token.
     pub install: Option<InstallStatus>,
-    /// What is wrong with it, and what to do.
-    pub reason: Option<String>,
     /// What the token may do, with spaces between; none: nobody knows.
     pub scopes: Option<String>,
     /// Does it rest because a person said so?
@@ -49,19 +49,19 @@ pub struct ConnectionView {
     /// Were its credentials entered by a person, rather than by the settings?
     pub entered: bool,
     /// Where it differs from the settings.
+    #[schema(inline)]
     pub options: Option<Options>,
     /// The process that works it.
     pub owner: Option<String>,
 }
 
-#[derive(FromRow)]
+#[derive(FromRow, Default)]
 struct Row {
     location_id: String,
     name: Option<String>,
     company_id: Option<String>,
     trafft_account: Option<String>,
     install: Option<String>,
-    reason: Option<String>,
     scopes: Option<String>,
     paused: Option<i64>,
     trafft: Option<String>,
@@ -71,11 +71,18 @@ struct Row {
 
 impl From<Row> for ConnectionView {
     fn from(row: Row) -> Self {
-        let Row { location_id, name, company_id, trafft_account, install, reason, scopes, .. } = row;
-        let install = install.as_deref().map(status);
+        let Row { location_id, name, company_id, trafft_account, install, scopes, .. } = row;
+        let install = install.as_deref().and_then(|install| readable([status(install)]).pop());
         let options = row.options.and_then(|options| serde_json::from_str(&options).ok());
         let (paused, entered, owner) = (row.paused == Some(1), row.trafft.is_some(), row.owner);
-        Self { location_id, name, company_id, trafft_account, install, reason, scopes, paused, entered, options, owner }
+        Self { location_id, name, company_id, trafft_account, install, scopes, paused, entered, options, owner }
+    }
+}
+
+impl ConnectionView {
+    /// One that only the settings know.
+    pub fn of_settings(location: &LocationId) -> Self {
+        Row { location_id: location.to_string(), ..Row::default() }.into()
     }
 }
 
@@ -83,7 +90,7 @@ impl From<Row> for ConnectionView {
 // nothing.
 const LIST: &str =
     "SELECT COALESCE(connections.location_id, installs.id) AS location_id, name, company_id, trafft_account,
-        installs.status AS install, reason, scopes, paused, trafft, options,
+        installs.status AS install, scopes, paused, trafft, options,
         (SELECT id FROM processes WHERE processes.id = owner
             AND heartbeat_at > (SELECT MAX(heartbeat_at) FROM processes) - 300000) AS owner
     FROM connections FULL OUTER JOIN (SELECT * FROM installs WHERE kind = 'location') AS installs
@@ -91,12 +98,13 @@ const LIST: &str =
 // The epoch begins where none of an earlier connection of this location can have come: what was removed and added again is
 // another connection to whoever still works the old one.
 const CONNECT: &str = "INSERT INTO connections (location_id, trafft_account, created_at, epoch) VALUES ($1, $2, $3, $3)
-    ON CONFLICT (location_id) DO NOTHING";
+    ON CONFLICT DO NOTHING";
 const ACCOUNT: &str = "SELECT trafft_account FROM connections WHERE location_id = $1";
-const HOLDER: &str = "SELECT location_id FROM connections WHERE trafft_account = $1 AND location_id <> $2";
+pub(super) const HOLDER: &str = "SELECT location_id FROM connections WHERE trafft_account = $1 AND location_id <> $2";
 const ENTER: &str = "UPDATE connections SET trafft = $2, options = $3, revision = revision + 1 WHERE location_id = $1";
 const STORED: &str = "SELECT trafft, options FROM connections WHERE location_id = $1 AND trafft IS NOT NULL";
-const PAUSE: &str = "UPDATE connections SET paused = $2, revision = revision + 1 WHERE location_id = $1";
+const PAUSE: &str = "UPDATE connections SET paused = $2,
+        paused_at = CASE WHEN $2 = 1 THEN COALESCE(paused_at, $3) END, revision = revision + 1 WHERE location_id = $1";
 const PARKED: &str = "SELECT id, type, contact_id, facets FROM events WHERE location_id = $1 AND status = 'parked'
     ORDER BY id LIMIT 200";
 const RELEASE: &str =
@@ -113,8 +121,15 @@ struct Parked {
     facets: i64,
 }
 
+/// How often a location is tried to be removed while its owner still adds rows.
+const DISCONNECT_TRIES: usize = 5;
+
+fn is_foreign_key_violation(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(DatabaseError::is_foreign_key_violation)
+}
+
 /// [`Error::AccountTaken`] if another location has the account.
-async fn not_taken(tx: &mut Tx<'_>, location: &LocationId, account: &str) -> Result<()> {
+async fn not_taken(tx: &mut Tx, location: &LocationId, account: &str) -> Result<()> {
     let query = sqlx::query_scalar(HOLDER).bind(account).bind(location.as_str());
     match query.fetch_optional(&mut **tx).await? {
         Some(holder) => Err(Error::AccountTaken { account: account.to_owned(), holder }),
@@ -131,29 +146,24 @@ impl Store {
         self.pair(location, account, now).await?.commit().await
     }
 
-    /// The same, for one that a person enters: the credentials are sealed.
+    /// The same, for one that a person enters: the credentials are sealed. Trafft has just taken them.
     pub async fn enter(&self, location: &LocationId, account: &str, stored: &Stored, now: Timestamp) -> Result<()> {
         let trafft = self.sealed_trafft(location, &stored.trafft)?;
         let options = (!stored.options.is_empty()).then(|| json!(stored.options).to_string());
         let mut tx = self.pair(location, account, now).await?;
         sqlx::query(ENTER).bind(location.as_str()).bind(trafft).bind(options).execute(&mut *tx).await?;
+        sqlx::query(END).bind(location.as_str()).bind(Vendor::Trafft.label()).execute(&mut *tx).await?;
         self.signal(&mut tx, &Signal::Free).await?;
         tx.commit().await
     }
 
     /// Pairs them in a transaction that is still open.
-    async fn pair(&self, location: &LocationId, account: &str, now: Timestamp) -> Result<Tx<'_>> {
+    async fn pair(&self, location: &LocationId, account: &str, now: Timestamp) -> Result<Tx> {
         let mut tx = self.db.begin().await?;
-        not_taken(&mut tx, location, account).await?;
+        // Whoever comes second, also by a moment, finds the row: of the location, or of another one that has the account.
         let query = sqlx::query(CONNECT).bind(location.as_str()).bind(account).bind(now.as_millisecond());
-        if let Err(error) = query.execute(&mut *tx).await {
-            if error.as_database_error().is_some_and(DatabaseError::is_unique_violation) {
-                // Another process was quicker, after we had looked.
-                drop(tx);
-                not_taken(&mut self.db.begin().await?, location, account).await?;
-            }
-            return Err(error.into());
-        }
+        query.execute(&mut *tx).await?;
+        not_taken(&mut tx, location, account).await?;
         let known: String = sqlx::query_scalar(ACCOUNT).bind(location.as_str()).fetch_one(&mut *tx).await?;
         if known != account {
             return Err(Error::OtherAccount { location: location.to_string(), known, asked: account.to_owned() });
@@ -168,14 +178,18 @@ impl Store {
             let mut tx = self.db.begin().await?;
             let parked: Vec<Parked> = sqlx::query_as(PARKED).bind(location.as_str()).fetch_all(&mut *tx).await?;
             if parked.is_empty() {
-                return Ok(());
+                return tx.commit().await;
             }
             for Parked { id, r#type, contact_id, facets } in parked {
                 let Some(contact) = contact_id else {
                     sqlx::query(RELEASE_UNRESOLVED).bind(id).bind(now.as_millisecond()).execute(&mut *tx).await?;
                     continue;
                 };
-                let (facets, deleted) = (Facets::from_bits(facets), r#type == "ContactDelete");
+                let deleted = r#type == "ContactDelete";
+                let Some(facets) = Facets::from_bits(facets) else {
+                    set_event_aside(&mut tx, &id, &corrupt("events.facets", facets), now).await?;
+                    continue;
+                };
                 let location = location.as_str();
                 let mark = Mark { location, contact: &contact, facets, deleted, lane: Lane::Retry, now };
                 let (sequence, since) = self.mark(&mut tx, &mark).await?;
@@ -190,14 +204,17 @@ impl Store {
         let query = sqlx::query_as(STORED).bind(location.as_str());
         let row: Option<(String, Option<String>)> = query.fetch_optional(&self.db.read).await?;
         let Some((trafft, options)) = row else { return Ok(None) };
-        let options = options.and_then(|options| serde_json::from_str(&options).ok()).unwrap_or_default();
+        let options = match options {
+            Some(text) => serde_json::from_str(&text).map_err(|_| corrupt("connections.options", &text))?,
+            None => Options::default(),
+        };
         Ok(Some(Stored { trafft: self.opened_trafft(location, &trafft)?, options }))
     }
 
     /// Lets a location rest, or go on; what comes meanwhile is stored. `false`: there is no such connection.
-    pub async fn pause(&self, location: &LocationId, paused: bool) -> Result<bool> {
+    pub async fn pause(&self, location: &LocationId, paused: bool, now: Timestamp) -> Result<bool> {
         let mut tx = self.db.begin().await?;
-        let query = sqlx::query(PAUSE).bind(location.as_str()).bind(i64::from(paused));
+        let query = sqlx::query(PAUSE).bind(location.as_str()).bind(i64::from(paused)).bind(now.as_millisecond());
         let changed = query.execute(&mut *tx).await?.rows_affected() == 1;
         self.signal(&mut tx, &Signal::Free).await?;
         tx.commit().await?;
@@ -206,6 +223,18 @@ impl Store {
 
     /// Forgets a location: tokens, credentials, links, events, everything. Neither vendor is told.
     pub async fn disconnect(&self, location: &LocationId) -> Result<bool> {
+        for _ in 1..DISCONNECT_TRIES {
+            match self.disconnect_once(location).await {
+                // With PostgreSQL an owner that is just beginning can add a row behind the statement that deletes such rows: a sweep
+                // that is planned, a customer that is indexed. The next try sees it.
+                Err(Error::Database(error)) if is_foreign_key_violation(&error) => {}
+                settled => return settled,
+            }
+        }
+        self.disconnect_once(location).await
+    }
+
+    async fn disconnect_once(&self, location: &LocationId) -> Result<bool> {
         let mut tx = self.db.begin().await?;
         let mut gone = 0;
         for statement in [
@@ -216,6 +245,7 @@ impl Store {
             "DELETE FROM writes WHERE location_id = $1",
             "DELETE FROM findings WHERE location_id = $1",
             "DELETE FROM sweeps WHERE location_id = $1",
+            "DELETE FROM troubles WHERE location_id = $1",
             "DELETE FROM customers WHERE location_id = $1",
             "DELETE FROM contacts WHERE location_id = $1",
             "DELETE FROM connections WHERE location_id = $1",
@@ -248,7 +278,7 @@ impl Store {
         let rows: Vec<(String, String)> = sqlx::query_as(SEALED).fetch_all(&self.db.read).await?;
         let mut resealed = self.reseal_installs().await?;
         for (id, old) in rows.into_iter().filter(|(_, sealed)| self.keys.is_old(sealed)) {
-            let location: LocationId = super::contacts::id(id)?;
+            let location: LocationId = super::columns::id("connections.location_id", id)?;
             let new = self.sealed_trafft(&location, &self.opened_trafft(&location, &old)?)?;
             let mut tx = self.db.begin().await?;
             let query = sqlx::query(RESEAL).bind(location.as_str()).bind(new).bind(old);

@@ -8,9 +8,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sqlx::FromRow;
 
+use super::columns::{corrupt, id, time};
 use super::rows::{Cell, Text};
-use super::{Error, Result, Store, Tx};
-use crate::model::{ContactId, CustomerId, Facet, Facets, Lane, LocationId};
+use super::{Agreed, CreateIntent, Error, Link, Linked, Result, Store, Tx};
+use crate::model::{ContactId, CustomerId, Facet, Facets, Lane, LocationId, Presence, Vendor};
 
 /// After a settle, the same contact is not worked again for so long: what arrives meanwhile is read together.
 pub(super) const COALESCE: Duration = Duration::from_millis(250);
@@ -52,17 +53,25 @@ impl Decision {
     }
 }
 
-/// A customer that we meant to create, and whose id we have not seen yet.
-#[derive(Debug, Clone)]
-pub struct CreateIntent {
-    /// Whatever is written back about this create must name it.
-    pub id: String,
-    /// What was sent, as JSON.
-    pub customer: String,
-    /// Customers up to this id were there before.
-    pub newest: i64,
-    /// When it was sent; when it ended without an answer.
-    pub at: Timestamp,
+/// What a sweep over Trafft's customers saw of a linked customer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drift {
+    /// Nothing new.
+    None,
+    /// It looks different from what it was last told.
+    Edited,
+    /// Two whole passes have not shown it.
+    Unseen,
+}
+
+impl Drift {
+    pub(super) fn number(self) -> i64 {
+        match self {
+            Self::None => 0,
+            Self::Edited => 1,
+            Self::Unseen => 2,
+        }
+    }
 }
 
 /// A contact as it was when its reconcile began.
@@ -76,26 +85,24 @@ pub struct Contact {
     pub dirty: Facets,
     /// Tries spent.
     pub attempt: i64,
+    /// When the next try is scheduled: an earlier look that fails as well spends no attempt.
+    pub retry_at: Option<Timestamp>,
     /// How urgent it is.
     pub lane: Lane,
-    /// The link.
-    pub customer: Option<CustomerId>,
-    /// Did our own POST make that customer?
-    pub created_by_us: bool,
+    /// Its customer in Trafft.
+    pub link: Link,
     /// What a person decided.
     pub decision: Option<Decision>,
-    /// A create whose end we have not seen.
-    pub intent: Option<CreateIntent>,
-    /// What Trafft was last told; none: unknown.
-    pub fingerprint: Option<String>,
-    /// Trafft was seen to differ from what it was last told.
-    pub drifted: bool,
+    /// What a sweep saw of its customer.
+    pub drift: Drift,
     /// The GHL record as last read, as JSON.
     pub fields: Option<String>,
-    /// Since when GHL has said that there is no such contact.
-    pub missing_since: Option<Timestamp>,
-    /// When that was believed.
-    pub gone_at: Option<Timestamp>,
+    /// Is it there in GHL?
+    pub presence: Presence,
+    /// When an event said that GHL deleted it, until GHL has been asked twice.
+    pub deletion_told_at: Option<Timestamp>,
+    /// Since when Trafft says that the customer is not there.
+    pub customer_missing_since: Option<Timestamp>,
     /// As its events have it.
     pub(super) known_since: i64,
     pub(super) wanted: [i64; 4],
@@ -117,6 +124,7 @@ pub(super) struct Row {
     appointments_read: i64,
     attempt: i64,
     lane: i64,
+    retry_at: Option<i64>,
     pub(super) customer_id: Option<i64>,
     created_by_us: i64,
     decision: Option<String>,
@@ -125,10 +133,13 @@ pub(super) struct Row {
     intent_newest: Option<i64>,
     intent_at: Option<i64>,
     fingerprint: Option<String>,
+    agreed: Option<String>,
     drifted: i64,
     fields: Option<String>,
     missing_since: Option<i64>,
     gone_at: Option<i64>,
+    deletion_told_at: Option<i64>,
+    customer_missing_since: Option<i64>,
     known_since: i64,
 }
 
@@ -137,46 +148,67 @@ impl TryFrom<Row> for Contact {
     fn try_from(row: Row) -> Result<Self> {
         let wanted = [row.contact_wanted, row.tasks_wanted, row.notes_wanted, row.appointments_wanted];
         let read = [row.contact_read, row.tasks_read, row.notes_read, row.appointments_read];
-        let intent = match (row.intent_id, row.intent_customer, row.intent_newest, row.intent_at) {
-            (Some(id), Some(customer), Some(newest), Some(at)) => {
-                Some(CreateIntent { id, customer, newest, at: time(at)? })
+        let intent = (row.intent_id, row.intent_customer, row.intent_newest, row.intent_at);
+        let link = match (row.customer_id, intent) {
+            (Some(customer), _) => Link::Linked(Linked {
+                customer: CustomerId(customer),
+                ours: row.created_by_us != 0,
+                fingerprint: row.fingerprint,
+                agreed: match row.agreed {
+                    None => Agreed::default(),
+                    Some(json) => {
+                        serde_json::from_str(&json).map_err(|_| corrupt("contacts.agreed", "JSON of another shape"))?
+                    }
+                },
+            }),
+            (None, (Some(id), Some(customer), Some(newest), Some(at))) => {
+                Link::Creating(CreateIntent { id, customer, newest, at: time("contacts.intent_at", at)? })
             }
-            _ => None,
+            (None, _) => Link::None,
+        };
+        let presence = match (row.missing_since, row.gone_at) {
+            (_, Some(at)) => Presence::Gone { at: time("contacts.gone_at", at)? },
+            (Some(since), None) => Presence::Missing { since: time("contacts.missing_since", since)? },
+            (None, None) => Presence::Present,
+        };
+        let drift = match row.drifted {
+            0 => Drift::None,
+            1 => Drift::Edited,
+            2 => Drift::Unseen,
+            other => return Err(corrupt("contacts.drifted", other)),
         };
         let decision = match row.decision.as_deref() {
             None => None,
             Some("linked") => Some(Decision::Linked),
             Some("create") => Some(Decision::Create),
-            Some(_) => Some(Decision::Unlinked),
+            Some("unlinked") => Some(Decision::Unlinked),
+            Some(unknown) => return Err(corrupt("contacts.decision", unknown)),
         };
         Ok(Self {
-            key: ContactKey { location: id(row.location_id)?, contact: id(row.contact_id)? },
+            key: ContactKey {
+                location: id("contacts.location_id", row.location_id)?,
+                contact: id("contacts.contact_id", row.contact_id)?,
+            },
             sequence: row.sequence,
             dirty: Facet::ALL.into_iter().filter(|facet| wanted[*facet as usize] > read[*facet as usize]).collect(),
             attempt: row.attempt,
-            lane: Lane::from_number(row.lane),
-            customer: row.customer_id.map(CustomerId),
-            created_by_us: row.created_by_us != 0,
+            lane: Lane::from_number(row.lane).ok_or_else(|| corrupt("contacts.lane", row.lane))?,
+            retry_at: row.retry_at.map(|at| time("contacts.retry_at", at)).transpose()?,
+            link,
             decision,
-            intent,
-            fingerprint: row.fingerprint,
-            drifted: row.drifted != 0,
+            drift,
             fields: row.fields,
-            missing_since: row.missing_since.map(time).transpose()?,
-            gone_at: row.gone_at.map(time).transpose()?,
+            presence,
+            deletion_told_at: row.deletion_told_at.map(|at| time("contacts.deletion_told_at", at)).transpose()?,
+            customer_missing_since: row
+                .customer_missing_since
+                .map(|at| time("contacts.customer_missing_since", at))
+                .transpose()?,
             known_since: row.known_since,
             wanted,
             read,
         })
     }
-}
-
-pub(super) fn id<T: TryFrom<String>>(text: String) -> Result<T> {
-    T::try_from(text).map_err(|_| Error::Corrupt("an id that is none".to_owned()))
-}
-
-pub(super) fn time(milliseconds: i64) -> Result<Timestamp> {
-    Timestamp::from_millisecond(milliseconds).map_err(|error| Error::Corrupt(error.to_string()))
 }
 
 #[derive(Clone, Copy)]
@@ -190,18 +222,19 @@ pub(super) struct Mark<'a> {
 }
 
 // First sight wants every facet: one that the mark does not name gets the mark 0, and -1 as what was read. A later mark
-// brings the due time forward, never back, but not into the breather after a settle, and makes what waits more urgent,
+// brings the due time forward, never back, but not into the breather after a settle (one that lies further in the future was
+// settled by a clock that ran ahead, and does not count), and makes what waits more urgent,
 // never less; what was given up on gets its attempts again.
 pub(super) static MARK: LazyLock<Text> = LazyLock::new(|| {
     let again = MARK_AGAIN.replace("COALESCE_MS", &COALESCE.as_millis().to_string());
     Text::new(
-        &["location", "contact", "record", "tasks", "notes", "appointments", "lane", "now", "missing"],
+        &["location", "contact", "record", "tasks", "notes", "appointments", "lane", "now", "deleted"],
         &format!(
             "INSERT INTO contacts (location_id, contact_id, sequence, contact_wanted, tasks_wanted, notes_wanted,
                 appointments_wanted, contact_read, tasks_read, notes_read, appointments_read, lane, due_at, status,
-                marked_at, known_since, missing_since)
+                marked_at, known_since, deletion_told_at)
             SELECT location, contact, 1, record, tasks, notes, appointments, record - 1, tasks - 1, notes - 1,
-                appointments - 1, lane, now, 'queued', now, now, missing
+                appointments - 1, lane, now, 'queued', now, now, deleted
             FROM given WHERE TRUE {again}"
         ),
     )
@@ -226,6 +259,20 @@ impl Mark<'_> {
     }
 }
 
+/// One mark a contact, in the order in which every process locks them: by location and id.
+pub(super) fn in_order(mut marks: Vec<Mark<'_>>) -> Vec<Mark<'_>> {
+    marks.sort_by_key(|mark| (mark.location, mark.contact));
+    marks.dedup_by(|next, kept| {
+        let is_same = (next.location, next.contact) == (kept.location, kept.contact);
+        if is_same {
+            kept.facets = kept.facets.iter().chain(next.facets.iter()).collect();
+            kept.deleted |= next.deleted;
+        }
+        is_same
+    });
+    marks
+}
+
 const MARK_AGAIN: &str = "ON CONFLICT (location_id, contact_id) DO UPDATE SET
     sequence = contacts.sequence + 1,
     contact_wanted = CASE WHEN excluded.contact_wanted = 1 THEN contacts.sequence + 1 ELSE contacts.contact_wanted END,
@@ -236,13 +283,14 @@ const MARK_AGAIN: &str = "ON CONFLICT (location_id, contact_id) DO UPDATE SET
     lane = CASE WHEN contacts.status = 'queued' AND contacts.lane < excluded.lane THEN contacts.lane
         ELSE excluded.lane END,
     due_at = CASE
-        WHEN contacts.settled_at + COALESCE_MS > excluded.due_at THEN contacts.settled_at + COALESCE_MS
+        WHEN contacts.settled_at + COALESCE_MS > excluded.due_at AND contacts.settled_at <= excluded.due_at + COALESCE_MS
+            THEN contacts.settled_at + COALESCE_MS
         WHEN contacts.due_at < excluded.due_at THEN contacts.due_at
         ELSE excluded.due_at END,
     attempt = CASE WHEN contacts.status = 'queued' THEN contacts.attempt ELSE 0 END,
     status = 'queued',
     marked_at = excluded.marked_at,
-    missing_since = COALESCE(excluded.missing_since, contacts.missing_since)";
+    deletion_told_at = COALESCE(excluded.deletion_told_at, contacts.deletion_told_at)";
 const MARKED: &str = "SELECT sequence, known_since FROM contacts WHERE location_id = $1 AND contact_id = $2";
 
 pub(super) const LOAD: &str = "SELECT * FROM contacts WHERE location_id = $1 AND contact_id = $2";
@@ -268,18 +316,31 @@ pub(super) const NEXT_DUE: &str = "SELECT MIN(due_at) FROM (
 pub(super) const REVIVE_CONFLICTS: &str = "UPDATE contacts SET due_at = $3, lane = 1
     WHERE location_id = $1 AND conflict_customer = $2 AND status = 'conflict'";
 
+const WAKE: &str = "UPDATE contacts SET due_at = $3 WHERE location_id = $1 AND waits_for = $2 AND due_at > $3";
+
 impl Store {
-    /// Marks contacts dirty, each of them once, in the order in which every process locks them: by location and id.
-    pub(super) async fn mark_all(&self, tx: &mut Tx<'_>, marks: &[Mark<'_>]) -> Result<()> {
+    /// The vendor works again, or its credentials were changed: what waits for it is due at once.
+    pub async fn wake(&self, location: &LocationId, vendor: Vendor, now: Timestamp) -> Result<()> {
+        let mut tx = self.db.begin().await?;
+        let query = sqlx::query(WAKE).bind(location.as_str()).bind(vendor.label()).bind(now.as_millisecond());
+        query.execute(&mut *tx).await?;
+        tx.commit().await
+    }
+
+    /// Marks contacts dirty, each of them once, and [`in_order`].
+    pub(super) async fn mark_all(&self, tx: &mut Tx, marks: &[Mark<'_>]) -> Result<()> {
         if !marks.is_empty() {
             let (statement, rows) = MARK.with(marks.iter().map(Mark::row).collect(), &self.db)?;
-            sqlx::query_with(statement, rows).execute(&mut **tx).await?;
+            let marked = sqlx::query_with(statement, rows).execute(&mut **tx).await?.rows_affected();
+            if marked < marks.len() as u64 {
+                return Err(Error::Swallowed("contacts"));
+            }
         }
         Ok(())
     }
 
     /// Marks a contact dirty; returns the number of the mark, and since when the contact is known.
-    pub(super) async fn mark(&self, tx: &mut Tx<'_>, mark: &Mark<'_>) -> Result<(i64, i64)> {
+    pub(super) async fn mark(&self, tx: &mut Tx, mark: &Mark<'_>) -> Result<(i64, i64)> {
         self.mark_all(tx, std::slice::from_ref(mark)).await?;
         Ok(sqlx::query_as(MARKED).bind(mark.location).bind(mark.contact).fetch_one(&mut **tx).await?)
     }
@@ -290,7 +351,8 @@ impl Store {
         query.fetch_optional(&self.db.read).await?.map(Contact::try_from).transpose()
     }
 
-    /// Contacts of a location whose time has come, the most urgent first; none less urgent than `least`.
+    /// Contacts of a location whose time has come, the most urgent first; none less urgent than `least`. One whose id cannot be
+    /// read is set aside.
     pub async fn due(
         &self,
         location: &LocationId,
@@ -302,13 +364,23 @@ impl Store {
         let query = sqlx::query_as(DUE);
         let query = query.bind(location.as_str()).bind(now.as_millisecond()).bind(limit).bind(least as i64);
         let rows: Vec<(String, i64)> = query.fetch_all(&self.db.read).await?;
-        rows.into_iter().map(|(contact, lane)| Ok((id(contact)?, Lane::from_number(lane)))).collect()
+        let mut due = Vec::with_capacity(rows.len());
+        for (contact, lane) in rows {
+            let is_lane = Lane::from_number(lane).ok_or_else(|| corrupt("contacts.lane", lane));
+            match (id("contacts.contact_id", contact.clone()), is_lane) {
+                (Ok(contact), Ok(lane)) => due.push((contact, lane)),
+                (Err(error), _) | (_, Err(error)) => {
+                    self.set_aside(location.as_str(), &contact, &error, now).await?;
+                }
+            }
+        }
+        Ok(due)
     }
 
     /// When, after `now`, the next contact, unresolved event or sweep of the location is due.
     pub async fn next_due(&self, location: &LocationId, now: Timestamp) -> Result<Option<Timestamp>> {
         let query = sqlx::query_scalar(NEXT_DUE).bind(location.as_str()).bind(now.as_millisecond());
         let next: Option<i64> = query.fetch_one(&self.db.read).await?;
-        next.map(time).transpose()
+        next.map(|at| time("contacts.due_at", at)).transpose()
     }
 }

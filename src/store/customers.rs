@@ -4,9 +4,10 @@ use jiff::Timestamp;
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use super::contacts::{id, time};
+use super::columns::{id, readable, time};
 use super::decisions::{FREE, HOLDER};
 use super::owners::fence;
+use super::prune::not_erased;
 use super::{Contact, ContactKey, CreateIntent, Decision, Result, Store, Tx};
 use crate::model::{ContactId, CustomerId, EmailKey, LocationId, Phone};
 
@@ -49,8 +50,8 @@ impl TryFrom<Row> for Customer {
             last_name: row.last_name,
             email: row.email,
             phone_number: row.phone_number,
-            phone: row.phone_key.and_then(|phone| Phone::new(&phone, None)),
-            held_by: row.held_by.map(id).transpose()?,
+            phone: row.phone_key.and_then(|phone| Phone::new(&phone, None).ok()),
+            held_by: row.held_by.map(|contact| id("contacts.contact_id", contact)).transpose()?,
         })
     }
 }
@@ -99,29 +100,34 @@ impl Store {
     }
 }
 
+// Unless a person has decided since the contact was loaded.
 const INTEND: &str = "UPDATE contacts SET intent_id = $3, intent_customer = $4, intent_newest = $5, intent_at = $6
-    WHERE location_id = $1 AND contact_id = $2";
+    WHERE location_id = $1 AND contact_id = $2 AND customer_id IS NULL AND COALESCE(decision, '') = $7";
 const DROP_INTENT: &str =
     "UPDATE contacts SET intent_id = NULL WHERE location_id = $1 AND contact_id = $2 AND intent_id = $3";
-const LINK: &str = "UPDATE contacts SET customer_id = $3, created_by_us = $4, fingerprint = NULL, intent_id = NULL,
-        conflict_customer = NULL
-    WHERE location_id = $1 AND contact_id = $2 AND COALESCE(intent_id, '') = $5";
+// What a create has made is linked whatever was decided meanwhile: while it runs, no decision lets go of it.
+const LINK: &str = "UPDATE contacts SET customer_id = $3, created_by_us = $4, fingerprint = NULL, agreed = NULL,
+        intent_id = NULL, conflict_customer = NULL, lost_customer = NULL, drifted = 0
+    WHERE location_id = $1 AND contact_id = $2 AND customer_id IS NULL AND COALESCE(intent_id, '') = $5
+        AND ($5 <> '' OR COALESCE(decision, '') = $6)";
 const MADE_FOR: &str =
     "SELECT created_by_us FROM contacts WHERE location_id = $1 AND customer_id = $2 AND contact_id <> $3";
 const UNCLEAR: &str =
     "UPDATE contacts SET intent_at = $4 WHERE location_id = $1 AND contact_id = $2 AND intent_id = $3";
 const INTENTS: &str = "SELECT intent_id, intent_customer, intent_newest, intent_at FROM contacts
     WHERE location_id = $1 AND contact_id <> $2 AND intent_id IS NOT NULL AND intent_at > $3";
-const UNLINK: &str = "UPDATE contacts SET customer_id = NULL, created_by_us = 0, fingerprint = NULL, decision = $4
+const UNLINK: &str = "UPDATE contacts SET lost_customer = customer_id, lost_ours = created_by_us,
+        customer_id = NULL, created_by_us = 0, fingerprint = NULL, agreed = NULL, decision = $4, drifted = 0
     WHERE location_id = $1 AND contact_id = $2 AND customer_id = $3";
-const DISTRUST: &str = "UPDATE contacts SET fingerprint = NULL WHERE location_id = $1 AND contact_id = $2";
+const DISTRUST: &str =
+    "UPDATE contacts SET fingerprint = NULL WHERE location_id = $1 AND contact_id = $2 AND customer_id = $3";
 const WRITE: &str =
     "INSERT INTO writes (id, location_id, contact_id, customer_id, action, sequence, fields, result, at)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
 
 /// What came of linking a contact with a customer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Linked {
+pub enum LinkOutcome {
     /// It is; and did a POST of ours make the customer, for this contact or for one that is gone?
     Recorded {
         /// If so, its description is ours.
@@ -134,12 +140,7 @@ pub enum Linked {
 }
 
 /// Was the customer made by us for another contact, whose link is about to go?
-pub(super) async fn made_for_another(
-    tx: &mut Tx<'_>,
-    location: &str,
-    customer: CustomerId,
-    contact: &str,
-) -> Result<bool> {
+pub(super) async fn made_for_another(tx: &mut Tx, location: &str, customer: CustomerId, contact: &str) -> Result<bool> {
     let query = sqlx::query_scalar(MADE_FOR).bind(location).bind(customer.0).bind(contact);
     Ok(query.fetch_optional(&mut **tx).await? == Some(1_i64))
 }
@@ -158,20 +159,24 @@ pub struct Write<'a> {
 }
 
 impl Store {
-    /// Before a POST: what is about to be created, so that a lost answer can be told from a call never made.
-    pub async fn intend(&self, epoch: i64, key: &ContactKey, intent: &CreateIntent) -> Result<()> {
-        let mut tx = self.db.begin().await?;
+    /// Before a POST: what is about to be created, so that a lost answer can be told from a call never made. `false`: a person has
+    /// decided about the contact since it was loaded; nothing must be sent.
+    pub async fn intend(&self, epoch: i64, contact: &Contact, intent: &CreateIntent) -> Result<bool> {
+        let (mut tx, key) = (self.db.begin().await?, &contact.key);
         fence(&mut tx, key.location.as_str(), epoch).await?;
-        sqlx::query(INTEND)
+        not_erased(&mut tx, contact).await?;
+        let intended = sqlx::query(INTEND)
             .bind(key.location.as_str())
             .bind(key.contact.as_str())
             .bind(&intent.id)
             .bind(&intent.customer)
             .bind(intent.newest)
             .bind(intent.at.as_millisecond())
+            .bind(contact.decision.map_or("", Decision::name))
             .execute(&mut *tx)
             .await?;
-        tx.commit().await
+        tx.commit().await?;
+        Ok(intended.rows_affected() == 1)
     }
 
     /// The POST ended without an answer: from here on it may be running without us.
@@ -191,8 +196,9 @@ impl Store {
     pub async fn intents_of_others(&self, key: &ContactKey, since: Timestamp) -> Result<Vec<CreateIntent>> {
         let query = sqlx::query_as(INTENTS).bind(key.location.as_str()).bind(key.contact.as_str());
         let rows: Vec<(String, String, i64, i64)> = query.bind(since.as_millisecond()).fetch_all(&self.db.read).await?;
-        let intent = |(id, customer, newest, at)| Ok(CreateIntent { id, customer, newest, at: time(at)? });
-        rows.into_iter().map(intent).collect()
+        let intent =
+            |(id, customer, newest, at)| Ok(CreateIntent { id, customer, newest, at: time("contacts.intent_at", at)? });
+        Ok(readable(rows.into_iter().map(intent)))
     }
 
     /// The POST certainly created nothing.
@@ -207,17 +213,18 @@ impl Store {
     /// does not count any more.
     pub async fn link(
         &self,
-        key: &ContactKey,
+        of: &Contact,
         customer: CustomerId,
         created: bool,
         intent: Option<&str>,
-    ) -> Result<Linked> {
-        let (location, contact) = (key.location.as_str(), key.contact.as_str());
+    ) -> Result<LinkOutcome> {
+        let (location, contact) = (of.key.location.as_str(), of.key.contact.as_str());
         let mut tx = self.db.begin().await?;
+        not_erased(&mut tx, of).await?;
         let holder: Option<String> =
             sqlx::query_scalar(HOLDER).bind(location).bind(customer.0).fetch_optional(&mut *tx).await?;
         if let Some(holder) = holder.filter(|holder| holder != contact) {
-            return Ok(Linked::Taken(id(holder)?));
+            return Ok(LinkOutcome::Taken(id("contacts.contact_id", holder)?));
         }
         let created = created || made_for_another(&mut tx, location, customer, contact).await?;
         sqlx::query(FREE).bind(location).bind(customer.0).bind(contact).execute(&mut *tx).await?;
@@ -227,13 +234,18 @@ impl Store {
             .bind(customer.0)
             .bind(i64::from(created))
             .bind(intent.unwrap_or_default())
+            .bind(of.decision.map_or("", Decision::name))
             .execute(&mut *tx)
             .await?;
+        if linked.rows_affected() == 0 {
+            return Ok(LinkOutcome::Overruled);
+        }
         tx.commit().await?;
-        Ok(if linked.rows_affected() == 0 { Linked::Overruled } else { Linked::Recorded { created } })
+        Ok(LinkOutcome::Recorded { created })
     }
 
-    /// The customer is gone from Trafft: the contact stands alone again, for good if `decision` says so.
+    /// The customer is gone from Trafft: the contact stands alone again, until the customer is seen there again or, if `decision`
+    /// says so, until a person decides.
     pub async fn unlink(&self, key: &ContactKey, customer: CustomerId, decision: Option<Decision>) -> Result<()> {
         let mut tx = self.db.begin().await?;
         sqlx::query(UNLINK)
@@ -246,17 +258,22 @@ impl Store {
         tx.commit().await
     }
 
-    /// Before a PATCH: from here on we do not know what Trafft holds, until the settle says so.
-    pub async fn distrust(&self, epoch: i64, key: &ContactKey) -> Result<()> {
-        let mut tx = self.db.begin().await?;
+    /// Before a PATCH or a DELETE: from here on we do not know what Trafft holds, until the settle says so. `false`: the contact is
+    /// not linked with this customer any more.
+    pub async fn distrust(&self, epoch: i64, contact: &Contact, customer: CustomerId) -> Result<bool> {
+        let (mut tx, key) = (self.db.begin().await?, &contact.key);
         fence(&mut tx, key.location.as_str(), epoch).await?;
-        sqlx::query(DISTRUST).bind(key.location.as_str()).bind(key.contact.as_str()).execute(&mut *tx).await?;
-        tx.commit().await
+        not_erased(&mut tx, contact).await?;
+        let query = sqlx::query(DISTRUST).bind(key.location.as_str()).bind(key.contact.as_str()).bind(customer.0);
+        let distrusted = query.execute(&mut *tx).await?.rows_affected();
+        tx.commit().await?;
+        Ok(distrusted == 1)
     }
 
     /// Keeps a record of a write.
     pub async fn record(&self, contact: &Contact, write: &Write<'_>, now: Timestamp) -> Result<()> {
         let mut tx = self.db.begin().await?;
+        not_erased(&mut tx, contact).await?;
         sqlx::query(WRITE)
             .bind(Uuid::now_v7().to_string())
             .bind(contact.key.location.as_str())

@@ -1,24 +1,27 @@
 //! The connections to the database. Where SQLite and PostgreSQL differ, they differ here.
 
+use std::io::{self, ErrorKind};
+use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers};
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{AnyConnection, AnyPool, Connection, Executor};
+use sqlx::{AnyConnection, Connection, Executor};
 use tokio::sync::Mutex;
 
 use super::file::{self, Sqlite};
 use super::log::Log;
-use super::tx::{Own, Shared, Turn, Tx, Writing};
+use super::postgres;
+use super::session::{Session, Sessions};
+use super::tx::{Shared, Turn, Tx, Writing};
 use super::{Error, Result};
 use crate::clock::Clock;
 
 #[derive(Clone, Debug)]
 pub(super) struct Db {
     /// With PostgreSQL, writes go through it too.
-    pub(super) read: AnyPool,
+    pub(super) read: Sessions,
     own: Shared,
     options: AnyConnectOptions,
     /// None with PostgreSQL.
@@ -27,7 +30,7 @@ pub(super) struct Db {
 
 /// Who waits longer for a connection is told that the database is away: GHL's webhooks are better answered 429 soon
 /// than stored late.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// An acknowledged event must survive a power cut, not only a crash. With `NORMAL`, SQLite brings its log to the disk before it is
 /// copied; that a commit is there before anybody relies on it is ours to see to ([`super::log`]). Ids are random, so every event
@@ -47,51 +50,46 @@ const LONG: i64 = 32768;
 const SHORT: i64 = 512;
 const TRIES: usize = 3;
 
-/// A process that was paused in the middle of a transaction must not keep its locks from those that take over.
-const POSTGRES: &str = "SET idle_in_transaction_session_timeout = '10s'; SET statement_timeout = '30s'";
-const POSTGRES_CONNECTIONS: u32 = 10;
-
 impl Db {
     pub(super) async fn open(url: &str) -> Result<Self> {
         install_default_drivers();
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             Self::open_postgres(url).await
-        } else if url.starts_with("sqlite:") && !url.contains(":memory:") {
-            Self::open_sqlite(url).await
         } else {
-            Err(Error::Url)
+            Self::open_sqlite(&file::sqlite_file(url).ok_or(Error::Url)?).await
         }
     }
 
     async fn open_postgres(url: &str) -> Result<Self> {
-        let pool = pool(POSTGRES_CONNECTIONS, POSTGRES).connect(url).await?;
-        sqlx::migrate!().run(&pool).await?;
-        Ok(Self { options: (*pool.connect_options()).clone(), read: pool, own: Arc::default(), file: None })
+        postgres::prepare(url).await?;
+        // Each session is asked when it is taken, for more than whether it is alive.
+        let options = pool(postgres::CONNECTIONS, postgres::SESSION).test_before_acquire(false);
+        let read = Sessions::new(options.connect(url).await?, true);
+        Ok(Self { options: AnyConnectOptions::from_str(url)?, read, own: Arc::default(), file: None })
     }
 
-    async fn open_sqlite(url: &str) -> Result<Self> {
-        let options = SqliteConnectOptions::from_str(url).map_err(|_| Error::Url)?;
-        let path = options.get_filename().to_owned();
-        if path.as_os_str().is_empty() {
-            return Err(Error::Url);
-        }
+    async fn open_sqlite(file: &Path) -> Result<Self> {
+        let path = file::absolute(file)?;
         let lock = file::lock(&path)?;
-        let bare = url.split('?').next().unwrap_or(url);
-        let url = format!("{bare}?mode=rwc");
+        file::make_private(&path)?;
+        // Only now may it be made: a connection that makes the file anew where it was moved away would have SQLite throw the log away.
+        let (made, url, read_only) =
+            (file::address(&path, "rwc")?, file::address(&path, "rw")?, file::address(&path, "ro")?);
         let log = Arc::new(Log::of(&path));
-        file::check(&url, &path, &log).await?;
+        file::check(&made, &path, &log).await?;
         let options = AnyConnectOptions::from_str(&url)?;
-        let mut connection = connect(&options, SQLITE).await?;
+        let mut connection = AnyConnection::connect_with(&options).await?;
+        connection.execute(SQLITE).await?;
         let copier = pool(1, SQLITE).connect_lazy(&url)?;
         let file = Sqlite::new(path, lock, log, copier)?;
         sqlx::migrate!().run(&mut connection).await?;
-        let read = pool(4, "").connect(&format!("{bare}?mode=ro")).await?;
-        let own = Arc::new(Mutex::new(Some(Own { connection, is_open: false })));
+        let read = Sessions::new(pool(4, "").connect(&read_only).await?, false);
+        let own = Arc::new(Mutex::new(Some(Session::own(connection, false))));
         Ok(Self { read, own, options, file: Some(Arc::new(file)) })
     }
 
     /// The way into a write transaction.
-    pub(super) async fn begin(&self) -> Result<Tx<'static>> {
+    pub(super) async fn begin(&self) -> Result<Tx> {
         let Some(file) = &self.file else {
             return Ok(Tx { connection: Writing::Pooled(self.read.begin().await?), file: None, _next: None });
         };
@@ -100,7 +98,7 @@ impl Db {
     }
 
     /// The same for the group commit: it waits behind one other write at most.
-    pub(super) async fn begin_first(&self) -> Result<Tx<'static>> {
+    pub(super) async fn begin_first(&self) -> Result<Tx> {
         let mut own = soon(self.own.clone().lock_owned()).await?;
         self.is_there()?;
         // Taken out until it has begun: nobody will find one that is lost, or on which this was given up half-way.
@@ -116,24 +114,25 @@ impl Db {
     }
 
     /// On the old connection, if it is good for it; else on a new one.
-    async fn begun(&self, old: Option<Own>) -> Result<Own> {
-        // A SQLite transaction that reads first and writes later would fail under load.
-        let (opening, prepare) = if self.is_shared() { ("BEGIN", POSTGRES) } else { ("BEGIN IMMEDIATE", SQLITE) };
+    async fn begun(&self, old: Option<Session>) -> Result<Session> {
         let old = match old {
             Some(old) => old.rolled_back().await,
             None => None,
         };
-        if let Some(Own { mut connection, .. }) = old {
-            match connection.execute(opening).await {
-                Ok(_) => return Ok(Own { connection, is_open: true }),
+        if let Some(mut session) = old {
+            match session.begin().await {
+                Ok(()) => return Ok(session),
                 // Not lost: somebody locks the file.
                 Err(error) if !self.is_shared() => return Err(error.into()),
+                // What is wrong with it may not be wrong with a new one, after a failover for one.
                 Err(_) => {}
             }
         }
-        let mut connection = connect(&self.options, prepare).await?;
-        connection.execute(opening).await?;
-        Ok(Own { connection, is_open: true })
+        let mut connection = AnyConnection::connect_with(&self.options).await?;
+        connection.execute(if self.is_shared() { postgres::SESSION } else { SQLITE }).await?;
+        let mut session = Session::own(connection, self.is_shared());
+        session.begin().await?;
+        Ok(session)
     }
 
     /// Is what was written where it will be looked for?
@@ -148,25 +147,28 @@ impl Db {
 
     /// Does the database refuse what it was given, and not to work at all?
     pub(super) fn refuses_rows(&self, error: &Error) -> bool {
-        let Error::Database(error) = error else { return false };
+        let Error::Database(error) = error else { return matches!(error, Error::Swallowed(_)) };
         let Some(code) = error.as_database_error().and_then(|error| error.code()) else {
             return matches!(error, sqlx::Error::Encode(_));
         };
         if self.is_shared() {
-            // Connections, resources, operators, the system.
-            return !["08", "53", "57", "58"].iter().any(|class| code.starts_with(class));
+            return postgres::is_about_rows(&code);
         }
         // BUSY, LOCKED, READONLY, IOERR, CORRUPT, FULL, CANTOPEN, NOTADB, in the low byte.
         code.parse::<u32>().is_ok_and(|code| !matches!(code & 0xff, 5 | 6 | 8 | 10 | 11 | 13 | 14 | 26))
     }
 
-    /// The database's own time, in Unix milliseconds: the one clock that all its processes share.
-    pub(super) async fn time(&self, tx: &mut Tx<'_>) -> Result<i64> {
-        let ask = match self.file {
+    /// Asks for the database's own time, in Unix milliseconds: the one clock that all its processes share. SQLite's is the machine's.
+    pub(super) fn time_query(&self) -> &'static str {
+        match self.file {
             Some(_) => "SELECT CAST(unixepoch('subsec') * 1000 AS BIGINT)",
             None => "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)",
-        };
-        Ok(sqlx::query_scalar(ask).fetch_one(&mut **tx).await?)
+        }
+    }
+
+    /// The same, inside a transaction.
+    pub(super) async fn time(&self, tx: &mut Tx) -> Result<i64> {
+        Ok(sqlx::query_scalar(self.time_query()).fetch_one(&mut **tx).await?)
     }
 
     /// Returns once something was committed to a SQLite file, by this process.
@@ -214,8 +216,7 @@ impl Db {
         // Somebody still writes, on a disk that does not answer: nobody else may before this process is gone.
         let Ok(mut own) = soon(self.own.lock()).await else { return };
         if let Some(own) = own.take() {
-            // What it had begun is rolled back; whatever else is wrong with it, nothing is lost by it.
-            let _ = own.connection.close().await;
+            own.close().await;
         }
         if let Some(file) = &self.file {
             file.unlock();
@@ -225,7 +226,13 @@ impl Db {
 
 /// What has to be had before a write begins is had soon, or not waited for.
 pub(super) async fn soon<T>(what: impl Future<Output = T>) -> sqlx::Result<T> {
-    Clock::system().timeout(PATIENCE, what).await.ok_or(sqlx::Error::PoolTimedOut)
+    within(PATIENCE, what).await
+}
+
+/// An error of the kind that a lost connection makes, once that time has passed.
+pub(super) async fn within<T>(limit: Duration, what: impl Future<Output = T>) -> sqlx::Result<T> {
+    let late = || io::Error::new(ErrorKind::TimedOut, format!("no answer within {} s", limit.as_secs()));
+    Clock::system().timeout(limit, what).await.ok_or_else(|| late().into())
 }
 
 /// PostgreSQL's text has no place for NUL; texts of strangers may hold one.
@@ -241,19 +248,12 @@ fn pool(connections: u32, prepare: &'static str) -> AnyPoolOptions {
         let clean = !connection.is_in_transaction();
         Box::pin(async move { Ok(clean) })
     });
-    options.after_connect(move |connection: &mut AnyConnection, _| Box::pin(make_ready(connection, prepare)))
-}
-
-/// One that belongs to no pool.
-async fn connect(options: &AnyConnectOptions, prepare: &'static str) -> sqlx::Result<AnyConnection> {
-    let mut connection = AnyConnection::connect_with(options).await?;
-    make_ready(&mut connection, prepare).await?;
-    Ok(connection)
-}
-
-async fn make_ready(connection: &mut AnyConnection, prepare: &'static str) -> sqlx::Result<()> {
-    for statement in prepare.split(';').filter(|statement| !statement.is_empty()) {
-        connection.execute(statement).await?;
-    }
-    Ok(())
+    options.after_connect(move |connection: &mut AnyConnection, _| {
+        Box::pin(async move {
+            if !prepare.is_empty() {
+                connection.execute(prepare).await?;
+            }
+            Ok(())
+        })
+    })
 }

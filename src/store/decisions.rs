@@ -2,8 +2,10 @@
 
 use jiff::Timestamp;
 
-use super::contacts::{LOAD, REVIVE_CONFLICTS, Row, id};
+use super::columns::id;
+use super::contacts::{LOAD, Row};
 use super::customers::made_for_another;
+use super::index::revive;
 use super::{ContactKey, Decision, Result, Signal, Store};
 use crate::model::{ContactId, CustomerId};
 
@@ -20,16 +22,22 @@ pub enum Decided {
     Taken(ContactId),
     /// The contact has a customer already.
     HasCustomer(CustomerId),
+    /// A customer is being made for the contact: until Trafft's answer is known, nobody knows which one a decision would leave behind.
+    Creating,
 }
 
 pub(super) const HOLDER: &str =
     "SELECT contact_id FROM contacts WHERE location_id = $1 AND customer_id = $2 AND gone_at IS NULL";
+// Where a create may have made several, the contact was settled since as a conflict, and a person is asked.
+const CREATING: &str = "SELECT COUNT(*) FROM contacts WHERE location_id = $1 AND contact_id = $2
+    AND customer_id IS NULL AND intent_id IS NOT NULL AND NOT (status = 'conflict' AND settled_at > intent_at)";
 const KNOWN: &str = "SELECT COUNT(*) FROM customers WHERE location_id = $1 AND customer_id = $2";
-pub(super) const FREE: &str = "UPDATE contacts SET customer_id = NULL, created_by_us = 0, fingerprint = NULL
+pub(super) const FREE: &str =
+    "UPDATE contacts SET customer_id = NULL, created_by_us = 0, fingerprint = NULL, agreed = NULL
     WHERE location_id = $1 AND customer_id = $2 AND contact_id <> $3";
 const DECIDE: &str = "UPDATE contacts SET decision = $3, customer_id = $4,
         created_by_us = CASE WHEN customer_id = $4 THEN created_by_us ELSE $6 END,
-        fingerprint = NULL, intent_id = CASE WHEN $4 IS NULL THEN intent_id END,
+        fingerprint = NULL, agreed = NULL, lost_customer = NULL, customer_missing_since = NULL, drifted = 0, intent_id = CASE WHEN $4 IS NULL THEN intent_id END,
         sequence = sequence + 1, due_at = $5, lane = 0, attempt = 0, status = 'queued'
     WHERE location_id = $1 AND contact_id = $2";
 
@@ -49,6 +57,10 @@ impl Store {
         if let (Decision::Create, Some(linked)) = (decision, row.customer_id) {
             return Ok(Decided::HasCustomer(CustomerId(linked)));
         }
+        let creating: i64 = sqlx::query_scalar(CREATING).bind(location).bind(contact).fetch_one(&mut *tx).await?;
+        if creating > 0 && decision != Decision::Create {
+            return Ok(Decided::Creating);
+        }
         let mut created = false;
         if let Some(customer) = customer {
             created = made_for_another(&mut tx, location, customer, contact).await?;
@@ -59,7 +71,7 @@ impl Store {
             let holder: Option<String> =
                 sqlx::query_scalar(HOLDER).bind(location).bind(customer.0).fetch_optional(&mut *tx).await?;
             match holder {
-                Some(holder) if holder != contact => return Ok(Decided::Taken(id(holder)?)),
+                Some(holder) if holder != contact => return Ok(Decided::Taken(id("contacts.contact_id", holder)?)),
                 _ => sqlx::query(FREE).bind(location).bind(customer.0).bind(contact).execute(&mut *tx).await?,
             };
         }
@@ -72,13 +84,8 @@ impl Store {
             .bind(i64::from(created))
             .execute(&mut *tx)
             .await?;
-        if let (None, Some(freed)) = (customer, row.customer_id) {
-            sqlx::query(REVIVE_CONFLICTS)
-                .bind(location)
-                .bind(freed)
-                .bind(now.as_millisecond())
-                .execute(&mut *tx)
-                .await?;
+        if let Some(freed) = row.customer_id.map(CustomerId).filter(|former| Some(*former) != customer) {
+            revive(&mut tx, location, freed, now).await?;
         }
         self.signal(&mut tx, &Signal::Due(location.to_owned())).await?;
         tx.commit().await?;

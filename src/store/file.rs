@@ -1,16 +1,21 @@
 //! The file of a SQLite database: locked, looked through at the start, and what its log holds copied into it.
 
 use std::borrow::Cow;
-use std::fs::{File, OpenOptions, TryLockError};
-use std::os::unix::fs::MetadataExt;
+use std::fs::{File, OpenOptions, Permissions, TryLockError};
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::pin::pin;
+use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AnyConnection, AnyPool, Connection, Executor};
 use tokio::sync::{Notify, Semaphore};
+use tracing::warn;
+use url::Url;
 
 use super::log::{Log, on_disk, write_same};
 use super::{Error, Result};
@@ -72,8 +77,11 @@ impl Sqlite {
 
     /// Nobody writes any more: another process may.
     pub(super) fn unlock(&self) {
-        if let Ok(mut lock) = self.lock.lock() {
-            lock.take();
+        if let Ok(mut lock) = self.lock.lock()
+            && let Some(file) = lock.take()
+        {
+            // Not by closing it: a process that is just being started has a copy of it, until it is another program.
+            let _ = file.unlock();
         }
     }
 
@@ -138,6 +146,39 @@ impl Sqlite {
     }
 }
 
+/// The file that an address of a SQLite database leads to, through symbolic links; it need not be there yet. None: it is no
+/// such address. SQLite names its log by the file itself, and so does the lock: the file is the same, whatever it is called.
+pub fn sqlite_file(url: &str) -> Option<PathBuf> {
+    const LONGEST_CHAIN: usize = 40;
+    if !url.starts_with("sqlite:") || url.contains(":memory:") {
+        return None;
+    }
+    let options = SqliteConnectOptions::from_str(url).ok()?;
+    let mut file = options.get_filename().to_owned();
+    for _ in 0..LONGEST_CHAIN {
+        let Ok(target) = std::fs::read_link(&file) else { break };
+        file = file.parent().unwrap_or(Path::new("")).join(target);
+    }
+    (!file.as_os_str().is_empty()).then_some(file)
+}
+
+/// The same by its one absolute name. What a link leads to may change, and connections are made at any time.
+pub(super) fn absolute(file: &Path) -> Result<PathBuf> {
+    let unusable = |source| Error::File { path: file.to_owned(), source };
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let name = file.file_name().ok_or(Error::Url)?;
+    Ok(folder.canonicalize().map_err(unusable)?.join(name))
+}
+
+/// The address of that file for connections that open it so.
+pub(super) fn address(file: &Path, mode: &str) -> Result<String> {
+    let unusable = || Error::File { path: file.to_owned(), source: io::Error::other("its path is not UTF-8") };
+    let mut url = Url::parse("sqlite:///").map_err(|_| Error::Url)?;
+    let names = file.iter().skip(1).map(|name| name.to_str().ok_or_else(unusable)).collect::<Result<Vec<_>>>()?;
+    url.path_segments_mut().map_err(|()| Error::Url)?.pop_if_empty().extend(names);
+    Ok(format!("{url}?mode={mode}"))
+}
+
 /// Reads the whole file once: what is damaged is better told now than when a page is needed. By a connection of its own, since
 /// a pool tries for long what will never succeed. Before, a log that outlived its process is written again: whoever is the last to
 /// close the file copies it.
@@ -169,13 +210,44 @@ fn damaged(path: &Path, error: sqlx::Error) -> Error {
     }
 }
 
+/// Makes the database's file if there is none: SQLite would let everybody read it. It gives the log and that one's index the
+/// permissions of the file. What an earlier version left open to others is closed.
+pub(super) fn make_private(database: &Path) -> Result<()> {
+    private().append(true).open(database).map_err(|source| Error::File { path: database.to_owned(), source })?;
+    for path in ["", "-wal", "-shm", ".lock"].map(|name| beside(database, name)) {
+        let Ok(found) = std::fs::metadata(&path) else { continue };
+        let mode = found.permissions().mode();
+        if mode & OTHERS != 0
+            && let Err(error) = std::fs::set_permissions(&path, Permissions::from_mode(mode & !OTHERS))
+        {
+            let path = path.display();
+            warn!(error = %error, "others can read `{path}`, and that cannot be changed: {error}");
+        }
+    }
+    Ok(())
+}
+
+/// The permissions of everybody but the owner.
+const OTHERS: u32 = 0o077;
+
+/// Opens a file, or makes one for its owner alone.
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.create(true).write(true).mode(0o600);
+    options
+}
+
+/// A file beside the database, as SQLite calls its own.
+pub(super) fn beside(database: &Path, name: &str) -> PathBuf {
+    let mut path = database.as_os_str().to_owned();
+    path.push(name);
+    path.into()
+}
+
 /// One process works with a SQLite database. The lock is on a file beside it: SQLite's own locks come and go.
 pub(super) fn lock(database: &Path) -> Result<File> {
-    let mut path = PathBuf::from(database).into_os_string();
-    path.push(".lock");
-    let path = PathBuf::from(path);
-    let open = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
-    let file = open.map_err(|source| Error::File { path: path.clone(), source })?;
+    let path = beside(database, ".lock");
+    let file = private().open(&path).map_err(|source| Error::File { path: path.clone(), source })?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(Error::Locked(path)),

@@ -3,10 +3,11 @@
 use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::FromRow;
+use uuid::Uuid;
 
-use super::contacts::id;
+use super::columns::{id, readable};
 use super::db::plain;
-use super::{Cursor, Result, Signal, Store};
+use super::{Cursor, Page, Result, Signal, Store};
 use crate::model::LocationId;
 
 /// A sweep, as it is shown.
@@ -15,7 +16,7 @@ use crate::model::LocationId;
 pub struct SweepView {
     /// The GHL location.
     pub location_id: String,
-    /// `contacts`, `tasks`, `rotation`, `ids`, `customers`, `backfill` or `dry-run`.
+    /// `contacts`, `tasks`, `rotation`, `ids`, `customers`, `projection`, `backfill` or `dry-run`.
     pub kind: String,
     /// When it goes on or comes round again, Unix milliseconds.
     pub due_at: Option<i64>,
@@ -75,9 +76,10 @@ const LOAD: &str = "SELECT kind, CAST(SUM(found) AS BIGINT) AS found, CAST(SUM(c
         MIN(COALESCE(finished_at, 0)) AS finished_at
     FROM sweeps GROUP BY kind";
 const FINDINGS: &str = "SELECT id, location_id, kind, contact_id, what, at FROM findings
-    WHERE (location_id = $1 OR $1 IS NULL) AND (kind = $2 OR $2 IS NULL) AND (at >= $3 OR $3 IS NULL)
-        AND (id < $4 OR $4 IS NULL)
-    ORDER BY id DESC LIMIT $5";
+    WHERE id < $1 AND id >= $2 AND (location_id = $3 OR $3 IS NULL) AND (kind = $4 OR $4 IS NULL)
+        AND (at >= $5 OR $5 IS NULL)
+    ORDER BY id DESC LIMIT $6";
+const FINDINGS_END: &str = "SELECT id FROM findings WHERE id < $1 ORDER BY id DESC LIMIT 1 OFFSET $2";
 const REVIVE: &str = "UPDATE contacts SET status = 'queued', due_at = $3, lane = 1, attempt = 0
     WHERE status = 'failed' AND (location_id = $1 OR $1 IS NULL) AND (settled_at >= $2 OR $2 IS NULL)
     RETURNING location_id";
@@ -100,14 +102,18 @@ impl Store {
         sweep: Option<&str>,
         since: Option<i64>,
         page: &Cursor,
-    ) -> Result<Vec<FindingView>> {
+    ) -> Result<Page<FindingView>> {
+        let before = page.after.as_deref().map_or_else(|| Uuid::max().to_string(), plain);
+        let end = self.end(FINDINGS_END, &before).await?;
         let query = sqlx::query_as(FINDINGS)
+            .bind(&before)
+            .bind(end.as_deref().unwrap_or_default())
             .bind(location.map(plain))
             .bind(sweep.map(plain))
             .bind(since)
-            .bind(page.after.as_deref().map(plain))
             .bind(page.limit);
-        Ok(query.fetch_all(&self.db.read).await?)
+        let rows = query.fetch_all(&self.db.read).await?;
+        Ok(Page::of(rows, page.limit, end, |finding: &FindingView| finding.id.clone()))
     }
 
     /// Tries contacts again that were given up on at or after `since`; tells how many of each location.
@@ -128,6 +134,6 @@ impl Store {
             self.signal(&mut tx, &Signal::Due(location.clone())).await?;
         }
         tx.commit().await?;
-        counts.into_iter().map(|(location, count)| Ok((id(location)?, count))).collect()
+        Ok(readable(counts.into_iter().map(|(location, count)| Ok((id("contacts.location_id", location)?, count)))))
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
 
 use super::accept::locations;
 use super::log::Ahead;
@@ -45,8 +46,10 @@ pub enum Subject {
         facets: Facets,
         /// The event says that the contact is gone.
         deleted: bool,
+        /// The task, note or appointment of it that the event names.
+        object: Option<(Facet, ObjectId)>,
     },
-    /// A task, note or appointment of a contact that the event does not name (G §10 #332).
+    /// A task, note or appointment of a contact that the event does not name (G §8.5, #332).
     Object {
         /// Tasks, notes or appointments.
         facet: Facet,
@@ -62,6 +65,8 @@ pub enum Subject {
     },
     /// The app was uninstalled there.
     Uninstalled(Installer),
+    /// A new version of the app was taken there.
+    Updated(Installer),
     /// Nothing that we act on, and why.
     Nothing(String),
 }
@@ -81,17 +86,36 @@ pub struct Accept {
     pub kind: String,
     /// What it is about.
     pub subject: Subject,
-    /// Too old to be acted on as fresh.
-    pub stale: bool,
+    /// May its location be connected later, though nothing here says so yet? Not where no marketplace app is set: HighLevel's
+    /// signature is then that of any app, anywhere.
+    pub may_wait: bool,
     /// When GHL says it was sent.
     pub sent_at: Option<Timestamp>,
     /// When it came.
     pub received_at: Timestamp,
-    /// As received.
+    /// As received; what is ignored is stored without it.
     pub body: String,
 }
 
 impl Accept {
+    /// An event that is stored only to see whether one can be.
+    pub(super) fn rehearsal(location: LocationId) -> Result<Self> {
+        let id = Uuid::now_v7().to_string();
+        let contact = id.parse().map_err(|_| Error::Corrupt(id.clone()))?;
+        Ok(Self {
+            location,
+            delivery_key: Some(id.clone()),
+            source: Source::Operator,
+            kind: "rehearsal".to_owned(),
+            subject: Subject::Contact { id: contact, facets: Facets::NONE, deleted: false, object: None },
+            may_wait: true,
+            sent_at: None,
+            received_at: Timestamp::UNIX_EPOCH,
+            body: String::new(),
+            id,
+        })
+    }
+
     /// The contact that it names.
     pub fn contact(&self) -> Option<&ContactId> {
         match &self.subject {
@@ -175,31 +199,51 @@ impl Store {
                     clock.sleep(PACE).await;
                 }
             };
-            tokio::join!(self.commit(std::mem::take(&mut batch), &ahead), pace);
+            let (committed, ()) = tokio::join!(self.commit(std::mem::take(&mut batch), &ahead), pace);
+            if let Err(error) = committed {
+                // The database is not what it was: whoever waits behind is told now, and not after a wait of their own.
+                refuse(std::iter::from_fn(|| waiting.try_recv().ok()).map(|(_, answer)| answer), &error);
+            }
         }
     }
 
-    async fn commit(&self, batch: Vec<Waiting>, ahead: &mpsc::Sender<Committed>) {
+    /// # Errors
+    /// The database does not work; whoever waited for these events has been told.
+    async fn commit(
+        &self,
+        batch: Vec<Waiting>,
+        ahead: &mpsc::Sender<Committed>,
+    ) -> std::result::Result<(), Arc<Error>> {
         let (events, answers): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
         // Whom nobody takes an answer from any more has gone; the events are stored all the same.
-        match self.accept_all(&events).await {
+        let error = match self.accept_all(&events).await {
             Ok((accepted, commit)) => {
                 let locations = locations(&events).into_iter().cloned().collect();
                 let answers = answers.into_iter().zip(accepted).collect();
                 let _ = ahead.send(Committed { commit, locations, answers }).await;
+                return Ok(());
             }
+            Err(error) => error,
+        };
+        let is_about_rows = self.db.refuses_rows(&error);
+        let (error, mut each) = (Arc::new(error), events.into_iter().zip(answers));
+        if is_about_rows && each.len() > 1 {
             // One event that the database refuses must not take the others down with it.
-            Err(error) if events.len() > 1 && self.db.refuses_rows(&error) => {
-                for one in events.into_iter().zip(answers) {
-                    Box::pin(self.commit(vec![one], ahead)).await;
+            while let Some(one) = each.next() {
+                if let Err(error) = Box::pin(self.commit(vec![one], ahead)).await {
+                    refuse(each.map(|(_, answer)| answer), &error);
+                    return Err(error);
                 }
             }
-            Err(error) => {
-                let error = Arc::new(error);
-                answers.into_iter().for_each(|answer| _ = answer.send(Err(Error::Shared(error.clone()))));
-            }
+            return Ok(());
         }
+        refuse(each.map(|(_, answer)| answer), &error);
+        if is_about_rows { Ok(()) } else { Err(error) }
     }
+}
+
+fn refuse(answers: impl Iterator<Item = oneshot::Sender<Result<Accepted>>>, error: &Arc<Error>) {
+    answers.for_each(|answer| _ = answer.send(Err(Error::Shared(error.clone()))));
 }
 
 async fn answer_all(mut committed: mpsc::Receiver<Committed>, stored: impl Fn(&LocationId)) {

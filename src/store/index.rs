@@ -2,12 +2,14 @@
 
 use jiff::Timestamp;
 
+use super::columns::{id, readable};
 use super::contacts::REVIVE_CONFLICTS;
-use super::customers::{BY_ID, Row};
+use super::customers::{BY_EMAIL, BY_ID, Row};
 use super::db::plain;
-use super::sweeps::Finding;
-use super::{Customer, Result, Store, Tx};
-use crate::model::{CustomerId, EmailKey, LocationId, Phone, Sweep};
+use super::owners::fence;
+use super::sweeps::{Finding, tell};
+use super::{Customer, Drift, Result, Store, Tx};
+use crate::model::{ContactId, CustomerId, EmailKey, LocationId, Phone, Sweep};
 
 const PUT: &str = "INSERT INTO customers (location_id, customer_id, first_name, last_name, email, phone_number,
         email_key, phone_key, seen_at)
@@ -15,6 +17,20 @@ const PUT: &str = "INSERT INTO customers (location_id, customer_id, first_name, 
     ON CONFLICT (location_id, customer_id) DO UPDATE SET first_name = excluded.first_name, last_name = excluded.last_name,
         email = excluded.email, phone_number = excluded.phone_number, email_key = excluded.email_key,
         phone_key = excluded.phone_key, seen_at = excluded.seen_at";
+const LINKED: &str = "SELECT contacts.contact_id, fields, phone_number FROM contacts
+    JOIN customers ON customers.location_id = contacts.location_id AND customers.customer_id = contacts.customer_id
+    WHERE contacts.location_id = $1 AND contacts.contact_id > $2 AND gone_at IS NULL AND fields IS NOT NULL
+    ORDER BY contacts.contact_id LIMIT 500";
+const KEYED: &str = "SELECT customer_id, phone_number, phone_key FROM customers
+    WHERE location_id = $1 AND customer_id > $2 ORDER BY customer_id LIMIT 500";
+const KEY: &str =
+    "UPDATE customers SET phone_key = $4 WHERE location_id = $1 AND customer_id = $2 AND phone_number = $3";
+const KEYS_MADE: &str = "UPDATE connections SET phone_keys = $2 WHERE location_id = $1";
+// A customer that Trafft said was not there is seen again: its contact is linked with it as before.
+const RELINK: &str = "UPDATE contacts SET customer_id = lost_customer, created_by_us = lost_ours, lost_customer = NULL,
+        decision = NULL, drifted = 0, sequence = sequence + 1, due_at = $3, lane = 2, attempt = 0, status = 'queued'
+    WHERE location_id = $1 AND lost_customer = $2 AND customer_id IS NULL AND decision = 'unlinked'
+        AND NOT EXISTS (SELECT 1 FROM contacts AS holder WHERE holder.location_id = $1 AND holder.customer_id = $2)";
 const FORGET: &str = "DELETE FROM customers WHERE location_id = $1 AND customer_id = $2";
 
 impl Store {
@@ -25,8 +41,9 @@ impl Store {
         let (mut tx, mut edited) = (self.db.begin().await?, 0);
         for customer in customers {
             let known = put(&mut tx, location, customer, now).await?;
+            edited += tell_doubles(&mut tx, location, known.as_ref(), customer, now).await?;
             if let Some(contact) = known.filter(|known| differ(known, customer)).and_then(|known| known.held_by) {
-                let finding = Finding::drifted(contact, "edited in Trafft");
+                let finding = Finding::drifted(contact, Drift::Edited, "edited in Trafft");
                 edited += self.found(&mut tx, location, Sweep::Customers, &finding, now).await?;
             }
         }
@@ -41,19 +58,72 @@ impl Store {
         tx.commit().await
     }
 
+    /// Linked contacts that are not gone, and what Trafft shows as their phone: a batch, by id, after this one.
+    pub async fn linked_phones(&self, location: &LocationId, after: &str) -> Result<Vec<LinkedPhone>> {
+        let query = sqlx::query_as(LINKED).bind(location.as_str()).bind(after);
+        let rows: Vec<(String, String, String)> = query.fetch_all(&self.db.read).await?;
+        let rows = rows.into_iter().map(|(contact, fields, shown)| {
+            Ok(LinkedPhone { contact: id("contacts.contact_id", contact)?, fields, shown })
+        });
+        Ok(readable(rows))
+    }
+
+    /// Makes the phone keys of the location's customers anew, a batch at a time, and then stores by what. Returns how many
+    /// were others before. What was broken off begins anew the next time.
+    pub async fn key_phones(
+        &self,
+        location: &LocationId,
+        epoch: i64,
+        made_by: &str,
+        key: impl Fn(&str) -> Option<Phone> + Send,
+    ) -> Result<u64> {
+        let (name, mut after, mut changed) = (location.as_str(), i64::MIN, 0);
+        loop {
+            let query = sqlx::query_as(KEYED).bind(name).bind(after);
+            let batch: Vec<(i64, String, Option<String>)> = query.fetch_all(&self.db.read).await?;
+            let mut tx = self.db.begin().await?;
+            fence(&mut tx, name, epoch).await?;
+            let Some((last, ..)) = batch.last() else {
+                sqlx::query(KEYS_MADE).bind(name).bind(made_by).execute(&mut *tx).await?;
+                tx.commit().await?;
+                return Ok(changed);
+            };
+            after = *last;
+            for (customer, phone, old) in batch {
+                let new = key(&phone);
+                if new.as_ref().map(Phone::as_str) != old.as_deref() {
+                    let query = sqlx::query(KEY).bind(name).bind(customer).bind(phone);
+                    changed += query.bind(new.as_ref().map(Phone::as_str)).execute(&mut *tx).await?.rows_affected();
+                }
+            }
+            tx.commit().await?;
+        }
+    }
+
     /// The customer is not in Trafft any more.
     pub async fn forget_customer(&self, location: &LocationId, customer: CustomerId, now: Timestamp) -> Result<()> {
         let mut tx = self.db.begin().await?;
         sqlx::query(FORGET).bind(location.as_str()).bind(customer.0).execute(&mut *tx).await?;
-        revive(&mut tx, location, customer, now).await?;
+        revive(&mut tx, location.as_str(), customer, now).await?;
         tx.commit().await
     }
 }
 
+/// A contact's linked customer, as far as its phone goes.
+#[derive(Debug)]
+pub struct LinkedPhone {
+    /// The contact.
+    pub contact: ContactId,
+    /// Its record in GHL, as JSON.
+    pub fields: String,
+    /// What Trafft shows; empty when it has none.
+    pub shown: String,
+}
+
 /// Returns what the index knew before. Who was in conflict over another customer than it is now gets another chance.
-async fn put(tx: &mut Tx<'_>, location: &LocationId, customer: &Customer, now: Timestamp) -> Result<Option<Customer>> {
+async fn put(tx: &mut Tx, location: &LocationId, customer: &Customer, now: Timestamp) -> Result<Option<Customer>> {
     let query = sqlx::query_as::<_, Row>(BY_ID).bind(location.as_str()).bind(customer.id.0);
-    let known = query.fetch_optional(&mut **tx).await?.map(Customer::try_from).transpose()?;
+    let known = readable(query.fetch_optional(&mut **tx).await?.map(Customer::try_from)).pop();
     sqlx::query(PUT)
         .bind(location.as_str())
         .bind(customer.id.0)
@@ -66,14 +136,47 @@ async fn put(tx: &mut Tx<'_>, location: &LocationId, customer: &Customer, now: T
         .bind(now.as_millisecond())
         .execute(&mut **tx)
         .await?;
+    sqlx::query(RELINK)
+        .bind(location.as_str())
+        .bind(customer.id.0)
+        .bind(now.as_millisecond())
+        .execute(&mut **tx)
+        .await?;
     if known.as_ref().is_some_and(|known| differ(known, customer)) {
-        revive(tx, location, customer.id, now).await?;
+        revive(tx, location.as_str(), customer.id, now).await?;
     }
     Ok(known)
 }
 
-async fn revive(tx: &mut Tx<'_>, location: &LocationId, customer: CustomerId, now: Timestamp) -> Result<()> {
-    let query = sqlx::query(REVIVE_CONFLICTS).bind(location.as_str()).bind(customer.0).bind(now.as_millisecond());
+/// A customer that is new, or has another e-mail than before, may have the e-mail of one that is linked: two records of one person,
+/// which only staff can merge. Returns how many were told.
+async fn tell_doubles(
+    tx: &mut Tx,
+    location: &LocationId,
+    known: Option<&Customer>,
+    shown: &Customer,
+    now: Timestamp,
+) -> Result<i64> {
+    let Some(email) = EmailKey::new(&shown.email) else { return Ok(0) };
+    if known.is_some_and(|known| EmailKey::new(&known.email).as_ref() == Some(&email)) {
+        return Ok(0);
+    }
+    let query = sqlx::query_as::<_, Row>(BY_EMAIL).bind(location.as_str()).bind(email.as_str());
+    let same: Vec<Row> = query.fetch_all(&mut **tx).await?;
+    let mut told = 0;
+    for other in same.into_iter().map(Customer::try_from) {
+        let other = other?;
+        let Some(holder) = other.held_by.filter(|_| other.id != shown.id) else { continue };
+        let what = format!("customers {} and {} have one e-mail: merge them in Trafft", other.id, shown.id);
+        tell(tx, location.as_str(), Sweep::Customers, holder.as_str(), &what, now).await?;
+        told += 1;
+    }
+    Ok(told)
+}
+
+/// The customer is free, or another than it was: who is in conflict over it gets another chance.
+pub(super) async fn revive(tx: &mut Tx, location: &str, customer: CustomerId, now: Timestamp) -> Result<()> {
+    let query = sqlx::query(REVIVE_CONFLICTS).bind(location).bind(customer.0).bind(now.as_millisecond());
     query.execute(&mut **tx).await?;
     Ok(())
 }

@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sqlx::FromRow;
 
-use super::contacts::time;
+use super::columns::{corrupt, id, time};
 use super::db::plain;
+use super::owners::BEAT;
 use super::{Error, Result, Signal, Store, Tx};
 use crate::model::{CompanyId, Installer, LocationId, Scopes, Tokens};
 
@@ -75,14 +76,14 @@ const LOAD: &str = "SELECT kind, id, company_id, status, scopes, tokens, expires
 const GRANT: &str = "INSERT INTO installs (kind, id, company_id, status, own, scopes, tokens, expires_at, installed_at)
     VALUES ($1, $2, $3, 'active', 1, $4, $5, $6, $7)
     ON CONFLICT (kind, id) DO UPDATE SET company_id = COALESCE(excluded.company_id, installs.company_id),
-        status = 'active', own = 1, reason = NULL, scopes = excluded.scopes, tokens = excluded.tokens,
+        status = 'active', own = 1, scopes = excluded.scopes, tokens = excluded.tokens,
         expires_at = excluded.expires_at, installed_at = excluded.installed_at, generation = installs.generation + 1,
         renewer = NULL";
 // A location whose tokens are its own keeps them. What was told before it was uninstalled does not bring it back.
 const INCLUDE: &str = "INSERT INTO installs (kind, id, company_id, name, status, installed_at)
     VALUES ('location', $1, $2, $3, 'active', $4)
     ON CONFLICT (kind, id) DO UPDATE SET company_id = excluded.company_id,
-        name = COALESCE(excluded.name, installs.name), reason = NULL, status = 'active',
+        name = COALESCE(excluded.name, installs.name), status = 'active',
         own = CASE WHEN installs.status = 'active' THEN installs.own ELSE 0 END,
         generation = CASE WHEN installs.status = 'active' THEN installs.generation ELSE installs.generation + 1 END,
         installed_at = CASE WHEN installs.status = 'active' THEN installs.installed_at ELSE excluded.installed_at END
@@ -93,7 +94,7 @@ const AGENCIES: &str = "SELECT id FROM installs WHERE kind = 'company' AND statu
 // alone; a private token (the one that never expires) is no part of the app.
 const UNINSTALL: &str =
     "UPDATE installs SET status = 'uninstalled', tokens = NULL, expires_at = NULL, installed_at = $3,
-        generation = generation + 1, reason = 'the app was uninstalled in HighLevel'
+        generation = generation + 1
     WHERE status <> 'uninstalled' AND installed_at <= $3 AND (tokens IS NULL OR expires_at IS NOT NULL)
         AND ((kind = $1 AND id = $2) OR ($1 = 'company' AND kind = 'location' AND company_id = $2 AND own = 0))";
 // Not even the process that holds the claim gets it twice: somebody there is still at it.
@@ -101,11 +102,26 @@ const CLAIM: &str = "UPDATE installs SET renewer = $3, renewing_until = $5
     WHERE kind = $1 AND id = $2 AND (renewer IS NULL OR renewing_until < $4
         OR renewer NOT IN (SELECT id FROM processes WHERE heartbeat_at > $6))";
 const UNCLAIM: &str = "UPDATE installs SET renewer = NULL WHERE kind = $1 AND id = $2 AND renewer = $3";
+const ASKING: &str =
+    "UPDATE installs SET asked_at = $4, asked_generation = $3 WHERE kind = $1 AND id = $2 AND generation = $3";
+// Of a location, and of the agency that it has its tokens from.
+const UNANSWERED: &str =
+    "SELECT kind, id, generation FROM installs WHERE asked_generation = generation AND asked_at > $2 AND tokens IS NOT NULL
+    AND ((kind = 'location' AND id = $1)
+        OR (kind = 'company' AND id = (SELECT company_id FROM installs WHERE kind = 'location' AND id = $1)))";
 const RENEW: &str = "UPDATE installs SET tokens = $4, expires_at = $5, scopes = COALESCE($6, scopes),
-        generation = generation + 1, status = 'active', reason = NULL
+        generation = generation + 1, status = 'active'
     WHERE kind = $1 AND id = $2 AND generation = $3 AND status <> 'uninstalled'";
-const REMARK: &str = "UPDATE installs SET status = $4, reason = $5 WHERE kind = $1 AND id = $2 AND generation = $3";
+const REMARK: &str = "UPDATE installs SET status = $4, asked_generation = NULL,
+        lost_at = CASE WHEN status = 'lost' THEN lost_at ELSE $5 END
+    WHERE kind = $1 AND id = $2 AND generation = $3";
+// The account has taken a new version of the app. A private token (the one that never expires) is no part of it.
+const OUTDATE: &str = "UPDATE installs SET expires_at = $3 WHERE status = 'active' AND expires_at > $3
+    AND ((kind = $1 AND id = $2) OR ($1 = 'company' AND kind = 'location' AND company_id = $2 AND own = 0))";
 const TOUCH: &str = "UPDATE connections SET revision = revision + 1 WHERE location_id IN
+    (SELECT id FROM installs WHERE kind = 'location' AND (($1 = 'location' AND id = $2) OR ($1 = 'company' AND company_id = $2)))";
+// What HighLevel said to the tokens before says nothing of those that come now.
+const END_TROUBLE: &str = "DELETE FROM troubles WHERE vendor = 'ghl' AND location_id IN
     (SELECT id FROM installs WHERE kind = 'location' AND (($1 = 'location' AND id = $2) OR ($1 = 'company' AND company_id = $2)))";
 const SEALED: &str = "SELECT kind, id, tokens FROM installs WHERE tokens IS NOT NULL";
 const RESEAL: &str = "UPDATE installs SET tokens = $3 WHERE kind = $1 AND id = $2 AND tokens = $4";
@@ -122,16 +138,15 @@ impl Store {
     }
 
     fn opened(&self, row: Row) -> Result<Install> {
-        let corrupt = |_| Error::Corrupt("an install with an id that is none".to_owned());
-        let installer = Installer::new(&row.kind, &row.id).map_err(corrupt)?;
+        let installer = installer(&row.kind, &row.id)?;
         let tokens = row.tokens.as_deref().map(|sealed| self.unsealed(&installer, sealed)).transpose()?;
         Ok(Install {
             installer,
-            company: row.company_id.and_then(|id| id.parse().ok()),
-            status: status(&row.status),
+            company: row.company_id.map(|company| id("installs.company_id", company)).transpose()?,
+            status: status(&row.status)?,
             scopes: row.scopes.as_deref().map(Scopes::parse),
             tokens,
-            expires_at: row.expires_at.map(time).transpose()?,
+            expires_at: row.expires_at.map(|at| time("installs.expires_at", at)).transpose()?,
             generation: row.generation,
         })
     }
@@ -154,13 +169,14 @@ impl Store {
         Ok(Tokens { access, refresh })
     }
 
-    /// A person authorised the app there, or gave a private token: whatever was before is replaced.
+    /// A person authorised the app there, or gave a private token: whatever was before is replaced. `at`: by HighLevel's clock, as its
+    /// events about installs have it, so that the order of the two is right however wrong our clock is. No event is about a private token.
     pub async fn granted(
         &self,
         installer: &Installer,
         company: Option<&CompanyId>,
         pair: &Pair,
-        now: Timestamp,
+        at: Timestamp,
     ) -> Result<()> {
         let tokens = self.sealed(installer, &pair.tokens)?;
         let mut tx = self.db.begin().await?;
@@ -171,23 +187,25 @@ impl Store {
             .bind(pair.scopes.as_ref().map(Scopes::to_string))
             .bind(tokens)
             .bind(pair.expires_at.map(|at| at.as_millisecond()))
-            .bind(now.as_millisecond())
+            .bind(at.as_millisecond())
             .execute(&mut *tx)
             .await?;
+        // In the order in which an owner takes them, or two that write at once would wait for each other.
         self.touched(&mut tx, installer).await?;
+        sqlx::query(END_TROUBLE).bind(installer.kind()).bind(installer.id()).execute(&mut *tx).await?;
         tx.commit().await
     }
 
-    /// These locations are covered by their agency's install.
+    /// These locations are covered by their agency's install, since `at` by HighLevel's clock.
     pub async fn include(
         &self,
         company: &CompanyId,
         locations: &[(LocationId, Option<String>)],
-        now: Timestamp,
+        at: Timestamp,
     ) -> Result<()> {
         let mut tx = self.db.begin().await?;
         for (location, name) in locations {
-            include(&mut tx, company, location, name.as_deref(), now).await?;
+            include(&mut tx, company, location, name.as_deref(), at).await?;
         }
         self.touched(&mut tx, &Installer::Company(company.clone())).await?;
         tx.commit().await
@@ -197,7 +215,7 @@ impl Store {
     /// the browser. The event need not name the agency: then it is the only one that there is. Returns whether it was connected.
     pub(super) async fn installed(
         &self,
-        tx: &mut Tx<'_>,
+        tx: &mut Tx,
         location: &LocationId,
         company: Option<&CompanyId>,
         at: Timestamp,
@@ -207,13 +225,13 @@ impl Store {
             None => sqlx::query_scalar(AGENCIES).fetch_all(&mut **tx).await?,
         };
         let [agency] = &known[..] else { return Ok(false) };
-        include(tx, &super::contacts::id(agency.clone())?, location, None, at).await?;
+        include(tx, &id("installs.company_id", agency.clone())?, location, None, at).await?;
         self.touched(tx, &Installer::Location(location.clone())).await?;
         Ok(true)
     }
 
     /// An UNINSTALL event: tokens are dropped, links are kept for a return. `at`: when it was sent.
-    pub(super) async fn uninstalled(&self, tx: &mut Tx<'_>, installer: &Installer, at: Timestamp) -> Result<bool> {
+    pub(super) async fn uninstalled(&self, tx: &mut Tx, installer: &Installer, at: Timestamp) -> Result<bool> {
         let query = sqlx::query(UNINSTALL).bind(installer.kind()).bind(installer.id()).bind(at.as_millisecond());
         let changed = query.execute(&mut **tx).await?.rows_affected() > 0;
         if changed {
@@ -222,8 +240,19 @@ impl Store {
         Ok(changed)
     }
 
+    /// An UPDATE event: the account has taken a new version of the app, which may have other scopes (G §8.5). Its token counts as
+    /// at its end, so that a new one tells them. Returns whether there was one.
+    pub(super) async fn outdated(&self, tx: &mut Tx, installer: &Installer, at: Timestamp) -> Result<bool> {
+        let query = sqlx::query(OUTDATE).bind(installer.kind()).bind(installer.id()).bind(at.as_millisecond());
+        let changed = query.execute(&mut **tx).await?.rows_affected() > 0;
+        if changed {
+            self.touched(tx, installer).await?;
+        }
+        Ok(changed)
+    }
+
     /// Whoever owns a location of this install has to look again.
-    async fn touched(&self, tx: &mut Tx<'_>, installer: &Installer) -> Result<()> {
+    async fn touched(&self, tx: &mut Tx, installer: &Installer) -> Result<()> {
         sqlx::query(TOUCH).bind(installer.kind()).bind(installer.id()).execute(&mut **tx).await?;
         self.signal(tx, &Signal::Free).await
     }
@@ -241,9 +270,15 @@ impl Store {
             .bind(now + milliseconds(RENEWING))
             .bind(now - milliseconds(lease))
             .execute(&mut *tx)
-            .await?;
+            .await?
+            .rows_affected()
+            == 1;
+        if claimed {
+            // A claim is a living process's, and this one may not have had its first heartbeat.
+            sqlx::query(BEAT).bind(process).bind(now).execute(&mut *tx).await?;
+        }
         tx.commit().await?;
-        Ok(claimed.rows_affected() == 1)
+        Ok(claimed)
     }
 
     /// Gives that right back.
@@ -252,6 +287,26 @@ impl Store {
         let query = sqlx::query(UNCLAIM).bind(installer.kind()).bind(installer.id()).bind(process);
         query.execute(&mut *tx).await?;
         tx.commit().await
+    }
+
+    /// To be called before a new pair is asked for, by the holder of the claim.
+    pub async fn asking(&self, installer: &Installer, generation: i64) -> Result<()> {
+        let mut tx = self.db.begin().await?;
+        let now = self.db.time(&mut tx).await?;
+        let query = sqlx::query(ASKING).bind(installer.kind()).bind(installer.id()).bind(generation).bind(now);
+        query.execute(&mut *tx).await?;
+        tx.commit().await
+    }
+
+    /// The installs that a location has its tokens from and that a new pair was asked for within this time, without an answer
+    /// that was stored; each with the generation of the pair that was to be replaced.
+    pub async fn unanswered(&self, location: &LocationId, within: Duration) -> Result<Vec<(Installer, i64)>> {
+        let mut tx = self.db.begin().await?;
+        let since = self.db.time(&mut tx).await? - i64::try_from(within.as_millis()).unwrap_or(i64::MAX);
+        let query = sqlx::query_as::<_, (String, String, i64)>(UNANSWERED).bind(location.as_str()).bind(since);
+        let found = query.fetch_all(&mut *tx).await?;
+        tx.commit().await?;
+        found.iter().map(|(kind, id, generation)| Ok((installer(kind, id)?, *generation))).collect()
     }
 
     /// Stores a new pair in the place of that generation. `false`: there is a newer one already, or the app is uninstalled.
@@ -271,17 +326,17 @@ impl Store {
         Ok(stored.rows_affected() == 1)
     }
 
-    /// Says how that generation of an install stands.
+    /// HighLevel gave no new pair in the place of that generation: how the install stands since.
     pub async fn remark(
         &self,
         installer: &Installer,
         generation: i64,
         status: InstallStatus,
-        reason: &str,
+        now: Timestamp,
     ) -> Result<()> {
         let mut tx = self.db.begin().await?;
         let query = sqlx::query(REMARK).bind(installer.kind()).bind(installer.id()).bind(generation);
-        query.bind(status.name()).bind(plain(reason)).execute(&mut *tx).await?;
+        query.bind(status.name()).bind(now.as_millisecond()).execute(&mut *tx).await?;
         tx.commit().await
     }
 
@@ -290,7 +345,7 @@ impl Store {
         let rows: Vec<(String, String, String)> = sqlx::query_as(SEALED).fetch_all(&self.db.read).await?;
         let mut resealed = 0;
         for (kind, id, old) in rows.into_iter().filter(|(_, _, sealed)| self.keys.is_old(sealed)) {
-            let installer = Installer::new(&kind, &id).map_err(|error| Error::Corrupt(error.to_string()))?;
+            let installer = installer(&kind, &id)?;
             let new = self.sealed(&installer, &self.unsealed(&installer, &old)?)?;
             let mut tx = self.db.begin().await?;
             let query = sqlx::query(RESEAL).bind(kind).bind(id).bind(new).bind(old);
@@ -302,14 +357,14 @@ impl Store {
 }
 
 async fn include(
-    tx: &mut Tx<'_>,
+    tx: &mut Tx,
     company: &CompanyId,
     location: &LocationId,
     name: Option<&str>,
-    now: Timestamp,
+    at: Timestamp,
 ) -> Result<()> {
     let query = sqlx::query(INCLUDE).bind(location.as_str()).bind(company.as_str()).bind(name.map(plain));
-    query.bind(now.as_millisecond()).execute(&mut **tx).await?;
+    query.bind(at.as_millisecond()).execute(&mut **tx).await?;
     Ok(())
 }
 
@@ -323,10 +378,15 @@ impl InstallStatus {
     }
 }
 
-pub(super) fn status(name: &str) -> InstallStatus {
+pub(super) fn status(name: &str) -> Result<InstallStatus> {
     match name {
-        "active" => InstallStatus::Active,
-        "lost" => InstallStatus::Lost,
-        _ => InstallStatus::Uninstalled,
+        "active" => Ok(InstallStatus::Active),
+        "lost" => Ok(InstallStatus::Lost),
+        "uninstalled" => Ok(InstallStatus::Uninstalled),
+        unknown => Err(corrupt("installs.status", unknown)),
     }
+}
+
+fn installer(kind: &str, id: &str) -> Result<Installer> {
+    Installer::new(kind, id).ok_or_else(|| corrupt("installs.kind and installs.id", (kind, id)))
 }

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::sync::Mutex;
 
+use super::file::beside;
 use super::{Error, Result};
 
 /// A commit that may not be on the disk yet: nobody may rely on it. None with PostgreSQL, which says nothing before it is.
@@ -52,9 +53,12 @@ struct Disk {
 impl Log {
     /// Of the database in that file.
     pub(super) fn of(database: &Path) -> Self {
-        let mut path = database.as_os_str().to_owned();
-        path.push("-wal");
-        Self { path: path.into(), commits: AtomicU64::new(0), is_torn: AtomicBool::new(false), disk: Arc::default() }
+        Self {
+            path: beside(database, "-wal"),
+            commits: AtomicU64::new(0),
+            is_torn: AtomicBool::new(false),
+            disk: Arc::default(),
+        }
     }
 
     /// Something was committed.

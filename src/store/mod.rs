@@ -4,30 +4,42 @@
 
 mod accept;
 mod activities;
+mod apps;
 mod checkpoints;
+mod columns;
 mod connections;
 mod contacts;
 mod customers;
 mod db;
 mod decisions;
+mod deletions;
+mod deliveries;
 mod file;
 mod findings;
 mod inbox;
 mod index;
 mod installs;
+mod links;
 mod log;
 mod notices;
+mod outage;
 mod overview;
 mod owners;
+mod postgres;
+mod projections;
 mod prune;
 mod replays;
 mod rows;
 mod seal;
+mod session;
 mod settle;
 mod signals;
+mod silence;
+mod states;
 mod sweeps;
 #[cfg(test)]
 mod tests;
+mod times;
 mod tx;
 
 use std::path::PathBuf;
@@ -35,26 +47,35 @@ use std::sync::Arc;
 
 pub use activities::{Activity, Mirrored, MirroredObject};
 pub use connections::{ConnectionView, Options, Stored};
-pub use contacts::{Contact, ContactKey, CreateIntent, Decision};
-pub use customers::{Customer, Linked, Write};
+pub use contacts::{Contact, ContactKey, Decision, Drift};
+pub use customers::{Customer, LinkOutcome, Write};
 pub use decisions::Decided;
+pub use deletions::Vanishing;
+pub use file::sqlite_file;
 pub use findings::{FindingView, SweepLoad, SweepView};
 pub use inbox::{Accept, Accepted, Inbox, Source, Subject};
+pub use index::LinkedPhone;
 pub use installs::{Install, InstallStatus, Pair};
+pub use links::{Agreed, Agreement, CreateIntent, Link, Linked};
 pub use notices::{Notice, Told};
-pub use overview::{ContactView, Cursor, EventFilter, EventView, Load, WriteView};
+pub use overview::{ContactView, Cursor, EventFilter, EventView, Load, Page, WriteView};
 pub use owners::{Beat, Connection};
 pub use replays::Unresolved;
 pub use seal::Keys;
 pub use settle::Settle;
 pub use signals::{Signal, Signals};
+pub use states::{BySettings, States};
 pub use sweeps::{Finding, Import, Step, Sweeping};
 
-use db::Db;
+use db::{Db, soon};
 use notices::Notices;
+use session::ReadOnly;
 use tx::Tx;
 
 use crate::model::Secret;
+
+/// How a database is made that can hold every text.
+const CREATE: &str = "`CREATE DATABASE name ENCODING 'UTF8' LOCALE 'C.UTF-8' TEMPLATE template0`";
 
 /// Why the store could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -93,13 +114,47 @@ pub enum Error {
     /// The file was moved or deleted under our hands.
     #[error("the database file `{}` is gone: put it back, or restart the service", .0.display())]
     Vanished(PathBuf),
+    /// A database that cannot hold every text.
+    #[error(
+        "the database keeps text as {0}, which has no place for many names: make one with {CREATE}, and name that in `DATABASE_URL`"
+    )]
+    Encoding(String),
+    /// PostgreSQL is there, the database is not.
+    #[error("the PostgreSQL server has no such database: make it with {CREATE}, or name another one in `DATABASE_URL`")]
+    NoDatabase,
+    /// PgBouncer as it comes.
+    #[error(
+        "the pooler at `DATABASE_URL` refuses the connection: set `ignore_startup_parameters = extra_float_digits` in PgBouncer ({0})"
+    )]
+    Pooler(sqlx::Error),
+    /// A pooler that is for transactions, not for sessions.
+    #[error(
+        "the pooler at `DATABASE_URL` gives each transaction another connection: set `pool_mode = session` for this database \
+         (PgBouncer), or name PostgreSQL itself"
+    )]
+    Transactions,
+    /// A migration was made that is not among ours.
+    #[error(
+        "the database was made by a newer version of this program (this one does not know its migration {0}): start that \
+         version again, or put a backup from before the upgrade in its place"
+    )]
+    Newer(i64),
     /// The schema could not be brought up to date.
     #[error("the database schema could not be brought up to date: {0}")]
-    Migration(#[from] sqlx::migrate::MigrateError),
+    Migration(sqlx::migrate::MigrateError),
+    /// The schema needs what this role may not do.
+    #[error(
+        "the database schema is to be brought up to date, and the role in `DATABASE_URL` may not do that ({0}): start this version once with \
+         the role that owns the tables (on an empty database: one that may CREATE in the schema)"
+    )]
+    MayNotMigrate(sqlx::Error),
+    /// The contact was erased while it was worked: nothing of that work is kept.
+    #[error("the contact was erased meanwhile")]
+    Erased,
     /// The location was paired with another Trafft account before.
     #[error(
         "location `{location}` is paired with the Trafft account `{known}` in this database, not with `{asked}`: \
-         its links point at customers of the other account. Set `TRAFFT_API_URL` back, or start with an empty database"
+         its links point at customers of the other account. Give it the former URL again, or forget them: `connections remove {location} --yes`"
     )]
     OtherAccount {
         /// The location.
@@ -134,18 +189,46 @@ pub enum Error {
     /// The location has another owner now: nothing was recorded, and nothing may be sent to its vendors.
     #[error("another process works this location now")]
     NotOwner,
+    /// The database said that it had stored a row, and the row is not there.
+    #[error(
+        "the database took a row of the {0} and did not keep it: look for a trigger or a row security policy on the tables of this service, \
+         and remove it, or exempt the service's role"
+    )]
+    Swallowed(&'static str),
     /// The group commit has stopped, or is too far behind to take more.
     #[error("too much is waiting to be stored")]
     Overloaded,
     /// The database refused or is away.
     #[error("the database did not do it: {0}")]
-    Database(#[from] sqlx::Error),
+    Database(#[source] sqlx::Error),
+    /// The database takes no writes.
+    #[error("{ReadOnly}")]
+    ReadOnly,
     /// What went wrong for several at once.
     #[error(transparent)]
     Shared(Arc<Error>),
-    /// What was read back makes no sense: a mistake of ours, or somebody edited the database.
+    /// What was read back makes no sense: a mistake of ours, or somebody edited the database. Only that row is affected; the
+    /// text names table and column.
     #[error("the database holds what it should not: {0}")]
     Corrupt(String),
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::Configuration(cause) if cause.is::<ReadOnly>() => Self::ReadOnly,
+            error => Self::Database(error),
+        }
+    }
+}
+
+impl From<sqlx::migrate::MigrateError> for Error {
+    fn from(error: sqlx::migrate::MigrateError) -> Self {
+        match error {
+            sqlx::migrate::MigrateError::VersionMissing(migration) => Self::Newer(migration),
+            error => Self::Migration(error),
+        }
+    }
 }
 
 /// The outcome of a store call.
@@ -183,11 +266,18 @@ impl Store {
         self.db.is_shared()
     }
 
-    /// Proves that a write reaches the disk.
+    /// Proves that an event can be stored, and that a write reaches the disk.
     ///
     /// # Errors
-    /// It does not.
+    /// It does not, or not soon.
     pub async fn probe(&self) -> Result<()> {
+        soon(self.probe_in_time()).await?
+    }
+
+    async fn probe_in_time(&self) -> Result<()> {
+        if self.db.is_shared() {
+            self.try_accepting().await?;
+        }
         let mut tx = self.db.begin().await?;
         sqlx::query("UPDATE processes SET heartbeat_at = heartbeat_at").execute(&mut *tx).await?;
         tx.commit().await

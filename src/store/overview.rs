@@ -3,18 +3,40 @@
 use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::FromRow;
+use uuid::Uuid;
 
 use super::db::plain;
 use super::{ContactKey, Result, Store};
 use crate::model::{LocationId, Status};
 
-/// Where a page begins: the last id of the page before, and how many rows to give.
+/// Where a page begins, and how many rows to give.
 #[derive(Debug, Clone)]
 pub struct Cursor {
-    /// The last id seen; none for the first page.
+    /// Where the page before ended; none for the first page.
     pub after: Option<String>,
     /// Rows at most.
     pub limit: i64,
+}
+
+/// A page of a list.
+#[derive(Debug)]
+pub struct Page<T> {
+    /// Those that were asked for, of all that were looked at.
+    pub rows: Vec<T>,
+    /// Where the next page begins; none: this was the last.
+    pub next: Option<String>,
+}
+
+/// So many rows are looked at for one page of a list that no index is made for: an index costs each event a page of the log. Who filters
+/// for what is rare goes on with the next page, and meanwhile the database does other things.
+const LOOKED_AT: i64 = 10_000;
+
+impl<T> Page<T> {
+    /// `end`: the last row that was looked at, if there are more behind it.
+    pub(super) fn of(rows: Vec<T>, limit: i64, end: Option<String>, at: impl Fn(&T) -> String) -> Self {
+        let last = rows.last().filter(|_| rows.len() as i64 == limit).map(at);
+        Self { next: last.or(end), rows }
+    }
 }
 
 /// Which events or contacts to list; whatever is none does not filter.
@@ -136,16 +158,18 @@ macro_rules! select_events {
         )
     };
 }
-const EVENTS: &str = select_events!(
-    "WHERE (location_id = $1 OR $1 IS NULL) AND (contact_id = $2 OR $2 IS NULL) AND (status = $3 OR $3 IS NULL)
-        AND (type = $4 OR $4 IS NULL) AND (id < $5 OR $5 IS NULL)
-     ORDER BY id DESC LIMIT $6"
+pub(super) const EVENTS: &str = select_events!(
+    "WHERE id < $1 AND id >= $2 AND (location_id = $3 OR $3 IS NULL) AND (contact_id = $4 OR $4 IS NULL)
+        AND (status = $5 OR $5 IS NULL) AND (type = $6 OR $6 IS NULL)
+     ORDER BY id DESC LIMIT $7"
 );
+pub(super) const EVENTS_END: &str = "SELECT id FROM events WHERE id < $1 ORDER BY id DESC LIMIT 1 OFFSET $2";
 const EVENT: &str = select_events!("WHERE id = $1");
-const CONTACTS: &str = "SELECT * FROM contacts
-    WHERE (location_id = $1 OR $1 IS NULL) AND (contact_id = $2 OR $2 IS NULL) AND (status = $3 OR $3 IS NULL)
-        AND (contact_id > $4 OR $4 IS NULL)
-    ORDER BY contact_id, location_id LIMIT $5";
+// By way of the locations, which are few: a contact's key begins with its location.
+pub(super) const CONTACTS_OF_ID: &str = "SELECT contacts.* FROM connections CROSS JOIN contacts
+    WHERE contacts.location_id = connections.location_id AND contacts.contact_id = $1 AND contacts.location_id > $2
+        AND (contacts.location_id = $3 OR $3 IS NULL) AND (contacts.status = $4 OR $4 IS NULL)
+    ORDER BY contacts.location_id LIMIT $5";
 const WRITES: &str = "SELECT * FROM writes WHERE location_id = $1 AND contact_id = $2 ORDER BY id DESC LIMIT 100";
 const LOAD: &str = "SELECT COUNT(*) FROM contacts WHERE status = $1";
 
@@ -153,6 +177,14 @@ const DUE_NOW: &str =
     "SELECT (SELECT COUNT(*) FROM contacts WHERE location_id = $1 AND lane IN (0, 1, 2, 3) AND due_at <= $2)
     + (SELECT COUNT(*) FROM events WHERE location_id = $1 AND due_at <= $2)
     + (SELECT COUNT(*) FROM sweeps WHERE location_id = $1 AND due_at <= $2)";
+
+/// Each is the range of an index, and ends with the page.
+pub(super) fn contacts_query(of_location: bool, by_status: bool) -> String {
+    let range =
+        if of_location { "location_id = $1 AND contact_id > $2" } else { "(location_id, contact_id) > ($1, $2)" };
+    let status = if by_status { "status = $4 AND" } else { "" };
+    format!("SELECT * FROM contacts WHERE {status} {range} ORDER BY location_id, contact_id LIMIT $3")
+}
 
 impl Store {
     /// How many contacts, unresolved events and sweeps of the location are due.
@@ -162,15 +194,24 @@ impl Store {
     }
 
     /// Events, the newest first.
-    pub async fn events(&self, filter: &EventFilter, page: &Cursor) -> Result<Vec<EventView>> {
+    pub async fn events(&self, filter: &EventFilter, page: &Cursor) -> Result<Page<EventView>> {
+        let before = page.after.as_deref().map_or_else(|| Uuid::max().to_string(), plain);
+        let end = self.end(EVENTS_END, &before).await?;
         let query = sqlx::query_as(EVENTS)
+            .bind(&before)
+            .bind(end.as_deref().unwrap_or_default())
             .bind(filter.location.as_deref().map(plain))
             .bind(filter.contact.as_deref().map(plain))
             .bind(filter.status.map(Status::name))
             .bind(filter.kind.as_deref().map(plain))
-            .bind(page.after.as_deref().map(plain))
             .bind(page.limit);
-        Ok(query.fetch_all(&self.db.read).await?)
+        let rows = query.fetch_all(&self.db.read).await?;
+        Ok(Page::of(rows, page.limit, end, |event: &EventView| event.id.clone()))
+    }
+
+    /// The last row that one page looks at, of those before that id; none: it looks at all of them.
+    pub(super) async fn end(&self, statement: &'static str, before: &str) -> Result<Option<String>> {
+        Ok(sqlx::query_scalar(statement).bind(before).bind(LOOKED_AT - 1).fetch_optional(&self.db.read).await?)
     }
 
     /// One event.
@@ -178,15 +219,27 @@ impl Store {
         Ok(sqlx::query_as(EVENT).bind(plain(id)).fetch_optional(&self.db.read).await?)
     }
 
-    /// Contacts, by id.
-    pub async fn contacts(&self, filter: &EventFilter, page: &Cursor) -> Result<Vec<ContactView>> {
-        let query = sqlx::query_as(CONTACTS)
-            .bind(filter.location.as_deref().map(plain))
-            .bind(filter.contact.as_deref().map(plain))
-            .bind(filter.status.map(Status::name))
-            .bind(page.after.as_deref().map(plain))
-            .bind(page.limit);
-        Ok(query.fetch_all(&self.db.read).await?)
+    /// Contacts, by location and id; `after`: behind that one.
+    pub async fn contacts(
+        &self,
+        filter: &EventFilter,
+        after: Option<(&str, &str)>,
+        limit: i64,
+    ) -> Result<Page<ContactView>> {
+        let (location, status) = (filter.location.as_deref().map(plain), filter.status.map(Status::name));
+        let (last_location, last) =
+            after.map(|(location, contact)| (plain(location), plain(contact))).unwrap_or_default();
+        let rows: Vec<ContactView> = if let Some(contact) = &filter.contact {
+            let query = sqlx::query_as(CONTACTS_OF_ID).bind(plain(contact)).bind(last_location);
+            query.bind(location).bind(status).bind(limit).fetch_all(&self.db.read).await?
+        } else {
+            let statement = contacts_query(location.is_some(), status.is_some());
+            let query = sqlx::query_as(sqlx::AssertSqlSafe(statement));
+            let query = query.bind(location.unwrap_or(last_location)).bind(last).bind(limit);
+            let query = if status.is_some() { query.bind(status) } else { query };
+            query.fetch_all(&self.db.read).await?
+        };
+        Ok(Page::of(rows, limit, None, |contact| format!("{}/{}", contact.location_id, contact.contact_id)))
     }
 
     /// The last hundred writes for a contact, the newest first.

@@ -3,11 +3,14 @@
 //! Every process keeps one heartbeat. What a process owns is its own while the heartbeat is younger than the lease, by
 //! the database's clock; after that anybody may take it over, under a new epoch.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use sqlx::FromRow;
 
-use super::contacts::id;
+use super::columns::{id, readable};
+use super::db::soon;
+use super::outage::works;
 use super::{Error, Result, Signal, Store, Tx};
 use crate::model::LocationId;
 
@@ -25,30 +28,38 @@ pub struct Beat {
 pub struct Connection {
     /// The GHL location.
     pub location: LocationId,
+    /// The Trafft account that its links belong to.
+    pub account: String,
     /// Fences off a former owner: what it writes back under an older epoch is refused.
     pub epoch: i64,
     /// Raised by every change of what its owner has to know.
     pub revision: i64,
     /// Every customer up to this id is in the index; none until the first full pass over Trafft's customers has ended.
     pub customers_seen: Option<i64>,
+    /// What the phone keys in the index were made by; none: an older rule.
+    pub phone_keys: Option<String>,
 }
 
 #[derive(FromRow)]
 struct Row {
     location_id: String,
+    trafft_account: String,
     owner: Option<String>,
     epoch: i64,
     revision: i64,
     customers_seen: Option<i64>,
+    phone_keys: Option<String>,
     paused: i64,
     entered: i64,
     alive: i64,
 }
 
-const BEAT: &str = "INSERT INTO processes (id, heartbeat_at) VALUES ($1, $2)
+/// A process says that it lives.
+pub(super) const BEAT: &str = "INSERT INTO processes (id, heartbeat_at) VALUES ($1, $2)
     ON CONFLICT (id) DO UPDATE SET heartbeat_at = excluded.heartbeat_at";
+const REVISIONS: &str = "SELECT location_id, revision FROM connections";
 const LIVE: &str = "SELECT COUNT(*) FROM processes WHERE heartbeat_at > $1";
-const OWNED: &str = "SELECT location_id, owner, epoch, revision, customers_seen, paused,
+const OWNED: &str = "SELECT location_id, trafft_account, owner, epoch, revision, customers_seen, phone_keys, paused,
         (SELECT COUNT(*) FROM installs WHERE kind = 'location' AND id = location_id AND status = 'active'
             AND trafft IS NOT NULL) AS entered,
         (SELECT COUNT(*) FROM processes WHERE processes.id = owner AND heartbeat_at > $1) AS alive
@@ -61,7 +72,7 @@ const FENCE: &str = "UPDATE connections SET epoch = epoch WHERE location_id = $1
 const SEEN: &str = "UPDATE connections SET customers_seen = $2 WHERE location_id = $1";
 
 /// [`Error::NotOwner`] unless this epoch is still the location's; then nobody takes it over before the transaction ends.
-pub(super) async fn fence(tx: &mut Tx<'_>, location: &str, epoch: i64) -> Result<()> {
+pub(super) async fn fence(tx: &mut Tx, location: &str, epoch: i64) -> Result<()> {
     match sqlx::query(FENCE).bind(location).bind(epoch).execute(&mut **tx).await?.rows_affected() {
         0 => Err(Error::NotOwner),
         _ => Ok(()),
@@ -74,6 +85,18 @@ impl Store {
     /// `candidates`: the locations that the settings tell it how to work; those that a person connected tell it themselves. What is
     /// `left_alone` is not taken over although nobody works it.
     pub async fn beat(
+        &self,
+        process: &str,
+        lease: Duration,
+        candidates: &[LocationId],
+        left_alone: impl Fn(&Connection) -> bool + Send,
+    ) -> Result<Beat> {
+        let beat = soon(self.beat_in_time(process, lease, candidates, left_alone)).await??;
+        works();
+        Ok(beat)
+    }
+
+    async fn beat_in_time(
         &self,
         process: &str,
         lease: Duration,
@@ -93,8 +116,20 @@ impl Store {
         let share = rows.len().div_ceil(usize::try_from(live).unwrap_or(1).max(1));
         let mut owned = Vec::new();
         let mut free = Vec::new();
-        for Row { location_id, owner, epoch, revision, customers_seen, alive, .. } in rows {
-            let connection = Connection { location: id(location_id)?, epoch, revision, customers_seen };
+        for row in rows {
+            let Row {
+                location_id,
+                trafft_account: account,
+                owner,
+                epoch,
+                revision,
+                customers_seen,
+                phone_keys,
+                alive,
+                ..
+            } = row;
+            let Some(location) = readable([id("connections.location_id", location_id)]).pop() else { continue };
+            let connection = Connection { location, account, epoch, revision, customers_seen, phone_keys };
             match owner {
                 Some(owner) if owner == process => owned.push(connection),
                 Some(_) if alive > 0 => {}
@@ -118,12 +153,25 @@ impl Store {
         Ok(Beat { owned, share })
     }
 
+    /// How many processes work with this database now: silent for no longer than the lease.
+    pub async fn living(&self, lease: Duration) -> Result<i64> {
+        let now: i64 = sqlx::query_scalar(self.db.time_query()).fetch_one(&self.db.read).await?;
+        let since = now - i64::try_from(lease.as_millis()).unwrap_or(i64::MAX);
+        Ok(sqlx::query_scalar(LIVE).bind(since).fetch_one(&self.db.read).await?)
+    }
+
     /// Hands a location back: whoever beats next may have it.
     pub async fn release(&self, process: &str, location: &LocationId) -> Result<()> {
         let mut tx = self.db.begin().await?;
         sqlx::query(RELEASE).bind(location.as_str()).bind(process).execute(&mut *tx).await?;
         self.signal(&mut tx, &Signal::Free).await?;
         tx.commit().await
+    }
+
+    /// The revision of each connection, by its location's id.
+    pub async fn revisions(&self) -> Result<HashMap<String, i64>> {
+        let rows: Vec<(String, i64)> = sqlx::query_as(REVISIONS).fetch_all(&self.db.read).await?;
+        Ok(rows.into_iter().collect())
     }
 
     /// The process is about to end.

@@ -1,18 +1,46 @@
 //! What goes when its time is over, and what goes because a person must be forgotten.
 
 use jiff::Timestamp;
+use tracing::warn;
 
-use super::{ContactKey, Result, Store};
-use crate::model::Keep;
+use super::index::revive;
+use super::{Contact, ContactKey, Error, Result, Signal, Store, Tx};
+use crate::model::{CustomerId, Keep};
 
 /// Rows that one transaction deletes: nobody should have to wait long for it.
 const BATCH: i64 = 1000;
 
-// Not what is still queued, parked or looked for.
-const EVENTS: &str = "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE received_at < $1 AND due_at IS NULL
-    AND status NOT IN ('queued', 'parked') ORDER BY received_at LIMIT $2)";
+/// Events that wait for one location to be connected.
+const PARKED: i64 = 50_000;
+
+// In whatever state they are: the mark of one that is still queued stays with its contact, and one that waits so long for its
+// location or its contact is overtaken by what is read when that is found.
+const EVENTS: &str = "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE received_at < $1
+    ORDER BY received_at LIMIT $2)";
 const WRITES: &str = "DELETE FROM writes WHERE id IN (SELECT id FROM writes WHERE at < $1 ORDER BY at LIMIT $2)";
+const CROWDED: &str = "SELECT location_id, COUNT(*) FROM events WHERE status = 'parked'
+    GROUP BY location_id HAVING COUNT(*) > $1";
+// Ids sort by time.
+const UNPARK: &str =
+    "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE location_id = $1 AND status = 'parked'
+    ORDER BY id LIMIT $2)";
 const FINDINGS: &str = "DELETE FROM findings WHERE id IN (SELECT id FROM findings WHERE at < $1 ORDER BY at LIMIT $2)";
+
+const ERASE: &str =
+    "DELETE FROM contacts WHERE location_id = $1 AND contact_id = $2 RETURNING known_since, customer_id";
+const ERASE_EVENTS: &str = "DELETE FROM events WHERE location_id = $1 AND contact_id = $2 AND contact_since IN ($3, 0)";
+const SAME: &str = "UPDATE contacts SET known_since = known_since
+    WHERE location_id = $1 AND contact_id = $2 AND known_since = $3";
+
+/// [`Error::Erased`] unless the contact is the one that was loaded; then nobody erases it before the transaction ends. One that
+/// was erased and has come back since is known since another time.
+pub(super) async fn not_erased(tx: &mut Tx, contact: &Contact) -> Result<()> {
+    let query = sqlx::query(SAME).bind(contact.key.location.as_str()).bind(contact.key.contact.as_str());
+    match query.bind(contact.known_since).execute(&mut **tx).await?.rows_affected() {
+        0 => Err(Error::Erased),
+        _ => Ok(()),
+    }
+}
 
 impl Store {
     /// Deletes what was kept long enough; returns how many rows.
@@ -30,23 +58,54 @@ impl Store {
                 }
             }
         }
+        Ok(pruned + self.prune_parked().await?)
+    }
+
+    /// Of one location, so many parked events are kept: the newest.
+    async fn prune_parked(&self) -> Result<u64> {
+        let crowded: Vec<(String, i64)> = sqlx::query_as(CROWDED).bind(PARKED).fetch_all(&self.db.read).await?;
+        let mut pruned = 0;
+        for (location, parked) in crowded {
+            let mut left = parked - PARKED;
+            warn!(
+                location.id = location,
+                dropped = left,
+                "location {location} is not connected, and {parked} events wait for it: the oldest {left} are dropped; \
+                 run `backfill` once it is connected, or uninstall the app there"
+            );
+            while left > 0 {
+                let mut tx = self.db.begin().await?;
+                let query = sqlx::query(UNPARK).bind(&location).bind(left.min(BATCH));
+                let deleted = query.execute(&mut *tx).await?.rows_affected();
+                tx.commit().await?;
+                pruned += deleted;
+                left -= BATCH;
+            }
+        }
         Ok(pruned)
     }
 
     /// Forgets a contact: its events, activities, writes and findings, and the contact itself. What Trafft shows of its customer
-    /// stays in the index as long as Trafft shows it: without it the person would be made twice on coming back.
-    pub async fn erase(&self, key: &ContactKey) -> Result<()> {
+    /// stays in the index as long as Trafft shows it: without it the person would be made twice on coming back. It is nobody's from
+    /// here on. Whoever works the contact just now is refused: see `not_erased`.
+    pub async fn erase(&self, key: &ContactKey, now: Timestamp) -> Result<()> {
         let (location, contact) = (key.location.as_str(), key.contact.as_str());
         let mut tx = self.db.begin().await?;
+        // First, as a settle does: whoever writes about the contact at this moment is waited for, and whoever comes later finds
+        // it gone.
+        let query = sqlx::query_as(ERASE).bind(location).bind(contact);
+        let (since, customer): (i64, Option<i64>) = query.fetch_optional(&mut *tx).await?.unwrap_or_default();
+        sqlx::query(ERASE_EVENTS).bind(location).bind(contact).bind(since).execute(&mut *tx).await?;
         for statement in [
-            "DELETE FROM events WHERE location_id = $1 AND contact_id = $2 AND contact_since IN
-                (SELECT known_since FROM contacts WHERE location_id = $1 AND contact_id = $2 UNION SELECT 0)",
             "DELETE FROM activities WHERE location_id = $1 AND contact_id = $2",
             "DELETE FROM writes WHERE location_id = $1 AND contact_id = $2",
             "DELETE FROM findings WHERE location_id = $1 AND contact_id = $2",
-            "DELETE FROM contacts WHERE location_id = $1 AND contact_id = $2",
         ] {
             sqlx::query(statement).bind(location).bind(contact).execute(&mut *tx).await?;
+        }
+        if let Some(customer) = customer {
+            revive(&mut tx, location, CustomerId(customer), now).await?;
+            self.signal(&mut tx, &Signal::Due(location.to_owned())).await?;
         }
         tx.commit().await
     }

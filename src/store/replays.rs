@@ -4,9 +4,10 @@ use jiff::Timestamp;
 use sqlx::FromRow;
 
 use super::accept::CONNECTED;
-use super::contacts::{Mark, id};
+use super::columns::{corrupt, id, set_event_aside};
+use super::contacts::Mark;
 use super::db::plain;
-use super::{Accepted, Error, Result, Signal, Store};
+use super::{Accepted, Result, Signal, Store};
 use crate::model::{ContactId, Facet, Facets, Lane, LocationId, ObjectId, Status};
 
 /// An event whose contact has to be found.
@@ -34,10 +35,9 @@ struct Stored {
 }
 
 const STORED: &str = "SELECT location_id, contact_id, object_id, facets, status FROM events WHERE id = $1";
-// A stale event stays stale: its contact is read again, but the event is not acted on as fresh.
 const REQUEUE: &str =
     "UPDATE events SET contact_id = $2, sequence = $3, contact_since = $4, due_at = NULL, settled_at = NULL,
-        status = CASE WHEN status = 'stale' THEN status ELSE 'queued' END, reason = NULL
+        status = 'queued', reason = NULL
     WHERE id = $1";
 const REPLAY: &str =
     "UPDATE events SET sequence = $2, contact_since = $3, settled_at = NULL, status = 'queued', reason = NULL
@@ -55,7 +55,7 @@ impl Store {
         let Some(Stored { location_id: location, contact_id, object_id, facets, status }) = row else {
             return Ok(None);
         };
-        let facets = Facets::from_bits(facets);
+        let facets = Facets::from_bits(facets).ok_or_else(|| corrupt("events.facets", facets))?;
         let connected: i64 = sqlx::query_scalar(CONNECTED).bind(&location).fetch_one(&mut *tx).await?;
         let status = match (contact_id, object_id) {
             (Some(contact), _) if connected == 1 => {
@@ -69,22 +69,33 @@ impl Store {
                 sqlx::query(LOOK_AGAIN).bind(event).bind(now.as_millisecond()).execute(&mut *tx).await?;
                 Status::Unresolved
             }
-            _ => status.parse().map_err(Error::Corrupt)?,
+            _ => status.parse().map_err(|_| corrupt("events.status", &status))?,
         };
         self.signal(&mut tx, &Signal::Due(location.clone())).await?;
         tx.commit().await?;
-        Ok(Some((id(location)?, Accepted { event: event.to_owned(), status, reason: None })))
+        Ok(Some((id("events.location_id", location)?, Accepted { event: event.to_owned(), status, reason: None })))
     }
 
-    /// Events of a location whose contact has to be found, and whose time has come.
+    /// Events of a location whose contact has to be found, and whose time has come. One that cannot be read is set aside.
     pub async fn due_unresolved(&self, location: &LocationId, now: Timestamp, limit: i64) -> Result<Vec<Unresolved>> {
         let query = sqlx::query_as(DUE_UNRESOLVED).bind(location.as_str()).bind(now.as_millisecond()).bind(limit);
-        let rows: Vec<(String, i64, String, i64)> = query.fetch_all(&self.db.read).await?;
-        let parse = |(event, facets, object, attempt): (_, i64, String, _)| {
-            let facet = Facets::from_bits(facets).iter().next()?;
-            Some(Unresolved { event, location: location.clone(), facet, object: object.parse().ok()?, attempt })
-        };
-        Ok(rows.into_iter().filter_map(parse).collect())
+        let rows: Vec<(String, i64, Option<String>, i64)> = query.fetch_all(&self.db.read).await?;
+        let mut due = Vec::with_capacity(rows.len());
+        for (event, facets, object, attempt) in rows {
+            let facet = Facets::from_bits(facets).and_then(|facets| facets.iter().next());
+            let facet = facet.ok_or_else(|| corrupt("events.facets", facets));
+            match (facet, id("events.object_id", object.unwrap_or_default())) {
+                (Ok(facet), Ok(object)) => {
+                    due.push(Unresolved { event, location: location.clone(), facet, object, attempt });
+                }
+                (Err(error), _) | (_, Err(error)) => {
+                    let mut tx = self.db.begin().await?;
+                    set_event_aside(&mut tx, &event, &error, now).await?;
+                    tx.commit().await?;
+                }
+            }
+        }
+        Ok(due)
     }
 
     /// The contact of an unresolved event was found: from here on it is an event like any other.

@@ -10,10 +10,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::TryStreamExt;
 use sqlx::any::AnyArguments;
-use sqlx::{AnyConnection, Arguments, AssertSqlSafe, Executor, SqlSafeStr, SqlStr};
+use sqlx::{Arguments, AssertSqlSafe, Executor, SqlSafeStr, SqlStr};
 
 use super::Result;
 use super::db::Db;
+use super::session::Session;
 
 /// A statement that reads its rows out of `given`.
 pub(super) struct Text {
@@ -152,11 +153,11 @@ impl Script {
     }
 
     /// Runs all of it, and commits.
-    pub(super) async fn commit(self, connection: &mut AnyConnection) -> Result<()> {
+    pub(super) async fn commit(self, session: &mut Session) -> Result<()> {
         let Self { mut text, arguments, statements, .. } = self;
         text.push_str("COMMIT");
         let query = sqlx::query_with(AssertSqlSafe(text), arguments);
-        let done: Vec<_> = connection.execute_many(query).try_collect().await?;
+        let done: Vec<_> = session.execute_many(query).try_collect().await?;
         // Where SQLite's thread dies, the answers just end.
         if done.len() == statements + 1 { Ok(()) } else { Err(sqlx::Error::WorkerCrashed.into()) }
     }

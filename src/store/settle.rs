@@ -3,11 +3,12 @@
 use jiff::Timestamp;
 
 use super::activities::Mirrored;
-use super::contacts::{COALESCE, REVIVE_CONFLICTS};
+use super::contacts::COALESCE;
 use super::db::plain;
+use super::index::revive;
 use super::owners::fence;
-use super::{Contact, Result, Signal, Store};
-use crate::model::{CustomerId, Facet, Facets, Lane, Status, Verdict};
+use super::{Agreed, Contact, Error, Result, Signal, Store};
+use crate::model::{CustomerId, Facet, Facets, Lane, Presence, Status, Vendor, Verdict};
 
 // A fingerprint is of the customer that was written: a link that a person changed meanwhile starts without one.
 const SETTLE: &str = "UPDATE contacts SET
@@ -17,11 +18,13 @@ const SETTLE: &str = "UPDATE contacts SET
         attempt = $12,
         status = CASE WHEN sequence > $8 THEN 'queued' ELSE $13 END,
         reason = $14, settled_at = $15, conflict_customer = $16,
-        fingerprint = CASE WHEN customer_id = $21 THEN $17 END,
+        fingerprint = CASE WHEN customer_id = $21 THEN $17 END, agreed = CASE WHEN customer_id = $21 THEN $23 END,
         fields = COALESCE($18, fields), missing_since = $19, gone_at = $20,
+        deletion_told_at = CASE WHEN sequence > $8 THEN deletion_told_at ELSE $24 END, customer_missing_since = $25,
+        retry_at = $26, waits_for = $27,
         updated_at = COALESCE($3, updated_at), rotated_at = CASE WHEN $22 = 1 THEN $15 ELSE rotated_at END,
         drifted = CASE WHEN sequence = $8 AND $13 IN ('synced', 'unchanged') THEN 0 ELSE drifted END
-    WHERE location_id = $1 AND contact_id = $2";
+    WHERE location_id = $1 AND contact_id = $2 AND known_since = $28";
 const SETTLE_EVENTS: &str = "UPDATE events SET status = $4, reason = $5, customer_id = $6, ghl_calls = $7,
         trafft_calls = $8, settled_at = $9
     WHERE location_id = $1 AND contact_since = $10 AND contact_id = $2 AND sequence <= $3 AND status = 'queued'
@@ -44,6 +47,8 @@ pub struct Settle<'a> {
     pub verdict: &'a Verdict,
     /// When a settled contact has to be looked at again without any event: something that is shown runs out.
     pub look_again: Option<Timestamp>,
+    /// When GHL is asked once more about the contact, whatever became of it.
+    pub ask_again: Option<Timestamp>,
     /// Calls spent.
     pub ghl_calls: i64,
     /// Calls spent.
@@ -55,22 +60,31 @@ pub struct Settle<'a> {
 }
 
 impl Store {
-    /// Records how a reconcile ended: the mirror, what was read, the verdict, and the events that it answers.
+    /// Records how a reconcile ended: the mirror, what was read, the verdict, and the events that it answers, whose ids it returns.
     ///
     /// # Errors
-    /// [`super::Error::NotOwner`]: another process has taken over; the contact is still dirty.
-    pub async fn settle(&self, epoch: i64, settle: &Settle<'_>) -> Result<()> {
+    /// [`Error::NotOwner`]: another process has taken over; the contact is still dirty. [`Error::Erased`]: nothing is kept.
+    pub async fn settle(&self, epoch: i64, settle: &Settle<'_>) -> Result<Vec<String>> {
         let Settle { contact, verdict, now, .. } = settle;
         let (location, id) = (contact.key.location.as_str(), contact.key.contact.as_str());
         let after = After::of(settle);
-        let read = |facet: Facet| {
-            let facet_read = if settle.read.has(facet) { contact.wanted } else { contact.read };
-            facet_read[facet as usize]
-        };
         let whole = [Facet::Tasks, Facet::Notes, Facet::Appointments].into_iter().all(|facet| settle.read.has(facet));
+        let linked = contact.link.linked();
+        let agreed = linked.filter(|linked| linked.agreed != Agreed::default());
+        let agreed = agreed.and_then(|linked| serde_json::to_string(&linked.agreed).ok());
+        let missing_since = if let Presence::Missing { since } = contact.presence { Some(since) } else { None };
+        let changes = self.changes(epoch, contact, settle.mirrored, *now).await?;
+        // Read once more, now that the other contact is read, too.
+        let is_read = |facet: Facet| settle.read.has(facet) && !changes.contested.has(facet);
+        let read = |facet: Facet| {
+            let sequences = if is_read(facet) { contact.wanted } else { contact.read };
+            sequences[facet as usize]
+        };
+        let is_contested = changes.contested != Facets::NONE;
+        let due_at = is_contested.then(|| *now + COALESCE).into_iter().chain(after.due_at).min();
         let mut tx = self.db.begin().await?;
         fence(&mut tx, location, epoch).await?;
-        sqlx::query(SETTLE)
+        let kept = sqlx::query(SETTLE)
             .bind(location)
             .bind(id)
             .bind(settle.updated.map(|at| at.as_millisecond()))
@@ -80,27 +94,33 @@ impl Store {
             .bind(read(Facet::Appointments))
             .bind(contact.sequence)
             .bind((*now + COALESCE).as_millisecond())
-            .bind(after.due_at.map(|at| at.as_millisecond()))
+            .bind(due_at.map(|at| at.as_millisecond()))
             .bind(after.lane as i64)
             .bind(after.attempt)
             .bind(after.status.name())
             .bind(after.reason.map(plain))
             .bind(now.as_millisecond())
             .bind(after.conflict.map(|customer| customer.0))
-            .bind(&contact.fingerprint)
+            .bind(linked.and_then(|linked| linked.fingerprint.as_ref()))
             .bind(&settle.fields)
-            .bind(contact.missing_since.map(|at| at.as_millisecond()))
-            .bind(contact.gone_at.map(|at| at.as_millisecond()))
-            .bind(contact.customer.map(|customer| customer.0))
+            .bind(missing_since.map(|at| at.as_millisecond()))
+            .bind(contact.presence.gone_at().map(|at| at.as_millisecond()))
+            .bind(contact.link.customer().map(|customer| customer.0))
             .bind(i64::from(whole))
+            .bind(agreed)
+            .bind(contact.deletion_told_at.map(|at| at.as_millisecond()))
+            .bind(contact.customer_missing_since.map(|at| at.as_millisecond()))
+            .bind(after.retry_at.map(|at| at.as_millisecond()))
+            .bind(after.waits_for.map(Vendor::label))
+            .bind(contact.known_since)
             .execute(&mut *tx)
             .await?;
-        for mirrored in settle.mirrored {
-            super::activities::mirror(&mut tx, &contact.key, mirrored, *now).await?;
+        if kept.rows_affected() == 0 {
+            return Err(Error::Erased);
         }
+        changes.write(&mut tx, &self.db).await?;
         if let Some(customer) = settle.released {
-            let query = sqlx::query(REVIVE_CONFLICTS).bind(location).bind(customer.0).bind(now.as_millisecond());
-            query.execute(&mut *tx).await?;
+            revive(&mut tx, location, customer, *now).await?;
         }
         let settled = !matches!(verdict, Verdict::Retry { .. } | Verdict::Snooze { .. });
         let told: Vec<String> = sqlx::query_scalar(SETTLE_EVENTS)
@@ -109,7 +129,7 @@ impl Store {
             .bind(contact.sequence)
             .bind(after.status.name())
             .bind(after.reason.map(plain))
-            .bind(contact.customer.map(|customer| customer.0))
+            .bind(contact.link.customer().map(|customer| customer.0))
             .bind(settle.ghl_calls)
             .bind(settle.trafft_calls)
             .bind(settled.then(|| now.as_millisecond()))
@@ -120,7 +140,7 @@ impl Store {
         let committed = tx.commit().await;
         // Even if the disk may not hold it: it is done, and whoever waits has waited for that.
         self.notices.tell(&told);
-        committed
+        committed.map(|()| told)
     }
 }
 
@@ -131,6 +151,8 @@ struct After<'a> {
     due_at: Option<Timestamp>,
     lane: Lane,
     attempt: i64,
+    retry_at: Option<Timestamp>,
+    waits_for: Option<Vendor>,
     conflict: Option<CustomerId>,
 }
 
@@ -139,9 +161,11 @@ impl<'a> After<'a> {
         let at_rest = |status, reason| Self {
             status,
             reason,
-            due_at: settle.look_again,
+            due_at: settle.look_again.into_iter().chain(settle.ask_again).min(),
             lane: Lane::Retry,
             attempt: 0,
+            retry_at: None,
+            waits_for: None,
             conflict: None,
         };
         let waiting = |at, reason: &'a str, attempt| Self {
@@ -151,15 +175,21 @@ impl<'a> After<'a> {
             // A second try of what was not urgent is not urgent.
             lane: settle.contact.lane.max(Lane::Retry),
             attempt,
+            retry_at: settle.contact.retry_at,
+            waits_for: None,
             conflict: None,
         };
         match settle.verdict {
             Verdict::Done(outcome) => at_rest(outcome.status, outcome.reason.as_deref()),
-            Verdict::Retry { at, reason } => waiting(*at, reason, settle.contact.attempt + 1),
-            Verdict::Snooze { until, reason } => waiting(*until, reason, settle.contact.attempt),
-            Verdict::Dead { reason } => Self { due_at: None, ..at_rest(Status::Failed, Some(reason)) },
+            Verdict::Retry { at, reason } => {
+                Self { retry_at: Some(*at), ..waiting(*at, reason, settle.contact.attempt + 1) }
+            }
+            Verdict::Snooze { until, reason, waits_for } => {
+                Self { waits_for: *waits_for, ..waiting(*until, reason, settle.contact.attempt) }
+            }
+            Verdict::Dead { reason } => Self { due_at: settle.ask_again, ..at_rest(Status::Failed, Some(reason)) },
             Verdict::Conflict { reason, customer } => {
-                Self { due_at: None, conflict: *customer, ..at_rest(Status::Conflict, Some(reason)) }
+                Self { due_at: settle.ask_again, conflict: *customer, ..at_rest(Status::Conflict, Some(reason)) }
             }
         }
     }

@@ -1,16 +1,24 @@
 //! What processes on one PostgreSQL tell each other at once. A signal that is lost costs time, never data: behind it,
 //! owners look for what is due by themselves, and requests read their row at their deadline.
 
+use std::time::Duration;
+
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
+use sqlx::Executor;
 use sqlx::postgres::PgListener;
 
+use super::db::soon;
 use super::{Result, Store, Tx};
+use crate::clock::Clock;
 
 const CHANNEL: &str = "ghl_trafft_sync";
 
 /// PostgreSQL takes less than 8000 bytes a signal (`NOTIFY`), and ids of events are 36 characters long.
 const IDS_A_SIGNAL: usize = 150;
+
+/// How long the listener's connection may say nothing before it is asked whether it is alive.
+const SILENCE: Duration = Duration::from_secs(30);
 
 /// News for other processes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,7 +43,12 @@ impl Signals {
     /// The database is away.
     pub async fn next(&mut self) -> Result<Signal> {
         loop {
-            let notification = self.0.recv().await?;
+            let Some(notification) = Clock::system().timeout(SILENCE, self.0.recv()).await else {
+                // A connection that was lost without a word would be silent for ever.
+                soon(self.0.execute("SELECT 1")).await??;
+                continue;
+            };
+            let notification = notification?;
             // What a newer version says is not for us.
             if let Ok(signal) = serde_json::from_str(notification.payload()) {
                 return Ok(signal);
@@ -59,7 +72,7 @@ impl Store {
     }
 
     /// Says it once the transaction is committed.
-    pub(super) async fn signal(&self, tx: &mut Tx<'_>, signal: &Signal) -> Result<()> {
+    pub(super) async fn signal(&self, tx: &mut Tx, signal: &Signal) -> Result<()> {
         if !self.db.is_shared() {
             return Ok(());
         }

@@ -6,7 +6,9 @@ use sqlx::FromRow;
 use uuid::Uuid;
 
 use super::accept::CONNECTED;
-use super::contacts::{Mark, id, time};
+use super::columns::{corrupt, id, readable, time};
+use super::contacts::{Drift, Mark};
+use super::deletions::confirm_by_sweep;
 use super::owners::fence;
 use super::{Error, Result, Store, Tx};
 use crate::model::{ContactId, CustomerId, Facets, Lane, LocationId, Sweep};
@@ -18,7 +20,7 @@ pub struct Sweeping {
     pub kind: Sweep,
     /// Where it goes on; none at the beginning.
     pub cursor: Option<String>,
-    /// What changed before this is known; of the customers' pass: when the one before began.
+    /// What changed before this, by GHL's clock, is known; of the customers' pass: when the one before began.
     pub since: Option<Timestamp>,
     /// When it began; none at the beginning.
     pub started_at: Option<Timestamp>,
@@ -39,14 +41,14 @@ pub struct Finding {
     pub facets: Facets,
     /// How it is told; none: too common to be told.
     pub what: Option<&'static str>,
-    /// Trafft differs from what we wrote, or GHL from what we read?
-    pub drifted: bool,
+    /// What was seen of its customer.
+    pub drift: Drift,
 }
 
 impl Finding {
-    /// Trafft was seen to differ from what we wrote.
-    pub fn drifted(contact: ContactId, what: &'static str) -> Self {
-        Self { contact, facets: Facets::NONE, what: Some(what), drifted: true }
+    /// Its customer in Trafft was seen to be different, or was not seen.
+    pub fn drifted(contact: ContactId, drift: Drift, what: &'static str) -> Self {
+        Self { contact, facets: Facets::NONE, what: Some(what), drift }
     }
 }
 
@@ -99,10 +101,26 @@ struct Row {
     found: i64,
 }
 
+impl TryFrom<Row> for Sweeping {
+    type Error = Error;
+    fn try_from(row: Row) -> Result<Self> {
+        let kind = Sweep::from_name(&row.kind).ok_or_else(|| corrupt("sweeps.kind", &row.kind))?;
+        let since = row.since.map(|at| time("sweeps.since", at)).transpose()?;
+        if row.cursor.is_none() {
+            // What the last one counted is not this one's.
+            return Ok(Self { kind, since, cursor: None, started_at: None, calls: 0, seen: 0, found: 0 });
+        }
+        let Row { cursor, calls, seen, found, .. } = row;
+        let started_at = row.started_at.map(|at| time("sweeps.started_at", at)).transpose()?;
+        Ok(Self { kind, since, cursor, started_at, calls, seen, found })
+    }
+}
+
+// One that is due later than a whole round from now was planned by a clock that ran ahead, or by another setting.
 const PLAN: &str = "INSERT INTO sweeps (location_id, kind, due_at, since) VALUES ($1, $2, $3, $4)
     ON CONFLICT (location_id, kind) DO UPDATE SET due_at = CASE
         WHEN $3 IS NULL AND sweeps.cursor IS NULL THEN NULL
-        WHEN $5 = 1 OR sweeps.due_at IS NULL THEN $3
+        WHEN $5 = 1 OR sweeps.due_at IS NULL OR sweeps.due_at > $3 THEN $3
         ELSE sweeps.due_at END";
 const DUE: &str = "SELECT kind, cursor, since, started_at, calls, seen, found FROM sweeps
     WHERE location_id = $1 AND due_at <= $2 ORDER BY due_at LIMIT 1";
@@ -119,7 +137,7 @@ const STOP: &str = "UPDATE sweeps SET due_at = NULL, cursor = NULL, reason = 'st
     WHERE location_id = $1 AND kind = $2";
 const FOUND: &str =
     "INSERT INTO findings (id, location_id, kind, contact_id, what, at) VALUES ($1, $2, $3, $4, $5, $6)";
-const DRIFT: &str = "UPDATE contacts SET drifted = 1 WHERE location_id = $1 AND contact_id = $2";
+const DRIFT: &str = "UPDATE contacts SET drifted = $3 WHERE location_id = $1 AND contact_id = $2";
 const ROTATED: &str = "UPDATE contacts SET rotated_at = $3 WHERE location_id = $1 AND contact_id = $2";
 const MET: &str = "UPDATE contacts SET met_at = $3 WHERE location_id = $1 AND contact_id = $2";
 // A contact that is known is as it is: events and sweeps see to it.
@@ -139,22 +157,50 @@ const LONGEST_UNREAD: &str = "SELECT contact_id, CASE WHEN rotated_at IS NULL TH
     ORDER BY rotated_at NULLS FIRST LIMIT $3";
 // Since the last mark, not since the last settle: what is looked at without being read says nothing of GHL.
 const NOT_MET: &str = "SELECT contact_id FROM contacts WHERE location_id = $1 AND gone_at IS NULL
-        AND (met_at IS NULL OR met_at < $2) AND marked_at < $2 AND status <> 'queued'";
+        AND (met_at IS NULL OR met_at < $2) AND marked_at < $2 AND status <> 'queued' LIMIT $3";
+const ABSENT: &str = "SELECT contact_id FROM contacts WHERE location_id = $1 AND contact_id = $2
+    AND (gone_at IS NOT NULL OR missing_since IS NOT NULL)";
 const WAITING: &str =
     "SELECT COUNT(*) FROM contacts WHERE location_id = $1 AND lane = $2 AND due_at IS NOT NULL AND status = 'queued'";
+// Whose contact was told already is looked at when that contact is; it may be filtered for now.
 const UNSEEN: &str = "SELECT customers.customer_id, contacts.contact_id FROM customers
     LEFT JOIN contacts ON contacts.location_id = customers.location_id AND contacts.customer_id = customers.customer_id
         AND contacts.gone_at IS NULL
-    WHERE customers.location_id = $1 AND customers.seen_at < $2";
+    WHERE customers.location_id = $1 AND customers.seen_at < $2
+        AND (contacts.contact_id IS NULL OR contacts.drifted <> 2)
+    LIMIT $3";
 
 const REVIVE_ALL: &str = "UPDATE contacts SET due_at = $2, lane = 2
     WHERE location_id = $1 AND status = 'conflict' AND decision IS NULL";
+const REVIVE_SKIPPED: &str = "UPDATE contacts SET due_at = $2, lane = 2
+    WHERE location_id = $1 AND status = 'skipped' AND gone_at IS NULL";
+
+/// Keeps something for the report of a sweep.
+pub(super) async fn tell(
+    tx: &mut Tx,
+    location: &str,
+    kind: Sweep,
+    contact: &str,
+    what: &str,
+    now: Timestamp,
+) -> Result<()> {
+    sqlx::query(FOUND)
+        .bind(Uuid::now_v7().to_string())
+        .bind(location)
+        .bind(kind.name())
+        .bind(contact)
+        .bind(what)
+        .bind(now.as_millisecond())
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
 
 impl Store {
     /// Marks what was found, and keeps it for the report. Returns how many are told there.
     pub(super) async fn found(
         &self,
-        tx: &mut Tx<'_>,
+        tx: &mut Tx,
         location: &LocationId,
         kind: Sweep,
         finding: &Finding,
@@ -163,30 +209,50 @@ impl Store {
         let (location, contact) = (location.as_str(), finding.contact.as_str());
         let facets = finding.facets;
         self.mark_all(tx, &[Mark { location, contact, facets, deleted: false, lane: kind.lane(), now }]).await?;
-        if finding.drifted {
-            sqlx::query(DRIFT).bind(location).bind(contact).execute(&mut **tx).await?;
+        if finding.drift != Drift::None {
+            let query = sqlx::query(DRIFT).bind(location).bind(contact).bind(finding.drift.number());
+            query.execute(&mut **tx).await?;
         }
         if kind == Sweep::Rotation {
             let query = sqlx::query(ROTATED).bind(location).bind(contact).bind(now.as_millisecond());
             query.execute(&mut **tx).await?;
         }
         let Some(what) = finding.what else { return Ok(0) };
-        sqlx::query(FOUND)
-            .bind(Uuid::now_v7().to_string())
-            .bind(location)
-            .bind(kind.name())
-            .bind(contact)
-            .bind(what)
-            .bind(now.as_millisecond())
-            .execute(&mut **tx)
-            .await?;
+        tell(tx, location, kind, contact, what, now).await?;
         Ok(1)
+    }
+
+    /// The same for what was found beside the steps of a sweep, a batch at a time.
+    pub async fn found_beside(
+        &self,
+        location: &LocationId,
+        epoch: i64,
+        kind: Sweep,
+        findings: &[Finding],
+        now: Timestamp,
+    ) -> Result<()> {
+        for batch in findings.chunks(200) {
+            let mut tx = self.db.begin().await?;
+            fence(&mut tx, location.as_str(), epoch).await?;
+            for finding in batch {
+                self.found(&mut tx, location, kind, finding, now).await?;
+            }
+            tx.commit().await?;
+        }
+        Ok(())
     }
 
     /// Doubts can end without anybody telling: after a whole look at Trafft they are looked at again.
     pub async fn revive_conflicts(&self, location: &LocationId, now: Timestamp) -> Result<()> {
         let mut tx = self.db.begin().await?;
         sqlx::query(REVIVE_ALL).bind(location.as_str()).bind(now.as_millisecond()).execute(&mut *tx).await?;
+        tx.commit().await
+    }
+
+    /// Contacts that could not become customers may be able to now, because phones are read otherwise: they are looked at again.
+    pub async fn revive_skipped(&self, location: &LocationId, now: Timestamp) -> Result<()> {
+        let mut tx = self.db.begin().await?;
+        sqlx::query(REVIVE_SKIPPED).bind(location.as_str()).bind(now.as_millisecond()).execute(&mut *tx).await?;
         tx.commit().await
     }
 
@@ -234,17 +300,15 @@ impl Store {
 
     /// The sweep of the location that has waited longest for its next step.
     pub async fn due_sweep(&self, location: &LocationId, now: Timestamp) -> Result<Option<Sweeping>> {
-        let query = sqlx::query_as::<_, Row>(DUE).bind(location.as_str()).bind(now.as_millisecond());
-        let Some(row) = query.fetch_optional(&self.db.read).await? else { return Ok(None) };
-        let kind = Sweep::from_name(&row.kind).ok_or_else(|| Error::Corrupt("a sweep that is none".to_owned()))?;
-        let since = row.since.map(time).transpose()?;
-        if row.cursor.is_none() {
-            // What the last one counted is not this one's.
-            return Ok(Some(Sweeping { kind, since, cursor: None, started_at: None, calls: 0, seen: 0, found: 0 }));
+        loop {
+            let query = sqlx::query_as::<_, Row>(DUE).bind(location.as_str()).bind(now.as_millisecond());
+            let Some(row) = query.fetch_optional(&self.db.read).await? else { return Ok(None) };
+            let kind = row.kind.clone();
+            match Sweeping::try_from(row) {
+                Ok(sweeping) => return Ok(Some(sweeping)),
+                Err(error) => self.set_sweep_aside(location.as_str(), &kind, &error).await?,
+            }
         }
-        let Row { cursor, calls, seen, found, .. } = row;
-        let started_at = row.started_at.map(time).transpose()?;
-        Ok(Some(Sweeping { kind, since, cursor, started_at, calls, seen, found }))
     }
 
     /// Records a step: marks, findings and place in one transaction.
@@ -284,6 +348,9 @@ impl Store {
         for contact in &step.met {
             sqlx::query(MET).bind(name).bind(contact.as_str()).bind(started).execute(&mut *tx).await?;
         }
+        if sweeping.kind == Sweep::Ids && step.cursor.is_none() {
+            confirm_by_sweep(&mut tx, name, started, now).await?;
+        }
         sqlx::query(ADVANCE)
             .bind(name)
             .bind(sweeping.kind.name())
@@ -322,7 +389,9 @@ impl Store {
     ) -> Result<Option<(Option<Timestamp>, bool)>> {
         let query = sqlx::query_as(STANDING).bind(location.as_str()).bind(contact.as_str());
         let row: Option<(Option<i64>, i64)> = query.fetch_optional(&self.db.read).await?;
-        row.map(|(updated, dirty)| Ok((updated.map(time).transpose()?, dirty != 0))).transpose()
+        // Without a time that can be read it is read again.
+        let updated = |at| readable([time("contacts.updated_at", at)]).pop();
+        Ok(row.map(|(at, dirty)| (at.and_then(updated), dirty != 0)))
     }
 
     /// Linked contacts whose other facets were read longest ago, and before `before`; and whether they were ever.
@@ -334,24 +403,38 @@ impl Store {
     ) -> Result<Vec<(ContactId, bool)>> {
         let query = sqlx::query_as(LONGEST_UNREAD).bind(location.as_str()).bind(before.as_millisecond()).bind(limit);
         let rows: Vec<(String, i64)> = query.fetch_all(&self.db.read).await?;
-        rows.into_iter().map(|(contact, never)| Ok((id(contact)?, never != 0))).collect()
+        Ok(readable(rows.into_iter().map(|(contact, never)| Ok((id("contacts.contact_id", contact)?, never != 0)))))
     }
 
-    /// Contacts that the pass which began then has not met, and that were there before it.
-    pub async fn not_met(&self, location: &LocationId, since: Timestamp) -> Result<Vec<ContactId>> {
-        let query = sqlx::query_scalar::<_, String>(NOT_MET).bind(location.as_str()).bind(since.as_millisecond());
-        query.fetch_all(&self.db.read).await?.into_iter().map(id).collect()
+    /// Contacts that the pass which began then has not met, that were there before it, and that do not wait to be read: so
+    /// many at most, and others once these are marked.
+    pub async fn not_met(&self, location: &LocationId, since: Timestamp, limit: i64) -> Result<Vec<ContactId>> {
+        let query = sqlx::query_scalar::<_, String>(NOT_MET);
+        let query = query.bind(location.as_str()).bind(since.as_millisecond()).bind(limit);
+        let rows = query.fetch_all(&self.db.read).await?;
+        Ok(readable(rows.into_iter().map(|contact| id("contacts.contact_id", contact))))
     }
 
-    /// Customers that no page has shown since then, with the contact that is linked with them.
+    /// Is the contact known here as missing or gone?
+    pub async fn is_absent(&self, location: &LocationId, contact: &ContactId) -> Result<bool> {
+        let query = sqlx::query_scalar::<_, String>(ABSENT).bind(location.as_str()).bind(contact.as_str());
+        Ok(query.fetch_optional(&self.db.read).await?.is_some())
+    }
+
+    /// Customers that no page has shown since then, with the contact that is linked with them, unless it is marked for that
+    /// already: so many at most, and others once these are marked or forgotten.
     pub async fn unseen_customers(
         &self,
         location: &LocationId,
         since: Timestamp,
+        limit: i64,
     ) -> Result<Vec<(CustomerId, Option<ContactId>)>> {
-        let query = sqlx::query_as(UNSEEN).bind(location.as_str()).bind(since.as_millisecond());
+        let query = sqlx::query_as(UNSEEN).bind(location.as_str()).bind(since.as_millisecond()).bind(limit);
         let rows: Vec<(i64, Option<String>)> = query.fetch_all(&self.db.read).await?;
-        rows.into_iter().map(|(customer, contact)| Ok((CustomerId(customer), contact.map(id).transpose()?))).collect()
+        let row = |(customer, contact): (_, Option<String>)| {
+            Ok((CustomerId(customer), contact.map(|contact| id("contacts.contact_id", contact)).transpose()?))
+        };
+        Ok(readable(rows.into_iter().map(row)))
     }
 
     /// How many contacts wait in a lane.

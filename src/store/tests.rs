@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use sqlx::{Connection, Executor, Row, SqliteConnection};
 
-use super::{Error, Store, accept, activities, contacts, customers};
+use super::{Error, Store, accept, activities, contacts, customers, overview};
 use crate::model::LocationId;
 
 /// It must not take longer the more contacts and customers there are.
@@ -14,10 +14,21 @@ async fn what_is_asked_for_every_event_and_reconcile_is_found_by_an_index() {
     let folder = tempfile::TempDir::new().unwrap();
     let store =
         Store::open(&format!("sqlite://{}/sync.db", folder.path().display()), Default::default()).await.unwrap();
-    let known = accept::KNOWN.about(64, &store.db);
+    let (known, gone) = (accept::KNOWN.about(64, &store.db), activities::GONE.about(64, &store.db));
+    let elsewhere = activities::ELSEWHERE.about(64, &store.db);
     for question in [
         known.as_str(),
+        gone.as_str(),
+        elsewhere.as_str(),
+        activities::HOLDERS,
         activities::OF_CONTACT,
+        overview::CONTACTS_OF_ID,
+        overview::contacts_query(false, false).as_str(),
+        overview::contacts_query(false, true).as_str(),
+        overview::contacts_query(true, false).as_str(),
+        overview::contacts_query(true, true).as_str(),
+        overview::EVENTS,
+        overview::EVENTS_END,
         contacts::DUE,
         contacts::LOAD,
         contacts::NEXT_DUE,

@@ -3,7 +3,6 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-use sqlx::{Any, AnyConnection, Executor, Transaction};
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, OwnedMappedMutexGuard, OwnedMutexGuard, OwnedSemaphorePermit};
 
@@ -12,41 +11,35 @@ use super::db::soon;
 use super::file::Sqlite;
 use super::log::Ahead;
 use super::rows::Script;
+use super::session::Session;
 
 /// A write transaction: rolled back unless it is committed.
-pub(super) struct Tx<'c> {
-    pub(super) connection: Writing<'c>,
+pub(super) struct Tx {
+    pub(super) connection: Writing,
     pub(super) file: Option<Arc<Sqlite>>,
     pub(super) _next: Option<OwnedSemaphorePermit>,
 }
 
-pub(super) enum Writing<'c> {
+pub(super) enum Writing {
     /// PostgreSQL's pool has many.
-    Pooled(Transaction<'c, Any>),
+    Pooled(Session),
+    /// The connection that SQLite's writers take turns at: each commit of another one would make it forget all pages that it
+    /// knows. With PostgreSQL it is the group commit's.
     Own(Turn),
 }
 
-/// The connection that SQLite's writers take turns at. Each commit of another one would make it forget all pages that it knows.
-/// With PostgreSQL it is the group commit's.
-#[derive(Debug)]
-pub(super) struct Own {
-    pub(super) connection: AnyConnection,
-    /// Somebody has begun, and not committed yet.
-    pub(super) is_open: bool,
-}
-
 /// None: not connected, or in the hands of somebody who is about to begin.
-pub(super) type Shared = Arc<Mutex<Option<Own>>>;
+pub(super) type Shared = Arc<Mutex<Option<Session>>>;
 
 /// A transaction on it.
 pub(super) struct Turn {
-    own: OwnedMappedMutexGuard<Option<Own>, Own>,
+    own: OwnedMappedMutexGuard<Option<Session>, Session>,
     shared: Shared,
 }
 
 impl Turn {
     /// None: there is no connection.
-    pub(super) fn new(own: OwnedMutexGuard<Option<Own>>, shared: Shared) -> Option<Self> {
+    pub(super) fn new(own: OwnedMutexGuard<Option<Session>>, shared: Shared) -> Option<Self> {
         let own = OwnedMutexGuard::try_map(own, Option::as_mut).ok()?;
         Some(Self { own, shared })
     }
@@ -56,7 +49,7 @@ impl Drop for Turn {
     fn drop(&mut self) {
         // Given up: by an error, or because whoever asked for it has gone. Whoever writes next rolls it back before it begins;
         // this is for when nobody does, since SQLite's lock would keep other programs away as long.
-        if self.own.is_open
+        if self.own.is_open()
             && let Ok(runtime) = Handle::try_current()
         {
             runtime.spawn(roll_back(self.shared.clone()));
@@ -72,22 +65,15 @@ async fn roll_back(shared: Shared) {
     }
 }
 
-impl Own {
-    /// Without what was begun and not committed. None: it is of no use any more; after an I/O error, for one, SQLite has ended the
-    /// transaction itself.
-    pub(super) async fn rolled_back(mut self) -> Option<Self> {
-        if self.is_open {
-            self.connection.execute("ROLLBACK").await.ok()?;
-            self.is_open = false;
-        }
-        Some(self)
-    }
-}
-
-impl Tx<'_> {
+impl Tx {
     /// Returns once it is on the disk; others may write before that. After an error it may have happened all the same.
     pub(super) async fn commit(self) -> Result<()> {
         self.commit_ahead().await?.arrived().await
+    }
+
+    /// Takes back what it wrote, on purpose.
+    pub(super) async fn roll_back(mut self) -> Result<()> {
+        (*self).roll_back().await
     }
 
     /// Leaves it to the caller to wait for the disk.
@@ -96,14 +82,8 @@ impl Tx<'_> {
     }
 
     /// The same, after the statements of a script, which is empty with PostgreSQL.
-    pub(super) async fn commit_after(self, script: Script) -> Result<Ahead> {
-        match self.connection {
-            Writing::Pooled(transaction) => transaction.commit().await?,
-            Writing::Own(mut turn) => {
-                script.commit(&mut turn.own.connection).await?;
-                turn.own.is_open = false;
-            }
-        }
+    pub(super) async fn commit_after(mut self, script: Script) -> Result<Ahead> {
+        (*self).commit(script).await?;
         Ok(self.file.map_or(Ahead::NOT, |file| {
             file.committed.notify_one();
             file.log.grown()
@@ -111,22 +91,22 @@ impl Tx<'_> {
     }
 }
 
-impl Deref for Tx<'_> {
-    type Target = AnyConnection;
+impl Deref for Tx {
+    type Target = Session;
 
-    fn deref(&self) -> &AnyConnection {
+    fn deref(&self) -> &Session {
         match &self.connection {
-            Writing::Pooled(transaction) => transaction,
-            Writing::Own(turn) => &turn.own.connection,
+            Writing::Pooled(session) => session,
+            Writing::Own(turn) => &turn.own,
         }
     }
 }
 
-impl DerefMut for Tx<'_> {
-    fn deref_mut(&mut self) -> &mut AnyConnection {
+impl DerefMut for Tx {
+    fn deref_mut(&mut self) -> &mut Session {
         match &mut self.connection {
-            Writing::Pooled(transaction) => transaction,
-            Writing::Own(turn) => &mut turn.own.connection,
+            Writing::Pooled(session) => session,
+            Writing::Own(turn) => &mut turn.own,
         }
     }
 }

@@ -6,44 +6,52 @@ use std::collections::HashSet;
 use tokio::sync::{Mutex, MutexGuard};
 use tracing::info;
 
+use super::phones::is_of_older_rule;
 use super::{Connection, Failure};
 use crate::clients::trafft::wire;
 use crate::model::{Phone, Region};
 use crate::store::{Customer, Store};
 
 /// The page size that is known to work (T §2).
-const PAGE: u32 = 50;
+pub(super) const PAGE: u32 = 50;
 
-/// A deletion while we page pulls one customer over the page edge, unseen (T §2): then the pass is made again.
+/// A pass in which a customer may have been missed is made again, so often; what any of them has shown is in the index.
 const PASSES: u32 = 3;
 
 /// Whoever finds or creates a customer holds its turn: two creates for one person cannot pass each other.
 #[derive(Debug)]
 pub(super) struct Directory {
+    index: Mutex<Index>,
+}
+
+#[derive(Debug)]
+struct Index {
     /// Every customer up to this id is in the index; none until the first pass has ended.
-    seen: Mutex<Option<i64>>,
+    seen: Option<i64>,
+    /// What the phone keys were made by.
+    phone_keys: Option<String>,
 }
 
 /// The right to find or create customers of one account.
 #[derive(Debug)]
-pub(super) struct Turn<'a>(MutexGuard<'a, Option<i64>>);
+pub(super) struct Turn<'a>(MutexGuard<'a, Index>);
 
 impl Turn<'_> {
     /// Customers up to this id were there before.
     pub(super) fn seen(&self) -> i64 {
-        self.0.unwrap_or_default()
+        self.0.seen.unwrap_or_default()
     }
 }
 
 impl Directory {
-    pub(super) fn new(seen: Option<i64>) -> Self {
-        Self { seen: Mutex::new(seen) }
+    pub(super) fn new(seen: Option<i64>, phone_keys: Option<String>) -> Self {
+        Self { index: Mutex::new(Index { seen, phone_keys }) }
     }
 
     /// The right to find or create a customer. Nobody asks before the first full pass has ended: no contact of a
     /// location is worked until then.
     pub(super) async fn turn(&self) -> Turn<'_> {
-        Turn(self.seen.lock().await)
+        Turn(self.index.lock().await)
     }
 }
 
@@ -53,40 +61,61 @@ impl Connection {
     /// # Errors
     /// What stopped it; it begins anew at the next call.
     pub(super) async fn build_directory(&self, store: &Store) -> Result<(), Failure> {
-        let mut seen = self.directory.seen.lock().await;
-        if seen.is_some() {
+        let mut index = self.directory.index.lock().await;
+        if index.seen.is_some() && !is_of_older_rule(index.phone_keys.as_deref()) {
             return Ok(());
+        }
+        let place = self.metadata.place(&self.ghl, self.clock.now()).await.map_err(Failure::Ghl)?;
+        if index.seen.is_some() {
+            // At once, not only when somebody is looked for: what an older version wrote wrongly is found by it.
+            return self.read_phones_anew(store, &place, &mut index.phone_keys).await;
         }
         let mut newest = 0;
         for pass in 1..=PASSES {
-            let mut met = HashSet::new();
-            let total = self.page_through(store, |page| {
-                met.extend(page.iter().map(|customer| customer.id.0));
+            let (mut met, mut unread, mut totals) = (HashSet::new(), 0, HashSet::new());
+            let read = self.page_through(store, place.region, |page| {
+                met.extend(page.data.items.iter().map(|customer| customer.id.0));
+                unread += page.data.odd.len();
+                totals.insert(page.pagination.total);
                 false
             });
-            let (total, _) = total.await?;
+            read.await?;
             newest = met.iter().copied().max().unwrap_or_default().max(newest);
-            if met.len() as i64 >= total {
-                info!(location = %self.location, customers = met.len(), pass, "indexed the customers of the Trafft account");
+            // A deletion while we page changes the total, and pulls one customer over the page edge, unseen (T §2). So a pass is whole
+            // only if every page told the same total, and as many were met.
+            let shown = (met.len() + unread) as i64;
+            let is_whole = totals.len() == 1 && totals.iter().all(|total| total.is_none_or(|total| shown >= total));
+            if is_whole {
+                info!(location = %self.location, customers = met.len(), unread, pass, "indexed the customers of the Trafft account");
                 break;
             }
         }
         store.customers_seen(&self.location, self.epoch, newest).await?;
-        *seen = Some(newest);
+        index.seen = Some(newest);
         Ok(())
     }
 
     /// Takes in what came since the last look, newest first. Returns the calls it took.
     pub(super) async fn refresh_directory(&self, store: &Store, turn: &mut Turn<'_>) -> Result<i64, Failure> {
-        let (seen, mut newest) = (turn.seen(), turn.seen());
-        let reached = |page: &[wire::Customer]| {
-            newest = page.iter().map(|customer| customer.id.0).max().unwrap_or_default().max(newest);
-            page.iter().any(|customer| customer.id.0 <= seen)
-        };
-        let (_, calls) = self.page_through(store, reached).await?;
+        let place = self.metadata.place(&self.ghl, self.clock.now()).await.map_err(Failure::Ghl)?;
+        self.read_phones_anew(store, &place, &mut turn.0.phone_keys).await?;
+        let (seen, mut newest, mut calls) = (turn.seen(), turn.seen(), 0);
+        for _ in 1..=PASSES {
+            let mut totals = HashSet::new();
+            let reached = |page: &wire::Page<wire::Customer>| {
+                newest = page.data.items.iter().map(|customer| customer.id.0).max().unwrap_or_default().max(newest);
+                totals.insert(page.pagination.total);
+                page.data.items.iter().any(|customer| customer.id.0 <= seen)
+            };
+            calls += self.page_through(store, place.region, reached).await?;
+            // Else one may have slipped over a page's edge, as in the first full pass.
+            if totals.len() == 1 {
+                break;
+            }
+        }
         if newest > seen {
             store.customers_seen(&self.location, self.epoch, newest).await?;
-            *turn.0 = Some(newest);
+            turn.0.seen = Some(newest);
         }
         Ok(calls)
     }
@@ -96,39 +125,50 @@ impl Connection {
         self.trafft.customers(number, PAGE).await.map_err(Failure::Trafft)
     }
 
-    /// Reads and indexes pages, newest first, until `reached` or the end. Returns Trafft's total and the calls it took.
+    /// Reads and indexes pages, newest first, until `reached` or the end. Returns the calls it took.
     async fn page_through(
         &self,
         store: &Store,
-        mut reached: impl FnMut(&[wire::Customer]) -> bool,
-    ) -> Result<(i64, i64), Failure> {
-        let region = self.metadata.place(&self.ghl).await.map_err(Failure::Ghl)?.region;
+        region: Option<Region>,
+        mut reached: impl FnMut(&wire::Page<wire::Customer>) -> bool,
+    ) -> Result<i64, Failure> {
         for number in 1.. {
             let page = self.customers_page(number).await?;
-            let customers: Vec<_> = page.data.iter().map(|customer| indexed(customer, region)).collect();
+            let customers: Vec<_> = page.data.items.iter().map(|customer| indexed(customer, region)).collect();
             store.index_customers(&self.location, &customers, self.clock.now()).await?;
-            // The answer's own paging is the truth, not what was asked for (T §10).
-            let pages = page.pagination.pages.unwrap_or(i64::MAX);
-            let done = reached(&page.data) || page.data.is_empty() || i64::from(number) >= pages;
-            if done {
-                return Ok((page.pagination.total.unwrap_or_default(), i64::from(number)));
+            if reached(&page) || page.is_last(number) {
+                return Ok(i64::from(number));
             }
             self.clock.sleep(self.policy.page_pause).await;
         }
-        Ok((0, 0))
+        Ok(0)
     }
 }
 
-/// A customer as Trafft shows it, as the index keeps it.
+/// A customer as Trafft shows it, as the index keeps it. A number that is shown as it is dialled in the country beside it (T §5.1) is
+/// kept in E.164: alone it would be read in the home region, and sent back without its country.
 pub(super) fn indexed(customer: &wire::Customer, region: Option<Region>) -> Customer {
     let text = |field: &Option<String>| field.clone().unwrap_or_default();
-    let phone_number = text(&customer.phone_number);
+    let shown = text(&customer.phone_number);
+    let beside = text(&customer.phone_country_code);
+    let country = Region::new(&beside);
+    // What stands beside it is not recorded (T §5.1): a country, or how that is dialled.
+    let dialled = beside.trim_start_matches('+').parse::<u16>().ok().filter(|_| !shown.starts_with('+'));
+    let (whole, is_beside) = match dialled {
+        Some(code) => (format!("+{code} {shown}"), true),
+        None => (shown.clone(), country.is_some()),
+    };
+    let phone = Phone::new(&whole, country.or(region)).ok();
+    let phone_number = match &phone {
+        Some(phone) if is_beside => phone.to_string(),
+        _ => shown,
+    };
     Customer {
         id: customer.id,
         first_name: text(&customer.first_name),
         last_name: text(&customer.last_name),
         email: text(&customer.email),
-        phone: Phone::new(&phone_number, region),
+        phone,
         phone_number,
         held_by: None,
     }

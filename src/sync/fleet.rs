@@ -8,10 +8,10 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{Instrument, error_span, info, warn};
 
 use super::owner::Owner;
-use super::{Connection, Lease, Nudge, Reach};
+use super::{Connection, Lease, Nudge, Reach, Reached};
 use crate::clock::Clock;
 use crate::model::LocationId;
 use crate::store::{self, Store};
@@ -19,6 +19,8 @@ use crate::store::{self, Store};
 /// Where the work of one location is.
 #[derive(Debug, Clone, Copy)]
 pub struct At {
+    /// The revision of the connection that it is worked by.
+    pub revision: i64,
     /// Pieces of work in flight.
     pub in_flight: usize,
     /// Was something that is due left alone, because a vendor is down?
@@ -69,7 +71,8 @@ struct Running {
 
 impl Fleet {
     /// `process`: a name that no other process has. `lease`: how long silence goes before others take over.
-    /// `candidates`: the locations that the settings know how to reach. `clock`: what is worked lives by.
+    /// `candidates`: the locations that the settings know how to reach. `clock`: what is worked lives by it; each heartbeat sets it by
+    /// the database's.
     pub fn new(
         store: Store,
         process: String,
@@ -87,15 +90,16 @@ impl Fleet {
         self.progress.subscribe()
     }
 
-    /// Works until told to stop; then finishes what is in flight and hands everything back. Ends by itself only when an
+    /// Works until told to stop; then finishes what is in flight and hands the locations back. Ends by itself only when an
     /// owner died.
     pub async fn run(self, stop: CancellationToken) {
-        // By the machine's own clock: other processes do not wait for one that is moved by hand.
+        // By a clock of its own: other processes do not wait for one that is moved by hand.
         let clock = Clock::system();
         let (lease, mut owners) = (Lease::default(), JoinSet::new());
         let mut running: HashMap<LocationId, Running> = HashMap::new();
         let mut left_alone = LeftAlone::new();
         loop {
+            self.set_clock(&running).await;
             let sent = Instant::now();
             left_alone.retain(|_, until| *until > sent);
             let is_left_alone = |connection: &store::Connection| {
@@ -109,6 +113,7 @@ impl Fleet {
                         left_alone.insert((refused.location, refused.revision), sent + LEFT_ALONE);
                     }
                 }
+                Err(error) if error.tell_outage() => {}
                 Err(error) => warn!(error = %error, "no heartbeat: {error}"),
             }
             tokio::select! {
@@ -128,8 +133,14 @@ impl Fleet {
                 self.give_back(&location).await;
             }
         }
-        if let Err(error) = self.store.leave(&self.process).await {
-            warn!(error = %error, "others wait until the lease ends: {error}");
+    }
+
+    /// Sets the clock by the database's. After a large step the owners begin anew: what they have in hand was planned by another time.
+    async fn set_clock(&self, running: &HashMap<LocationId, Running>) {
+        // Where the database cannot be asked, the heartbeat that follows says so.
+        let Ok(time) = self.store.time().await else { return };
+        if self.clock.set_by(&time) {
+            running.values().for_each(|owner| owner.stop.cancel());
         }
     }
 
@@ -158,16 +169,15 @@ impl Fleet {
             let stop = CancellationToken::new();
             let entered = match self.store.entered(&location).await {
                 Ok(entered) => entered,
+                // The database's own trouble passes, and others have it as well.
+                Err(error) if error.tell_outage() => continue,
                 Err(error) => {
                     warn!(location.id = %location, error = %error, "location {location} cannot be worked: {error}");
-                    // The database's own trouble passes, and others have it as well.
-                    if !matches!(error, store::Error::Database(_)) {
-                        refused.push(connection);
-                    }
+                    refused.push(connection);
                     continue;
                 }
             };
-            let connected = match (self.reach)(&location, entered) {
+            let connected = match (self.reach)(&location, entered).and_then(|reached| feeds(reached, &connection)) {
                 Ok(reached) => Connection::new(&connection, reached, lease.clone(), self.clock.clone()),
                 Err(problem) => {
                     warn!(location.id = %location, "location {location} cannot be worked: {problem}");
@@ -179,10 +189,12 @@ impl Fleet {
             let owner =
                 Owner::new(self.store.clone(), connected, self.nudge.clone(), self.progress.clone(), stop.clone());
             running.insert(location.clone(), Running { epoch, revision, stop });
-            owners.spawn(async move {
+            let span = error_span!(parent: None, "location", location.id = %location);
+            let owner = async move {
                 owner.run().await;
                 location
-            });
+            };
+            owners.spawn(owner.instrument(span));
         }
         refused
     }
@@ -192,9 +204,19 @@ impl Fleet {
         self.progress.send_modify(|progress| {
             progress.0.remove(location);
         });
-        if let Err(error) = self.store.release(&self.process, location).await {
+        if let Err(error) = self.store.release(&self.process, location).await
+            && !error.tell_outage()
+        {
             warn!(location.id = %location, error = %error, "location {location} is free once the lease ends: {error}");
         }
+    }
+}
+
+/// The links of the location are of one account, and a person may have changed the settings.
+fn feeds(reached: Reached, owned: &store::Connection) -> Result<Reached, String> {
+    match reached.trafft.account() {
+        asked if asked == owned.account => Ok(reached),
+        asked => Err(format!("its links belong to the Trafft account `{}`, not to `{asked}`", owned.account)),
     }
 }
 

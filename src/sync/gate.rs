@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::clients::Error;
+use crate::clients::{About, Error};
 use crate::model::ContactId;
 
 /// So many failures in a row close it.
@@ -23,9 +23,10 @@ pub(super) struct Gate(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// Failures in a row that any contact would have met.
+    /// Failures in a row in which no contact had a part.
     down: usize,
-    /// Contacts whose last call ended in a failure that may be about them alone.
+    /// Contacts that failed since the last good answer, perhaps for a reason of their own: the same one again and again
+    /// counts once.
     suspects: HashSet<ContactId>,
     closed: Option<Closed>,
 }
@@ -75,9 +76,10 @@ impl Gate {
         }
     }
 
-    /// The vendor answered as it should.
-    pub(super) fn worked(&self) {
-        *self.state() = State::default();
+    /// The vendor answered as it should. Returns whether it did not until now, through no contact's fault.
+    pub(super) fn worked(&self) -> bool {
+        let State { down, closed, .. } = std::mem::take(&mut *self.state());
+        closed.is_some() || down > 0
     }
 
     /// A call failed. If that closes the gate, or it is closed already: until when.
@@ -86,18 +88,18 @@ impl Gate {
         match error {
             // It says when; nothing is wrong with it.
             Error::RateLimited { retry_after: Some(wait) } => return Some(state.close(now, *wait, FIRST)),
-            // A vendor can fail over one record for ever (T §5.3: 500 for what it does not like). That is the contact's
-            // trouble, until others meet it too.
-            Error::Unavailable { status: 500, .. } => {
-                state.suspects.insert(contact.clone());
-            }
-            Error::NotSent { .. } | Error::Unanswered { .. } | Error::Unavailable { .. } => state.down += 1,
             Error::BudgetUsedUp { .. } | Error::RateLimited { retry_after: None } => return None,
-            // An answer is an answer.
-            _ => {
+            // No record has a part in that.
+            Error::NotSent { .. } | Error::NoToken { .. } => state.down += 1,
+            _ if error.about() == About::Account => state.down += 1,
+            // An answer is an answer, also one about this record that cannot be used.
+            _ if error.about() == About::Record || error.is_answer() => {
                 *state = State::default();
                 return None;
             }
+            // A vendor can fail over one record for ever (T §5.3: 500 for what it does not like; a gateway's 504 where one record
+            // takes too long, its page where a filter dislikes a text). That is the contact's trouble, until others meet it too.
+            _ => _ = state.suspects.insert(contact.clone()),
         }
         match state.closed {
             // The probe: twice as long, then the next one.
@@ -124,9 +126,10 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clients::NotSent;
 
-    const BUSY: Error = Error::Unavailable { status: 503, retry_after: None };
-    const ODD: Error = Error::Unavailable { status: 500, retry_after: None };
+    const AWAY: Error = Error::NotSent { reason: NotSent::Kept("no connection") };
+    const REFUSED: Error = Error::Duplicate { contact_id: None };
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_second(seconds).unwrap()
@@ -139,22 +142,22 @@ mod tests {
     #[test]
     fn three_failures_in_a_row_close_it_and_one_probe_at_a_time_finds_out() {
         let (gate, a) = (Gate::default(), contact("a"));
-        assert_eq!(gate.failed(&a, &BUSY, at(0)), None);
-        assert_eq!(gate.failed(&a, &BUSY, at(0)), None);
+        assert_eq!(gate.failed(&a, &AWAY, at(0)), None);
+        assert_eq!(gate.failed(&a, &AWAY, at(0)), None);
         gate.worked();
-        assert_eq!(gate.failed(&a, &BUSY, at(1)), None, "the row was broken");
-        assert_eq!(gate.failed(&a, &BUSY, at(1)), None);
-        assert_eq!(gate.failed(&a, &BUSY, at(1)), Some(at(11)));
+        assert_eq!(gate.failed(&a, &AWAY, at(1)), None, "the row was broken");
+        assert_eq!(gate.failed(&a, &AWAY, at(1)), None);
+        assert_eq!(gate.failed(&a, &AWAY, at(1)), Some(at(11)));
         assert_eq!((gate.look(at(5)), gate.look(at(11))), (Look::Closed(at(11)), Look::Ajar));
         assert_eq!(gate.pass(at(5)), Err(at(11)));
-        assert_eq!(gate.failed(&a, &BUSY, at(5)), Some(at(11)), "one that was on its way changes nothing");
+        assert_eq!(gate.failed(&a, &AWAY, at(5)), Some(at(11)), "one that was on its way changes nothing");
         assert_eq!(gate.pass(at(11)), Ok(()), "the probe");
         assert!(gate.pass(at(11)).is_err(), "one at a time");
-        assert_eq!(gate.failed(&a, &BUSY, at(12)), Some(at(32)), "twice as long");
+        assert_eq!(gate.failed(&a, &AWAY, at(12)), Some(at(32)), "twice as long");
         let mut until = at(32);
         for _ in 0..10 {
             assert_eq!(gate.pass(until), Ok(()));
-            let next = gate.failed(&a, &BUSY, until).unwrap();
+            let next = gate.failed(&a, &AWAY, until).unwrap();
             assert!(next <= until + LONGEST);
             until = next;
         }
@@ -165,12 +168,34 @@ mod tests {
 
     #[test]
     fn a_vendor_that_fails_over_one_contact_is_not_down() {
-        let gate = Gate::default();
-        for _ in 0..20 {
-            assert_eq!(gate.failed(&contact("poison"), &ODD, at(0)), None);
+        let unavailable = |status| Error::Unavailable { status, retry_after: None };
+        for trouble in [unavailable(500), unavailable(503), unavailable(504), Error::Unanswered { reason: "no answer" }]
+        {
+            let gate = Gate::default();
+            for _ in 0..20 {
+                assert_eq!(gate.failed(&contact("poison"), &trouble, at(0)), None, "{trouble}");
+            }
+            assert_eq!(gate.failed(&contact("b"), &trouble, at(0)), None, "{trouble}");
+            assert_eq!(gate.failed(&contact("c"), &trouble, at(0)), Some(at(10)), "over everyone it is: {trouble}");
         }
-        assert_eq!(gate.failed(&contact("b"), &ODD, at(0)), None);
-        assert_eq!(gate.failed(&contact("c"), &ODD, at(0)), Some(at(10)), "over everyone it is");
+    }
+
+    #[test]
+    fn an_answer_that_cannot_be_read_is_an_answer() {
+        let gate = Gate::default();
+        for id in ["a", "b", "c", "d", "e"] {
+            assert_eq!(gate.failed(&contact(id), &Error::Unreadable { is_json: true }, at(0)), None);
+        }
+        for _ in 0..3 {
+            gate.failed(&contact("a"), &AWAY, at(0));
+        }
+        assert_eq!(gate.pass(at(10)), Ok(()));
+        assert_eq!(
+            gate.failed(&contact("a"), &Error::Unreadable { is_json: true }, at(11)),
+            None,
+            "the vendor is back"
+        );
+        assert_eq!(gate.look(at(11)), Look::Open);
     }
 
     #[test]
@@ -179,7 +204,7 @@ mod tests {
         let wait = Error::RateLimited { retry_after: Some(Duration::from_secs(77)) };
         assert_eq!(gate.failed(&contact("a"), &wait, at(0)), Some(at(77)));
         assert_eq!(gate.pass(at(76)), Err(at(77)));
-        assert_eq!(gate.failed(&contact("a"), &Error::NotFound, at(20)), None, "it answers, so it is not down");
+        assert_eq!(gate.failed(&contact("a"), &REFUSED, at(20)), None, "it answers, so it is not down");
         assert_eq!(gate.pass(at(20)), Ok(()));
     }
 }

@@ -1,8 +1,10 @@
 //! Keeps the tokens of installs: hands them out, renews them in time, gets lost ones back.
 //!
 //! A refresh token is good once (G §3.3), so one process at a time renews an install (a claim in the store), and within a process one
-//! caller; the others wait for what it brings. A pair is stored before it is used. What a crash can lose is the pair that GHL
-//! has just made: then the old one is refused, and the app asks to be connected again (G §3.6), without a person.
+//! caller; the others wait for what it brings. A pair is stored before it is used. What a lost answer or a crash can lose is the
+//! pair that GHL has just made. For 30 seconds GHL answers the same refresh token with the same pair again: it is asked once
+//! more at once, and after a crash by the process that works the location next. Later the pair is lost. Then HighLevel is asked to
+//! connect the app again, which it may not offer any more (G §3.6), and else a person has to authorise it.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -13,10 +15,12 @@ use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
 use tokio::sync::Mutex as Turn;
+use tokio::task::JoinHandle;
+use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
 use crate::clients::ghl::{Credential, Grant, Keeper, OAuth};
-use crate::clients::{Error, VendorMessage};
+use crate::clients::{Error, NotSent, VendorMessage};
 use crate::clock::Clock;
 use crate::model::{Installer, LocationId, Secret};
 use crate::store::{self, Install, InstallStatus, Pair, Store};
@@ -25,6 +29,8 @@ use crate::store::{self, Install, InstallStatus, Pair, Store};
 const EARLY: Duration = Duration::from_mins(5);
 /// How long nobody asks again after HighLevel, or nobody but a person, could help.
 const REST: Duration = Duration::from_mins(5);
+/// For so long after it was asked GHL answers the same refresh with the same pair (G §3.3).
+const SAME_PAIR: Duration = Duration::from_secs(30);
 /// How long another process is waited for that renews the same install, and how often we look.
 const PATIENCE: Duration = Duration::from_secs(20);
 const LOOK: Duration = Duration::from_millis(200);
@@ -41,6 +47,7 @@ pub struct Grants {
     clock: Clock,
     /// Locked by whoever looks after that install just now.
     held: Mutex<HashMap<Installer, Arc<Turn<Option<Held>>>>>,
+    tasks: TaskTracker,
 }
 
 /// What is known of an install without asking.
@@ -75,11 +82,26 @@ impl Held {
 impl Grants {
     /// `process` and `lease`: as in its heartbeats.
     pub fn new(store: Store, oauth: Option<OAuth>, process: String, lease: Duration, clock: Clock) -> Arc<Self> {
-        Arc::new(Self { store, oauth, process, lease, clock, held: Mutex::default() })
+        Arc::new(Self { store, oauth, process, lease, clock, held: Mutex::default(), tasks: TaskTracker::new() })
+    }
+
+    /// Work that may hold a pair of tokens which nobody else has: it ends by itself, whatever becomes of the caller.
+    pub(super) fn spawn<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
+        self.tasks.spawn(work)
+    }
+
+    /// Waits for such work that is in flight. To be called before the store closes, when nobody asks for tokens any more.
+    pub async fn finished(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
     }
 
     /// What a location's client authenticates with.
     pub fn credential(self: &Arc<Self>, location: LocationId) -> Credential {
+        self.spawn({
+            let (grants, location) = (self.clone(), location.clone());
+            async move { grants.ask_again(&location).await }
+        });
         let (grants, installer) = (self.clone(), Installer::Location(location));
         // What was known of it may be older than what made somebody connect it now.
         self.forget(&installer);
@@ -105,12 +127,14 @@ impl Grants {
             if let Some(told) = held.as_ref().and_then(|held| held.told(refused, self.clock.now())) {
                 return told;
             }
-            // In a task of its own: a caller that loses interest must not take a pair with it that was just made.
-            let fresh = tokio::spawn({
+            // A caller that loses interest must not take a pair with it that was just made.
+            let fresh = self.spawn({
                 let (grants, installer, refused) = (self.clone(), installer.clone(), refused.cloned());
                 async move { grants.fresh(&installer, refused.as_ref()).await }
             });
-            let mut fresh = fresh.await.unwrap_or(Err(Error::NotSent { reason: "the renewal of the token broke off" }));
+            let mut fresh = fresh
+                .await
+                .unwrap_or(Err(Error::NotSent { reason: NotSent::Kept("the renewal of the token broke off") }));
             if let (Ok(Held::Token { replaced, .. }), Some(_)) = (&mut fresh, refused) {
                 *replaced = Some(self.clock.now());
             }
@@ -126,6 +150,25 @@ impl Grants {
                 Held::Nothing { error, .. } => Err(error),
             }
         })
+    }
+
+    /// What the process that worked the location before asked for, and got no answer to, is asked once more while the answer
+    /// is the same.
+    async fn ask_again(self: &Arc<Self>, location: &LocationId) {
+        let unanswered = match self.store.unanswered(location, SAME_PAIR).await {
+            Ok(unanswered) => unanswered,
+            Err(error) => return drop(away(error)),
+        };
+        for (installer, asked) in unanswered {
+            let mut held = self.turn(&installer).lock_owned().await;
+            let Ok(Install { tokens: Some(tokens), generation, .. }) = self.load(&installer).await else { continue };
+            if generation != asked {
+                // It was only on its way: another process has stored the answer meanwhile.
+                continue;
+            }
+            warn!(install = %installer, "the answer to the last refresh of {installer} was lost: asking once more");
+            *held = self.fresh(&installer, Some(&tokens.access)).await.ok();
+        }
     }
 
     fn turn(&self, installer: &Installer) -> Arc<Turn<Option<Held>>> {
@@ -144,13 +187,15 @@ impl Grants {
             if self.store.claim_renewal(installer, &self.process, self.lease).await.map_err(away)? {
                 break;
             }
-            if clock.now() > patience {
-                return Err(Error::NotSent { reason: "another process is renewing the token" });
+            if clock.now() > patience || self.tasks.is_closed() {
+                return Err(Error::NotSent { reason: NotSent::Kept("another process is renewing the token") });
             }
             clock.sleep(LOOK).await;
         }
         let renewed = self.renew_claimed(installer, refused).await;
-        if let Err(error) = self.store.end_renewal(installer, &self.process).await {
+        if let Err(error) = self.store.end_renewal(installer, &self.process).await
+            && !error.tell_outage()
+        {
             warn!(install = %installer, error = %error, "others wait a while to renew the token of {installer}: {error}");
         }
         renewed
@@ -172,7 +217,7 @@ impl Grants {
                     error => return Err(error),
                 };
                 warn!(install = %installer, error = %error, "no token for {installer}: {error}");
-                self.store.remark(installer, install.generation, status, &error.to_string()).await.map_err(away)?;
+                self.store.remark(installer, install.generation, status, self.clock.now()).await.map_err(away)?;
                 Err(error)
             }
         }
@@ -208,7 +253,7 @@ impl Grants {
         };
         let refresh = install.tokens.as_ref().and_then(|tokens| tokens.refresh.as_ref());
         let first = match (refresh, by_agency) {
-            (Some(refresh), _) => oauth.refresh(installer, refresh).await,
+            (Some(refresh), _) => self.refresh(oauth, install, refresh).await,
             (None, Some((location, company))) => self.by_agency(oauth, location, company).await,
             (None, None) => Err(Error::GrantInvalid),
         };
@@ -225,6 +270,18 @@ impl Grants {
                 })
             }
             (again, _) => again,
+        }
+    }
+
+    async fn refresh(&self, oauth: &OAuth, install: &Install, refresh: &Secret) -> Result<Grant, Error> {
+        let installer = &install.installer;
+        self.store.asking(installer, install.generation).await.map_err(away)?;
+        match oauth.refresh(installer, refresh).await {
+            Err(error) if error.may_have_been_carried_out() => {
+                warn!(install = %installer, error = %error, "the answer to the refresh of {installer} was lost, asking once more: {error}");
+                oauth.refresh(installer, refresh).await
+            }
+            settled => settled,
         }
     }
 
@@ -267,7 +324,7 @@ impl Grants {
                 // Somebody authorised it anew meanwhile, or it was uninstalled.
                 Ok(false) => {
                     let install = self.load(installer).await?;
-                    let again = Error::NotSent { reason: "the token was replaced meanwhile" };
+                    let again = Error::NotSent { reason: NotSent::Kept("the token was replaced meanwhile") };
                     return self.stored(&install, None)?.ok_or(again);
                 }
                 Err(error) => {
@@ -276,7 +333,7 @@ impl Grants {
                 }
             }
         }
-        Err(Error::NotSent { reason: "the new token could not be stored" })
+        Err(Error::NotSent { reason: NotSent::Kept("the new token could not be stored") })
     }
 }
 
@@ -309,6 +366,8 @@ fn lasts(error: &Error) -> bool {
 }
 
 fn away(error: store::Error) -> Error {
-    error!(error = %error, "tokens cannot be read or kept: {error}");
-    Error::NotSent { reason: "the store that keeps the tokens is away" }
+    if !error.tell_outage() {
+        error!(error = %error, "tokens cannot be read or kept: {error}");
+    }
+    Error::NotSent { reason: NotSent::Kept("the store that keeps the tokens is away") }
 }

@@ -1,6 +1,9 @@
 //! Which customer a contact is: never guessed, decided by a person where the two vendors leave doubt.
 
-use super::project::{Place, Projection};
+use unicode_normalization::UnicodeNormalization;
+
+use super::place::Place;
+use super::project::Projection;
 use super::{Connection, Failure};
 use crate::model::{CustomerId, EmailKey, Phone};
 use crate::store::{Customer, Store};
@@ -30,7 +33,7 @@ pub(super) async fn find(
             return Ok(judge(same, "e-mail", projection));
         }
     }
-    if let Some(phone) = projection.phone.as_deref().and_then(|phone| Phone::new(phone, place.region)) {
+    if let Some(phone) = projection.phone.as_deref().and_then(|phone| Phone::new(phone, place.region).ok()) {
         let same = store.customers_by_phone(location, &phone).await?;
         return Ok(judge(same, "phone", projection));
     }
@@ -53,7 +56,8 @@ pub(super) async fn holder_of_new_email(
     Ok(same.into_iter().map(|customer| customer.id).find(|id| *id != own))
 }
 
-/// Customers that came after `newest` and look exactly like what we meant to create.
+/// Customers that came after `newest` and look like what we meant to create: the same e-mail and phone, and the same names, or a form of
+/// them in which Trafft may show what it was sent.
 pub(super) async fn made_by_us(
     store: &Store,
     connection: &Connection,
@@ -62,13 +66,23 @@ pub(super) async fn made_by_us(
 ) -> Result<Vec<Customer>, Failure> {
     let looks_like_it = |customer: &Customer| {
         customer.held_by.is_none()
-            && customer.first_name == meant.first_name
-            && customer.last_name == meant.last_name
+            && is_form_of(&meant.first_name, &customer.first_name)
+            && is_form_of(&meant.last_name, &customer.last_name)
             && EmailKey::new(&customer.email) == meant.email.as_deref().and_then(EmailKey::new)
             && customer.phone.as_ref().map(Phone::as_str) == meant.phone.as_deref()
     };
     let newer = store.customers_newer_than(&connection.location, newest).await?;
     Ok(newer.into_iter().filter(looks_like_it).collect())
+}
+
+/// Of fewer letters a name is not cut: "Ann" is another than "Anna".
+const SHORTEST_CUT: usize = 6;
+
+/// May `theirs` be what a service makes of the name `ours` before it shows it: re-cased, its apostrophes escaped, cut at the end?
+fn is_form_of(ours: &str, theirs: &str) -> bool {
+    let comparable = |name: &str| name.trim_end().replace("&#039;", "'").replace("&#39;", "'").to_lowercase();
+    let (ours, shown) = (comparable(ours), comparable(theirs));
+    ours == shown || theirs.chars().count() >= SHORTEST_CUT && ours.starts_with(&shown)
 }
 
 fn judge(mut same: Vec<Customer>, by: &str, projection: &Projection) -> Found {
@@ -124,10 +138,18 @@ fn both_differ<T: PartialEq>(ours: Option<T>, theirs: Option<T>) -> bool {
     matches!((ours, theirs), (Some(ours), Some(theirs)) if ours != theirs)
 }
 
-/// The words of a name, comparable; `-` stands for none.
+/// The words of a name, comparable: however its accents, apostrophes and hyphens were typed. `-` stands for none.
 fn name(parts: &[&str]) -> Vec<String> {
-    let words = parts.iter().flat_map(|part| part.split_whitespace());
-    words.map(str::to_lowercase).filter(|word| word != "-").collect()
+    let letters = |c: char| match c {
+        '‘' | '’' | 'ʼ' | '´' | '`' => Some('\''),
+        '\u{200c}' | '\u{200d}' => None,
+        c => Some(c),
+    };
+    let is_between = |c: char| c.is_whitespace() || matches!(c, '-' | '‐' | '‑' | '–');
+    let comparable = |part: &&str| part.nfc().filter_map(letters).collect::<String>().to_lowercase();
+    let words =
+        parts.iter().map(comparable).flat_map(|part| part.split(is_between).map(str::to_owned).collect::<Vec<_>>());
+    words.filter(|word| !word.is_empty()).collect()
 }
 
 #[cfg(test)]
@@ -142,7 +164,7 @@ mod tests {
             last_name: text(last),
             email: text(email),
             phone_number: text(phone),
-            phone: Phone::new(phone, None),
+            phone: Phone::new(phone, None).ok(),
             held_by: None,
         }
     }
@@ -161,8 +183,26 @@ mod tests {
             (&ada, customer("Ada", "Example", "other@example.com", "+14155550142"), Some("e-mail")),
             (&first_only, customer("Ada", "Example", "ada@example.com", "+14155550142"), None),
             (&first_only, customer("Bob", "Example", "ada@example.com", ""), Some("name")),
+            (&Projection::of("Zoë", "O’Brien", "", ""), customer("Zoe\u{308}", "O'Brien", "", ""), None),
+            (&Projection::of("Jean-Luc", "Example", "", ""), customer("Jean Luc", "example", "", ""), None),
+            (&Projection::of("ශ්\u{200d}රී", "", "", ""), customer("ශ්රී", "-", "", ""), None),
+            (&Projection::of("Zoe", "O'Brien", "", ""), customer("Zoë", "O'Brien", "", ""), Some("name")),
         ] {
             assert_eq!(contradiction(&theirs, ours), want, "{theirs:?}");
+        }
+    }
+
+    #[test]
+    fn a_short_name_is_not_a_longer_one_that_was_cut() {
+        for (ours, theirs, is_one) in [
+            ("Anna", "Ann", false),
+            ("John", "Jo", false),
+            ("Anna", "anna", true),
+            ("Alexandra", "Alexan", true),
+            ("O'Brien", "O&#039;Brien", true),
+            ("Anna", "", false),
+        ] {
+            assert_eq!(is_form_of(ours, theirs), is_one, "{ours} {theirs}");
         }
     }
 

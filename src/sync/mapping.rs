@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use minijinja::{Environment, UndefinedBehavior, Value};
+use minijinja::{Environment, Value};
 use serde::Deserialize;
 use toml::Spanned;
+
+use super::language;
 
 /// The defaults, comments and all: also the reference of what can be set.
 pub const DEFAULTS: &str = include_str!("mapping.toml");
 
 /// What templates may name. `project` offers exactly these.
-pub(super) const VARIABLES: [&str; 29] = [
+pub(super) const VARIABLES: [&str; 30] = [
     "id",
     "location_id",
     "first_name",
@@ -38,12 +40,10 @@ pub(super) const VARIABLES: [&str; 29] = [
     "completed_tasks",
     "notes",
     "appointments",
+    "more",
     "deleted",
     "loop",
 ];
-
-/// No template needs more steps; one that loops over itself is stopped instead of hanging the service.
-const FUEL: u64 = 200_000;
 
 /// Something wrong in a mapping file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -77,6 +77,8 @@ pub struct Limits {
 pub struct Mapping {
     templates: Environment<'static>,
     only: String,
+    /// All that decides about the outcome, as it was written.
+    pub(super) sources: Vec<String>,
     /// How much of the activities to tell.
     pub limits: Limits,
     /// Do the templates name custom fields? Only then are their definitions worth a call.
@@ -122,9 +124,7 @@ impl Mapping {
         let file = read(text)?;
         let defaults = read(DEFAULTS)?;
         let mut check = Check { text, mistakes: Vec::new(), uses_custom: false };
-        let mut templates = Environment::new();
-        templates.set_undefined_behavior(UndefinedBehavior::Chainable);
-        templates.set_fuel(Some(FUEL));
+        let mut templates = language::environment();
         let (own, default) = (&file.description, &defaults.description);
         let limits = Limits {
             tasks: own.tasks.or(default.tasks).unwrap_or_default(),
@@ -140,7 +140,10 @@ impl Mapping {
             ("phone", "customer.phone", file.customer.phone, defaults.customer.phone),
             ("description", "description.template", file.description.template, defaults.description.template),
         ];
+        let mut sources = vec![format!("{limits:?}")];
         for (name, key, own, default) in fields {
+            let source = own.as_ref().or(default.as_ref()).map(Spanned::get_ref);
+            sources.push(source.cloned().unwrap_or_default());
             match own {
                 Some(own) => check.template(&mut templates, name, key, &own),
                 None => Check { text: DEFAULTS, mistakes: Vec::new(), uses_custom: false }.template(
@@ -153,8 +156,9 @@ impl Mapping {
         }
         let only = file.only.or(defaults.only).ok_or_else(Vec::new)?;
         check.expression(&templates, &only);
+        sources.push(only.get_ref().clone());
         if check.mistakes.is_empty() {
-            Ok(Self { templates, only: only.into_inner(), limits, uses_custom: check.uses_custom })
+            Ok(Self { templates, only: only.into_inner(), sources, limits, uses_custom: check.uses_custom })
         } else {
             Err(check.mistakes)
         }
@@ -219,7 +223,7 @@ impl Check<'_> {
     }
 
     fn expression(&mut self, templates: &Environment<'static>, source: &Spanned<String>) {
-        match templates.compile_expression(source.get_ref()) {
+        match language::expression(templates, source.get_ref()) {
             Ok(expression) => {
                 self.names("only", source, expression.undeclared_variables(true));
                 if let Err(error) = expression.eval(sample()) {
@@ -261,6 +265,8 @@ fn sample() -> Value {
     let entry = Value::from(BTreeMap::from(
         ["id", "title", "text", "due", "date", "status", "start"].map(|key| (key, "sample")),
     ));
+    let more = ["tasks", "completed_tasks", "notes", "appointments"].map(|list| (list, 1));
+    sample.insert("more", Value::from(BTreeMap::from(more)));
     for list in ["tasks", "completed_tasks", "notes", "appointments"] {
         sample.insert(list, Value::from(vec![entry.clone()]));
     }
@@ -287,6 +293,9 @@ mod tests {
         for (file, line, field, part) in [
             ("only = \"'x' in\"", 1, "only", "unexpected end"),
             ("only = 'nickname == 1'", 1, "only", "no `nickname`"),
+            ("only = \"source == 'web' && 'vip' in tags\"", 1, "only", "unexpected"),
+            ("only = \"source == 'web' ; 'vip' in tags\"", 1, "only", "unexpected"),
+            ("only = \"source == 'web'! 'vip' in tags\"", 1, "only", "unexpected"),
             ("\n[customer]\nemail = '{{ emial }}'", 3, "customer.email", "no `emial`"),
             ("[customer]\n\nphone = '{{ phone'", 3, "customer.phone", "unexpected end"),
             ("[customer]\nemail = '{{ email | shout }}'", 2, "customer.email", "unknown filter"),

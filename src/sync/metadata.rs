@@ -1,6 +1,9 @@
-//! What is true of a whole location, read once and kept: its zone, its country, its custom fields.
+//! What is true of a whole location, read once and kept: its zone, its country, its custom fields. That it may not be read is
+//! believed for a minute only.
 
+use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -8,94 +11,167 @@ use jiff::tz::TimeZone;
 use tokio::sync::Mutex;
 use tracing::warn;
 
-use super::project::Place;
-use crate::clients::Error;
+use super::place::Place;
 use crate::clients::ghl::Ghl;
-use crate::clients::ghl::wire::{Contact, CustomField};
+use crate::clients::ghl::wire::{Contact, CustomField, CustomFieldValue};
+use crate::clients::{About, Error};
 use crate::model::Region;
 
-/// Definitions are read again after so long, or when a contact holds a field that we have not heard of, but not at
-/// once again: a field can be deleted and its values stay behind.
+/// Definitions are read again after so long, or when a contact holds a field that we have not heard of; for the same field not at once
+/// again: it can be deleted, and its values stay behind.
 const FRESH: Duration = Duration::from_hours(1);
 const NOT_AT_ONCE: Duration = Duration::from_mins(1);
+
+/// A refused read is tried again after so long: a scope can be granted at any time, and a gateway refuses for a moment only.
+/// Each of these reads then costs at most 1,440 of the 200,000 calls of a day.
+const REFUSED: Duration = Duration::from_mins(1);
 
 #[derive(Debug)]
 pub(super) struct Metadata {
     zone: Option<TimeZone>,
     region: Option<Region>,
-    place: Mutex<Option<Place>>,
-    custom_fields: Mutex<Option<(Timestamp, Arc<[CustomField]>)>>,
+    place: Mutex<Option<Known<Place>>>,
+    custom_fields: Mutex<Option<Known<Arc<[CustomField]>>>>,
+    /// Fields that contacts held and the definitions lacked.
+    lacking: Mutex<HashSet<String>>,
+    /// Something was refused since [`Metadata::lacked`] was last asked: what was projected meanwhile may lack it.
+    lacked: AtomicBool,
+}
+
+/// What a read brought.
+#[derive(Debug)]
+struct Known<T> {
+    value: T,
+    read_at: Timestamp,
+    /// The read was refused, and this is what is done without it.
+    refused: bool,
 }
 
 impl Metadata {
     /// `zone` and `region` are what the settings say; what they leave open is asked of GHL.
     pub(super) fn new(zone: Option<TimeZone>, region: Option<Region>) -> Self {
-        Self { zone, region, place: Mutex::default(), custom_fields: Mutex::default() }
+        Self {
+            zone,
+            region,
+            place: Mutex::default(),
+            custom_fields: Mutex::default(),
+            lacking: Mutex::default(),
+            lacked: AtomicBool::default(),
+        }
     }
 
-    pub(super) async fn place(&self, ghl: &Ghl) -> Result<Place, Error> {
+    /// Was something refused since this was last asked?
+    pub(super) fn lacked(&self) -> bool {
+        self.lacked.swap(false, Ordering::Relaxed)
+    }
+
+    /// While the location record is refused, what it would have told is not guessed: no zone and no region.
+    ///
+    /// # Errors
+    /// Trouble that passes by itself.
+    pub(super) async fn place(&self, ghl: &Ghl, now: Timestamp) -> Result<Place, Error> {
         let mut known = self.place.lock().await;
-        if let Some(place) = &*known {
-            return Ok(place.clone());
+        let was_refused = known.as_ref().is_some_and(|known| known.refused);
+        if let Some(known) = &*known
+            && !(known.refused && now >= known.read_at + REFUSED)
+        {
+            return Ok(known.value.clone());
         }
-        let place = match (&self.zone, self.region) {
-            (Some(zone), Some(region)) => Place { zone: zone.clone(), region: Some(region) },
-            (zone, region) => {
-                let (timezone, country) = match ghl.location().await {
-                    Ok(record) => (record.timezone, record.country),
-                    Err(error) if refused(&error) => {
-                        warn!(
-                            "the location record cannot be read ({error}): set `TIME_ZONE` and `PHONE_REGION`, or grant `locations.readonly`"
-                        );
-                        (None, None)
-                    }
-                    Err(error) => return Err(error),
-                };
-                let theirs = || timezone.as_deref().and_then(|name| TimeZone::get(name).ok());
-                Place {
-                    zone: zone.clone().or_else(theirs).unwrap_or(TimeZone::UTC),
-                    region: region.or_else(|| country.as_deref().and_then(Region::new)),
+        let (zone, region) = (self.zone.clone(), self.region);
+        let (value, refused) = if zone.is_some() && region.is_some() {
+            (Place { zone, region, is_told: true }, false)
+        } else {
+            match ghl.location().await {
+                Ok(record) => {
+                    let (place, unread) = Place::new((zone, region), &record);
+                    unread.iter().for_each(|(what, fix)| warn!("{what}; {fix}"));
+                    (place, false)
                 }
+                Err(error) if is_refusal(&error) => {
+                    if !was_refused {
+                        warn!(
+                            "the location record cannot be read ({error}): grant `locations.readonly`, or set `TIME_ZONE` and \
+                             `PHONE_REGION`; until then times are told in UTC, and phones without `+` are left out"
+                        );
+                    }
+                    self.lacked.store(true, Ordering::Relaxed);
+                    (Place { zone, region, is_told: false }, true)
+                }
+                Err(error) => return Err(error),
             }
         };
-        *known = Some(place.clone());
-        Ok(place)
+        *known = Some(Known { value: value.clone(), read_at: now, refused });
+        Ok(value)
     }
 
+    /// The definitions of the location's custom fields; while reading them is refused, those that were read before, if any were.
+    ///
+    /// # Errors
+    /// Trouble that passes by itself.
     pub(super) async fn custom_fields(
         &self,
         ghl: &Ghl,
         contact: &Contact,
         now: Timestamp,
     ) -> Result<Arc<[CustomField]>, Error> {
-        let mut known = self.custom_fields.lock().await;
-        if let Some((read_at, definitions)) = &*known {
-            let knows = |id: &str| definitions.iter().any(|definition| definition.id == id);
-            let all_known = contact.custom_fields.iter().all(|field| knows(&field.id));
-            let fresh = if all_known { FRESH } else { NOT_AT_ONCE };
-            if now < *read_at + fresh {
-                return Ok(definitions.clone());
+        Ok(self.definitions(ghl, &contact.custom_fields, now).await?.0)
+    }
+
+    /// May the definitions of the location's custom fields be read?
+    ///
+    /// # Errors
+    /// Trouble that passes by itself.
+    pub(super) async fn tells_custom_fields(&self, ghl: &Ghl, now: Timestamp) -> Result<bool, Error> {
+        Ok(!self.definitions(ghl, &[], now).await?.1)
+    }
+
+    /// The definitions, and whether reading them is refused for now.
+    async fn definitions(
+        &self,
+        ghl: &Ghl,
+        held: &[CustomFieldValue],
+        now: Timestamp,
+    ) -> Result<(Arc<[CustomField]>, bool), Error> {
+        let (mut known, mut lacking) = (self.custom_fields.lock().await, self.lacking.lock().await);
+        let was_refused = known.as_ref().is_some_and(|known| known.refused);
+        let unknown = |known: &[CustomField]| -> Vec<String> {
+            let is_unknown = |id: &String| known.iter().all(|definition| definition.id != *id);
+            held.iter().map(|field| field.id.clone()).filter(is_unknown).collect()
+        };
+        if let Some(known) = &*known {
+            let unknown = unknown(&known.value);
+            let fresh = match (known.refused, unknown.is_empty()) {
+                (true, _) => REFUSED,
+                (false, true) => FRESH,
+                (false, false) if unknown.iter().all(|id| lacking.contains(id)) => NOT_AT_ONCE,
+                (false, false) => Duration::ZERO,
+            };
+            if now < known.read_at + fresh {
+                return Ok((known.value.clone(), known.refused));
             }
         }
-        let definitions: Arc<[CustomField]> = match ghl.custom_fields().await {
-            Ok(definitions) => definitions.into(),
-            Err(error) if refused(&error) => {
-                warn!(
-                    "custom field definitions cannot be read ({error}): the mapping can name fields by id only, or grant `locations/customFields.readonly`"
-                );
-                Arc::default()
+        let (value, refused): (Arc<[CustomField]>, bool) = match ghl.custom_fields().await {
+            Ok(definitions) => (definitions.items.into(), false),
+            Err(error) if is_refusal(&error) => {
+                if !was_refused {
+                    warn!(
+                        "custom field definitions cannot be read ({error}): the mapping can name fields by id only, or grant `locations/customFields.readonly`"
+                    );
+                }
+                self.lacked.store(true, Ordering::Relaxed);
+                (known.as_ref().map(|known| known.value.clone()).unwrap_or_default(), true)
             }
             Err(error) => return Err(error),
         };
-        *known = Some((now, definitions.clone()));
-        Ok(definitions)
+        lacking.extend(unknown(&value));
+        *known = Some(Known { value: value.clone(), read_at: now, refused });
+        Ok((value, refused))
     }
 }
 
-/// A refusal will be one tomorrow; we do without. Everything else passes.
-fn refused(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::ScopeMissing { .. } | Error::CredentialsRefused { .. } | Error::NotFound | Error::Refused { .. }
-    )
+/// A refusal of the account may last: we do without for a while. Everything else passes, and is waited for; so does what a gateway or
+/// another service says.
+fn is_refusal(error: &Error) -> bool {
+    matches!(error, Error::ScopeMissing { .. } | Error::CredentialsRefused { .. })
+        || matches!(error, Error::Refused { about: About::Account, .. })
 }

@@ -1,28 +1,39 @@
 //! Makes Trafft match GHL: the one way into Trafft.
 //!
 //! `owner` finds contacts that are due and gives each a task; `reconcile` reads what is dirty, projects it, and hands
-//! over to `apply`, which finds, creates, updates or removes the customer; `verdict` says what a failure means.
+//! over to `apply`, which finds the customer, with `create` and `write`; `verdict` says what a failure means.
 
+mod absence;
 mod apply;
+mod create;
+mod custom;
 mod directory;
 mod fleet;
 mod gate;
 mod grants;
 mod identity;
+mod language;
 mod lease;
 mod mapping;
+mod markup;
 mod metadata;
 pub mod onboard;
 mod owner;
+mod phones;
+mod place;
 mod probes;
 mod project;
 mod reconcile;
+mod silence;
 mod sweeps;
 mod text;
+mod troubles;
 mod unresolved;
+mod values;
 mod verdict;
+mod write;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
@@ -30,9 +41,9 @@ use tokio::sync::{Notify, watch};
 
 use crate::clients;
 use crate::clients::ghl::Ghl;
-use crate::clients::trafft::Trafft;
+use crate::clients::trafft::{MayWrite, Trafft};
 use crate::clock::Clock;
-use crate::model::{DeletePolicy, DescriptionPolicy, LocationId, MissingPolicy, Policy};
+use crate::model::{DeletePolicy, DescriptionPolicy, LocationId, MissingPolicy, Policy, Spell, Sweep, Vendor};
 use crate::store::{self, Stored};
 
 pub use fleet::{At, Fleet, Progress};
@@ -40,11 +51,14 @@ pub use grants::Grants;
 pub use lease::Lease;
 pub use mapping::{DEFAULTS, Mapping, Mistake};
 pub use onboard::Onboard;
+pub use phones::to_be_mended as phones_to_be_mended;
 pub use probes::{Check, location as probe, preview_of};
+pub use sweeps::to_be_projected as contacts_to_be_projected;
 
 use directory::Directory;
 use gate::Gate;
 use metadata::Metadata;
+use troubles::Noted;
 
 /// "Look now": says that something of a location is due, or that what is connected has changed, and carries nothing.
 #[derive(Clone, Debug, Default)]
@@ -80,22 +94,38 @@ impl Nudge {
 struct Connection {
     location: LocationId,
     epoch: i64,
+    revision: i64,
     ghl: Ghl,
     trafft: Trafft,
     mapping: Arc<Mapping>,
     policy: Policy,
     metadata: Metadata,
     directory: Directory,
-    gates: Gates,
+    /// Between this location and its vendors.
+    gates: PerVendor<Gate>,
+    noted: PerVendor<Noted>,
+    /// A vendor asks us to call less often.
+    slowed: PerVendor<Spell>,
+    /// Sweeps that could not go on, and were told.
+    put_off: Mutex<HashSet<Sweep>>,
     lease: Lease,
     clock: Clock,
 }
 
-/// Between this location and its vendors.
+/// Something that there is for each vendor.
 #[derive(Debug, Default)]
-struct Gates {
-    ghl: Gate,
-    trafft: Gate,
+struct PerVendor<T> {
+    ghl: T,
+    trafft: T,
+}
+
+impl<T> PerVendor<T> {
+    fn of(&self, vendor: Vendor) -> &T {
+        match vendor {
+            Vendor::Ghl => &self.ghl,
+            Vendor::Trafft => &self.trafft,
+        }
+    }
 }
 
 /// What it takes to work a location: its vendors, and how it wants to be worked.
@@ -121,13 +151,20 @@ impl Connection {
         Self {
             location: owned.location.clone(),
             epoch: owned.epoch,
+            revision: owned.revision,
             ghl,
-            trafft,
+            trafft: trafft.guarded({
+                let lease = lease.clone();
+                MayWrite::new(move || lease.check().is_ok())
+            }),
             mapping,
             metadata: Metadata::new(policy.zone.clone(), policy.region),
-            directory: Directory::new(owned.customers_seen),
+            directory: Directory::new(owned.customers_seen, owned.phone_keys.clone()),
             policy,
-            gates: Gates::default(),
+            gates: PerVendor::default(),
+            noted: PerVendor::default(),
+            slowed: PerVendor::default(),
+            put_off: Mutex::default(),
             lease,
             clock,
         }
@@ -137,13 +174,16 @@ impl Connection {
 /// Why a reconcile could not come to a verdict by itself.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
-    #[error("GoHighLevel: {0}")]
+    #[error("{vendor}: {0}", vendor = Vendor::Ghl)]
     Ghl(clients::Error),
-    #[error("Trafft: {0}")]
+    #[error("{vendor}: {0}", vendor = Vendor::Trafft)]
     Trafft(clients::Error),
     /// Not tried: the vendor is down, and somebody else is finding out whether it is back.
     #[error("{vendor} is down; it is tried again at {until}")]
-    Paused { vendor: &'static str, until: Timestamp },
+    Paused { vendor: Vendor, until: Timestamp },
+    /// Not written: what it would have been written to is not the contact's any more.
+    #[error("a person decided about this contact meanwhile; it is looked at anew")]
+    Overruled,
     #[error("the mapping cannot be applied: {0}")]
     Mapping(#[from] minijinja::Error),
     #[error("store: {0}")]

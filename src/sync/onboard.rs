@@ -111,7 +111,7 @@ impl Onboard {
     /// The code was not taken, or the store is away.
     pub async fn welcome(self: &Arc<Self>, code: String) -> Result<Welcome, Refused> {
         let desk = self.clone();
-        let done = tokio::spawn(async move { desk.take(&code).await });
+        let done = self.grants.spawn(async move { desk.take(&code).await });
         done.await.unwrap_or_else(|_| {
             Err(Refused::Wrong("the install broke off; begin again with `/oauth/install`".to_owned()))
         })
@@ -121,8 +121,9 @@ impl Onboard {
         let oauth = self.oauth.as_ref().ok_or(Refused::NoApp)?;
         let grant = oauth.exchange(code).await.map_err(Refused::Code)?;
         let Grant { installer, company, .. } = grant.clone();
-        let pair = pair(grant, self.clock.now());
-        self.store.granted(&installer, company.as_ref(), &pair, self.clock.now()).await?;
+        let now = self.clock.now();
+        let (pair, installed_at) = (pair(grant, now), oauth.their_time(now));
+        self.store.granted(&installer, company.as_ref(), &pair, installed_at).await?;
         self.grants.forget(&installer);
         let mut unlisted = false;
         let locations = match &installer {
@@ -136,7 +137,7 @@ impl Onboard {
                 unlisted = found.is_err();
                 let found = found.unwrap_or_default().into_iter().map(|location| (location.id, location.name));
                 let found: Vec<_> = found.collect();
-                self.store.include(company, &found, self.clock.now()).await?;
+                self.store.include(company, &found, installed_at).await?;
                 found.into_iter().map(|(location, _)| location).collect()
             }
         };

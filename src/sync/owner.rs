@@ -8,16 +8,17 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use jiff::Timestamp;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{self, JoinSet};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, warn};
+use tracing::field::Empty;
+use tracing::{Instrument, Span, error, error_span, info, warn};
 
 use super::fleet::{At, Progress};
 use super::gate::Look;
 use super::{Connection, Failure, Nudge, reconcile, sweeps, unresolved};
 use crate::clients;
-use crate::model::{ContactId, Lane};
-use crate::store::{self, ContactKey, Store, Unresolved};
+use crate::model::{ContactId, Lane, LocationId, Vendor};
+use crate::store::{self, ContactKey, Store};
 
 /// What one location does at the same time. GHL takes 10 calls a second and Trafft two at once, so more would only wait
 /// elsewhere.
@@ -42,11 +43,63 @@ const AFTER_PANIC: Duration = Duration::from_mins(1);
 const LOOK_ANYWAY: Duration = Duration::from_secs(15);
 
 /// A piece of work, by which it is known while it is in flight.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Work {
     Contact(ContactId),
-    Event(String),
+    /// Finding the contacts of events that do not name theirs.
+    Unresolved,
     Sweep,
+}
+
+impl Work {
+    /// What every line of the log that belongs to it has to name.
+    fn span(&self, location: &LocationId) -> Span {
+        match self {
+            Self::Contact(id) => error_span!(parent: None, "contact", location.id = %location, contact.id = %id),
+            Self::Unresolved => error_span!(parent: None, "unresolved", location.id = %location),
+            Self::Sweep => error_span!(parent: None, "sweep", location.id = %location, sweep = Empty),
+        }
+    }
+}
+
+/// The pieces of work in flight, each in a task of its own.
+#[derive(Debug, Default)]
+struct InFlight {
+    tasks: JoinSet<()>,
+    /// By the task's id, which is known however the task ends: one that panicked cannot say what it worked.
+    works: HashMap<task::Id, Work>,
+}
+
+impl InFlight {
+    fn begin(&mut self, work: Work, doing: impl Future<Output = ()> + Send + 'static) {
+        let task = self.tasks.spawn(doing);
+        self.works.insert(task.id(), work);
+    }
+
+    fn len(&self) -> usize {
+        self.works.len()
+    }
+
+    /// There are few: no second map is kept for this.
+    fn holds(&self, work: &Work) -> bool {
+        self.works.values().any(|worked| worked == work)
+    }
+
+    /// Waits until a task has ended, and frees its place; for ever where there is none. Can be dropped at any time.
+    async fn one_ended(&mut self) {
+        match self.tasks.join_next_with_id().await {
+            Some(ended) => {
+                let id = ended.map_or_else(|panicked| panicked.id(), |(id, ())| id);
+                self.works.remove(&id);
+            }
+            None => std::future::pending().await,
+        }
+    }
+
+    async fn all_ended(&mut self) {
+        while self.tasks.join_next().await.is_some() {}
+        self.works.clear();
+    }
 }
 
 /// What looking for work brought.
@@ -86,20 +139,42 @@ impl Owner {
         if self.stop.run_until_cancelled(self.build_directory()).await.is_none() {
             return;
         }
-        let mut parked = self.release_parked().await;
-        if let Err(error) = sweeps::plan(&self.store, &self.connection).await {
-            error!(location.id = %location, error = %error, "sweeps go on as they were planned before: {error}");
+        match self.store.end_future(location, self.connection.epoch, clock.now()).await {
+            Ok(0) => {}
+            Ok(ended) => warn!(
+                ended,
+                "location {location}: {ended} times lay in the future, because a clock ran ahead; they are now"
+            ),
+            Err(error) if error.tell_outage() => {}
+            Err(error) => error!(error = %error, "what a clock that ran ahead has put off goes on later: {error}"),
         }
-        let (mut work, mut in_flight) = (JoinSet::new(), HashMap::new());
+        for vendor in Vendor::ALL {
+            // Whatever it waited for may have been mended by what made this process begin: credentials, settings, a restart.
+            if let Err(error) = self.store.wake(location, vendor, clock.now()).await
+                && !error.tell_outage()
+            {
+                error!(error = %error, "what waits for {vendor} goes on later: {error}");
+            }
+        }
+        let mut parked = self.release_parked().await;
+        if let Err(error) = sweeps::plan(&self.store, &self.connection).await
+            && !error.tell_outage()
+        {
+            error!(error = %error, "sweeps go on as they were planned before: {error}");
+        }
+        let mut work = InFlight::default();
         loop {
             if parked.is_some_and(|at| at <= clock.now()) {
                 parked = self.release_parked().await;
             }
-            let taken = self.take(&mut work, &mut in_flight).await.unwrap_or_else(|failure| {
-                error!(location.id = %location, error = %failure, "the work cannot be looked up: {failure}");
+            let taken = self.take(&mut work).await.unwrap_or_else(|failure| {
+                if !failure.tell_outage() {
+                    error!(error = %failure, "the work cannot be looked up: {failure}");
+                }
                 Taken { next: Some(clock.now() + PAUSE), held_back: true }
             });
-            let state = At { in_flight: in_flight.len(), held_back: taken.held_back, next: taken.next };
+            let revision = self.connection.revision;
+            let state = At { revision, in_flight: work.len(), held_back: taken.held_back, next: taken.next };
             // With no room for more there is nothing to look for, however often somebody nudges: a thousand events a
             // second would else be a thousand looks that find what they may not start.
             let has_room = state.in_flight < WORKERS;
@@ -113,16 +188,12 @@ impl Owner {
             };
             tokio::select! {
                 () = self.stop.cancelled() => break,
-                Some(ended) = work.join_next() => {
-                    if let Ok(done) = ended {
-                        in_flight.remove(&done);
-                    }
-                }
+                () = work.one_ended() => {}
                 Ok(()) = nudges.changed(), if has_room => {}
                 () = sleep, if has_room => {}
             }
         }
-        while work.join_next().await.is_some() {}
+        work.all_ended().await;
     }
 
     /// Lets go the events that came before the location was connected. Tells when to do so again: another process may be storing
@@ -130,18 +201,20 @@ impl Owner {
     async fn release_parked(&self) -> Option<Timestamp> {
         let (location, now) = (&self.connection.location, self.connection.clock.now());
         let released = self.store.release_parked(location, now).await;
-        if let Err(error) = &released {
-            error!(location.id = %location, error = %error, "events from before location {location} was connected still wait: {error}");
+        if let Err(error) = &released
+            && !error.tell_outage()
+        {
+            error!(error = %error, "events from before location {location} was connected still wait: {error}");
         }
         (released.is_err() || self.store.is_shared()).then(|| now + LOOK_ANYWAY)
     }
 
     /// Starts what is due and not in flight, as far as there are workers and vendors; tells when to look again.
-    async fn take(&self, work: &mut JoinSet<Work>, in_flight: &mut HashMap<Work, Lane>) -> Result<Taken, store::Error> {
+    async fn take(&self, work: &mut InFlight) -> Result<Taken, store::Error> {
         let (location, now) = (&self.connection.location, self.connection.clock.now());
         if let Some(until) = self.connection.ghl.full_until(Lane::Live) {
             let reason = Failure::Ghl(clients::Error::BudgetUsedUp { until }).to_string();
-            let is_worked = |contact: &ContactId| in_flight.contains_key(&Work::Contact(contact.clone()));
+            let is_worked = |contact: &ContactId| work.holds(&Work::Contact(contact.clone()));
             self.store.tell_put_off(location, &reason, is_worked);
             return Ok(Taken { next: Some(until), held_back: true });
         }
@@ -152,29 +225,29 @@ impl Owner {
         let least = if closed.is_empty() { Lane::Backfill } else { Lane::Live };
         let limit = match looks.contains(&Look::Ajar) {
             // One finds out for all.
-            true => 1_usize.saturating_sub(in_flight.len()),
-            false => WORKERS + in_flight.len(),
+            true => 1_usize.saturating_sub(work.len()),
+            false => WORKERS + work.len(),
         };
         let due = self.store.due(location, least, now, limit).await?;
         for (contact, lane) in due {
             let key = ContactKey { location: location.clone(), contact };
             let (store, connection) = (self.store.clone(), self.connection.clone());
-            self.start(work, in_flight, Work::Contact(key.contact.clone()), lane, async move {
+            self.start(work, Work::Contact(key.contact.clone()), lane, async move {
                 reconcile::reconcile(&store, &connection, &key).await
             });
         }
-        for event in self.store.due_unresolved(location, now, 100).await? {
-            let Unresolved { event: id, .. } = &event;
+        if unresolved::is_due(&self.store, &self.connection).await? {
             let (store, connection) = (self.store.clone(), self.connection.clone());
-            self.start(work, in_flight, Work::Event(id.clone()), Lane::Retry, async move {
-                unresolved::resolve(&store, &connection, &event).await
-            });
+            self.start(
+                work,
+                Work::Unresolved,
+                Lane::Retry,
+                async move { unresolved::resolve(&store, &connection).await },
+            );
         }
         if let Some(sweep) = self.store.due_sweep(location, now).await? {
             let (store, connection) = (self.store.clone(), self.connection.clone());
-            self.start(work, in_flight, Work::Sweep, Lane::Sweep, async move {
-                sweeps::step(&store, &connection, sweep).await
-            });
+            self.start(work, Work::Sweep, Lane::Sweep, async move { sweeps::step(&store, &connection, sweep).await });
         }
         let next = self.store.next_due(location, now).await?.into_iter().chain(closed.iter().copied()).min();
         Ok(Taken { next, held_back: !closed.is_empty() })
@@ -184,27 +257,31 @@ impl Owner {
     /// as it was, so the task lingers a while before it gives it back.
     fn start(
         &self,
-        tasks: &mut JoinSet<Work>,
-        in_flight: &mut HashMap<Work, Lane>,
+        in_flight: &mut InFlight,
         work: Work,
         lane: Lane,
         doing: impl Future<Output = Result<(), store::Error>> + Send + 'static,
     ) {
-        if in_flight.len() >= room(lane) || in_flight.contains_key(&work) {
+        if in_flight.len() >= room(lane) || in_flight.holds(&work) {
             return;
         }
-        in_flight.insert(work.clone(), lane);
         let (connection, stop) = (self.connection.clone(), self.stop.clone());
-        tasks.spawn(async move {
-            let location = &connection.location;
+        let span = work.span(&connection.location);
+        let doing = async move {
             let pause = match AssertUnwindSafe(doing).catch_unwind().await {
-                Ok(Ok(())) => return work,
+                Ok(Ok(())) => return,
+                Ok(Err(store::Error::NotOwner)) => {
+                    info!("another process works this location now: the work is left to it");
+                    PAUSE
+                }
                 Ok(Err(failure)) => {
-                    error!(location.id = %location, error = %failure, "{work:?} of location {location} could not be settled: {failure}");
+                    if !failure.tell_outage() {
+                        error!(error = %failure, "the work could not be settled: {failure}");
+                    }
                     PAUSE
                 }
                 Err(_) => {
-                    error!(location.id = %location, "{work:?} of location {location}: a mistake of ours stopped it; please report it");
+                    error!("a mistake of ours stopped the work; please report it");
                     AFTER_PANIC
                 }
             };
@@ -212,22 +289,34 @@ impl Owner {
                 () = stop.cancelled() => {}
                 () = connection.clock.sleep(pause) => {}
             }
-            work
-        });
+        };
+        in_flight.begin(work, doing.instrument(span));
     }
 
     async fn build_directory(&self) {
-        let clock = &self.connection.clock;
+        let (clock, mut failed, mut is_waiting) = (&self.connection.clock, Vec::new(), false);
         while let Err(failure) = self.connection.build_directory(&self.store).await {
+            if let Failure::Ghl(error) | Failure::Trafft(error) = &failure {
+                let vendor = if matches!(failure, Failure::Ghl(_)) { Vendor::Ghl } else { Vendor::Trafft };
+                self.connection.note_start(&self.store, vendor, Some(error)).await;
+                failed.push(vendor);
+            }
             let wait = match &failure {
                 Failure::Trafft(clients::Error::RateLimited { retry_after: Some(wait) }) => *wait,
                 _ => Duration::from_secs(15),
             };
-            warn!(
-                location.id = %self.connection.location, error = %failure,
-                "Trafft's customers are not indexed yet, nothing is synced until they are: {failure}; tried again in {} s", wait.as_secs()
-            );
+            let is_told = matches!(&failure, Failure::Store(error) if error.tell_outage());
+            if !is_told && !std::mem::replace(&mut is_waiting, true) {
+                warn!(
+                    error = %failure,
+                    "Trafft's customers are not indexed yet: {failure}; nothing is synced until they are, it is tried again every {} s",
+                    wait.as_secs()
+                );
+            }
             clock.sleep(wait + clock.jitter(wait)).await;
+        }
+        for vendor in failed {
+            self.connection.note_start(&self.store, vendor, None).await;
         }
     }
 }

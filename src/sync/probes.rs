@@ -2,17 +2,18 @@
 
 use std::time::Duration;
 
-use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use super::Reached;
-use super::project::{Place, State, project, values};
+use super::place::Place;
+use super::project::project;
+use super::values::{State, values};
 use crate::clients::Error;
 use crate::clients::ghl::Ghl;
 use crate::clients::ghl::wire::{ContactSearch, TaskSearch};
 use crate::clients::trafft::Trafft;
 use crate::clock::Clock;
-use crate::model::{ContactId, Region, Scopes};
+use crate::model::{AUTHORISE_AGAIN, ContactId, Policy, Scopes, Vendor};
 
 /// One thing that was tried.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -25,22 +26,29 @@ pub struct Check {
     pub found: String,
     /// What to change; none: nothing.
     pub fix: Option<String>,
+    /// The vendor that was asked, if one was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vendor: Option<Vendor>,
 }
 
 impl Check {
     /// It is as it must be.
     pub fn good(tried: impl Into<String>, found: impl Into<String>) -> Self {
-        Self { tried: tried.into(), ok: true, found: found.into(), fix: None }
+        Self { tried: tried.into(), ok: true, found: found.into(), fix: None, vendor: None }
     }
 
     /// It is not; `fix` says what to do.
     pub fn bad(tried: impl Into<String>, found: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { tried: tried.into(), ok: false, found: found.into(), fix: Some(fix.into()) }
+        Self { ok: false, fix: Some(fix.into()), ..Self::good(tried, found) }
     }
 
     /// It works without it, but not all of it.
     pub fn lesser(tried: impl Into<String>, found: impl Into<String>, fix: impl Into<String>) -> Self {
         Self { ok: true, ..Self::bad(tried, found, fix) }
+    }
+
+    fn of(self, vendor: Vendor) -> Self {
+        Self { vendor: Some(vendor), ..self }
     }
 }
 
@@ -57,19 +65,19 @@ pub fn missing(scopes: &Scopes) -> Vec<(&'static str, &'static str)> {
     needed.into_iter().chain(LESSER).filter(|(scope, _)| !scopes.holds(scope)).collect()
 }
 
-/// More than this and fresh webhooks look stale or from the future.
+/// More than this, and due times and the ends of tokens are wrong by so much that it shows.
 const SKEW: Duration = Duration::from_mins(2);
 
 /// Everything of one location; `contact`: shows what that one would become.
 pub async fn location(reached: &Reached, contact: Option<&ContactId>, clock: &Clock) -> Vec<Check> {
-    let Reached { ghl, trafft, .. } = reached;
-    let mut checks = vec![contacts(ghl).await];
+    let Reached { ghl, trafft, policy, .. } = reached;
+    let mut checks = vec![contacts(ghl).await.of(Vendor::Ghl)];
     let is_open = checks[0].ok;
     if is_open {
-        checks.extend(lesser_reads(ghl).await);
+        checks.extend(lesser_reads(ghl, policy).await.into_iter().map(|check| check.of(Vendor::Ghl)));
     }
     checks.extend(skew(ghl));
-    checks.push(customers(trafft).await);
+    checks.push(customers(trafft).await.of(Vendor::Trafft));
     // What keeps us from reading contacts is told once.
     if let Some(contact) = contact.filter(|_| is_open) {
         checks.push(preview(reached, contact, clock).await);
@@ -87,9 +95,13 @@ pub(super) async fn contacts(ghl: &Ghl) -> Check {
 }
 
 /// A sample of each other read that a sync makes, so that every scope is known to be there.
-async fn lesser_reads(ghl: &Ghl) -> Vec<Check> {
+async fn lesser_reads(ghl: &Ghl, policy: &Policy) -> Vec<Check> {
+    let record = ghl.location().await;
+    let unread = record.as_ref().map(|record| Place::new((policy.zone.clone(), policy.region), record).1);
+    let unread = unread.unwrap_or_default().into_iter();
+    let unread = unread.map(|(what, fix)| Check::lesser("HighLevel: the location's time zone and country", what, fix));
     let reads = [
-        ghl.location().await.map(drop),
+        record.map(drop),
         ghl.custom_fields().await.map(drop),
         ghl.search_tasks(&TaskSearch { limit: Some(1), ..Default::default() }).await.map(drop),
     ];
@@ -98,12 +110,12 @@ async fn lesser_reads(ghl: &Ghl) -> Vec<Check> {
         match read {
             Ok(()) => Check::good(tried, "works"),
             Err(Error::ScopeMissing { .. }) => {
-                Check::lesser(tried, "the scope is missing", format!("grant it, for: {what}"))
+                Check::lesser(tried, "the scope is missing", format!("grant it, for: {what}; {HOW_TO_GRANT}"))
             }
             Err(error) => Check::bad(tried, told(&error), ghl_fix(&error)),
         }
     });
-    checks.collect()
+    checks.chain(unread).collect()
 }
 
 fn skew(ghl: &Ghl) -> Option<Check> {
@@ -118,7 +130,7 @@ fn skew(ghl: &Ghl) -> Option<Check> {
         Check::bad(
             TRIED,
             found,
-            "set this machine's clock by NTP: with a wrong clock fresh webhooks look stale, and tokens expired",
+            "set this machine's clock by NTP, and with PostgreSQL the clock of its server: with a wrong clock tokens look expired, and work is done too late or too early",
         )
     })
 }
@@ -143,17 +155,17 @@ async fn preview(reached: &Reached, contact: &ContactId, clock: &Clock) -> Check
     let Reached { ghl, mapping, policy, .. } = reached;
     let record = match ghl.contact(contact).await {
         Ok(record) => record,
-        Err(Error::NotFound) => {
+        Err(Error::Gone(_)) => {
             return Check::bad(tried, "there is no such contact", "give the id of a contact of this location");
         }
         Err(error) => return Check::bad(tried, told(&error), ghl_fix(&error)),
     };
-    let theirs = ghl.location().await.ok();
-    let zone = theirs.as_ref().and_then(|place| TimeZone::get(place.timezone.as_deref()?).ok());
-    let region = theirs.as_ref().and_then(|place| Region::new(place.country.as_deref()?));
-    let zone = policy.zone.clone().or(zone).unwrap_or(TimeZone::UTC);
-    let place = Place { zone, region: policy.region.or(region) };
-    let definitions = ghl.custom_fields().await.unwrap_or_default();
+    let set = (policy.zone.clone(), policy.region);
+    let place = match ghl.location().await {
+        Ok(record) => Place::new(set, &record).0,
+        Err(_) => Place { zone: set.0, region: set.1, is_told: false },
+    };
+    let definitions = ghl.custom_fields().await.unwrap_or_default().items;
     let bare = values(&State::of(&record, &definitions), &place, mapping, clock.now());
     let projected = mapping.keeps(&bare.0).and_then(|kept| Ok((kept, project(mapping, &bare, &place, policy.escape)?)));
     match projected {
@@ -164,25 +176,33 @@ async fn preview(reached: &Reached, contact: &ContactId, clock: &Clock) -> Check
 }
 
 fn told(error: &Error) -> String {
-    let what = match error {
-        // What to check is told by the fix.
-        Error::CredentialsRefused { .. } => "the credentials are refused".to_owned(),
-        other => other.to_string(),
-    };
     match error.vendor_message() {
-        Some(said) => format!("{what}; it said: {said}"),
-        None => what,
+        Some(said) => format!("{}; it said: {said}", found(error)),
+        None => found(error),
     }
 }
+
+/// What came back, in our own words. What to check is told by the fix.
+pub(super) fn found(error: &Error) -> String {
+    match error {
+        Error::CredentialsRefused { .. } => "the credentials are refused".to_owned(),
+        Error::NoToken { why } if matches!(**why, Error::CredentialsRefused { .. }) => found(why),
+        other => other.to_string(),
+    }
+}
+
+/// An app's scopes are fixed once a version of it is live (G §8.5); a private token's are not (G §3.7).
+const HOW_TO_GRANT: &str = "private token: edit the integration's scopes, the token stays the same; app: add it to a new version \
+    of the app, release that, and have this account take the update (its settings, or the marketplace), or install the app again";
 
 /// What to do when HighLevel does not answer as it should.
 pub(super) fn ghl_fix(error: &Error) -> String {
     match error {
         Error::CredentialsRefused { .. } => {
-            "make a new private integration token in this location (Settings, Private Integrations) and enter it; an app that was installed is installed again".to_owned()
+            "make a new private integration token in this location (Settings, Private Integrations) and enter it: after a rotation the old one is good for 7 days at most; an app that was installed is installed again".to_owned()
         }
-        Error::ScopeMissing { scope } => format!("grant `{scope}`: private token: edit the integration's scopes; app: tick it in the app's settings and install it again"),
-        Error::Reauthorise | Error::GrantInvalid => "open `/oauth/install` on this service and choose the location again".to_owned(),
+        Error::ScopeMissing { scope } => format!("grant `{scope}`: {HOW_TO_GRANT}"),
+        Error::Reauthorise | Error::GrantInvalid => AUTHORISE_AGAIN.to_owned(),
         Error::LocationInactive => "reactivate the location in HighLevel; nothing else is lost".to_owned(),
         error if error.is_of_another() => "check `GHL_API_URL` (leave it out to use HighLevel's own) and the location's id".to_owned(),
         other => on_the_way(other),
@@ -203,16 +223,15 @@ pub(super) fn trafft_fix(error: &Error) -> String {
 }
 
 fn on_the_way(error: &Error) -> String {
+    if let Error::NotSent { reason } = error
+        && let Some(fix) = reason.fix()
+    {
+        return fix.to_owned();
+    }
     match error {
-        Error::NotSent { reason } if reason.contains("plain http") => {
-            "write `https://` instead of `http://`".to_owned()
-        }
-        Error::NotSent { .. } => {
-            "check the spelling of the URL, this machine's DNS, and its way out (firewall, proxy)".to_owned()
-        }
         Error::BudgetUsedUp { .. } | Error::RateLimited { .. } => {
             "try again in a minute: too many calls just now".to_owned()
         }
-        _ => "try again in a few minutes; if it stays so, look at the vendor's status page".to_owned(),
+        _ => "wait a few minutes; if it stays so, look at the vendor's status page".to_owned(),
     }
 }

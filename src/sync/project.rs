@@ -1,38 +1,16 @@
 //! What a contact's GHL state should look like in Trafft. The one file that names both vendors' fields.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
-use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
 use minijinja::Value;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::mapping::Mapping;
-use super::text::{finish, one_line, plain, shorten};
-use crate::clients::ghl::wire::{Appointment, Contact, CustomField, Note, Task};
+use super::place::Place;
+use super::text::{finish, one_line, shorten};
 use crate::clients::trafft::wire::{CustomerPatch, NewCustomer};
-use crate::model::{EmailKey, Phone, Region};
-use crate::store::Customer;
-
-/// Where the contacts live: how to read times and numbers that do not say.
-#[derive(Debug, Clone)]
-pub(super) struct Place {
-    pub(super) zone: TimeZone,
-    pub(super) region: Option<Region>,
-}
-
-/// Everything that GHL says about one contact.
-#[derive(Debug)]
-pub(super) struct State<'a> {
-    pub(super) contact: &'a Contact,
-    pub(super) definitions: &'a [CustomField],
-    pub(super) tasks: Vec<Task>,
-    pub(super) notes: Vec<Note>,
-    pub(super) appointments: Vec<Appointment>,
-    pub(super) deleted: Option<Timestamp>,
-}
+use crate::model::{EmailKey, Phone, email_in};
+use crate::store::{Agreed, Agreement, Customer};
 
 /// The customer as it should be. `None`: GHL has no value, Trafft keeps its own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -41,6 +19,9 @@ pub(super) struct Projection {
     pub(super) last_name: Option<String>,
     pub(super) email: Option<String>,
     pub(super) phone: Option<String>,
+    /// The phone as the contact has it, before it was read.
+    #[serde(skip)]
+    pub(super) phone_text: Option<String>,
     /// Only where it is ours to write.
     pub(super) description: Option<String>,
     /// Names for a customer that has to be made of a contact without one.
@@ -54,55 +35,11 @@ pub(super) struct Projection {
     pub(super) left_out: Vec<&'static str>,
 }
 
+/// To be raised when the same contact is projected otherwise than before.
+pub(super) const VERSION: u32 = 2;
+
 /// Names and addresses longer than this are cut: no vendor says what it bears.
 const LONGEST_NAME: usize = 255;
-const LONGEST_TITLE: usize = 120;
-const LONGEST_NOTE: usize = 300;
-
-/// The contact's own values, as templates and the filter see them.
-pub(super) fn values(
-    state: &State<'_>,
-    place: &Place,
-    mapping: &Mapping,
-    now: Timestamp,
-) -> (Value, Option<Timestamp>) {
-    let contact = state.contact;
-    let text = |field: &Option<String>| Value::from(one_line(field.as_deref().unwrap_or_default()));
-    let (appointments, until) = appointments(&state.appointments, place, mapping.limits.appointments, now);
-    let (open, completed): (Vec<_>, Vec<_>) = state.tasks.iter().partition(|task| task.completed != Some(true));
-    let deleted = state.deleted.map(|at| at.to_zoned_datetime(place.zone.clone()).date().to_string());
-    let values: BTreeMap<&str, Value> = BTreeMap::from([
-        ("id", Value::from(contact.id.as_str())),
-        ("location_id", Value::from(contact.location_id.as_ref().map(|id| id.to_string()).unwrap_or_default())),
-        ("first_name", text(&contact.first_name)),
-        ("last_name", text(&contact.last_name)),
-        ("name", text(&contact.name)),
-        ("email", text(&contact.email)),
-        ("phone", text(&contact.phone)),
-        ("company", text(&contact.company_name)),
-        ("address1", text(&contact.address1)),
-        ("city", text(&contact.city)),
-        ("state", text(&contact.state)),
-        ("country", text(&contact.country)),
-        ("postal_code", text(&contact.postal_code)),
-        ("website", text(&contact.website)),
-        ("timezone", text(&contact.timezone)),
-        ("source", text(&contact.source)),
-        ("type", text(&contact.kind)),
-        ("date_of_birth", text(&contact.date_of_birth)),
-        ("date_added", text(&contact.date_added)),
-        ("assigned_to", text(&contact.assigned_to)),
-        ("dnd", Value::from(contact.dnd.unwrap_or_default())),
-        ("tags", Value::from(tags(contact))),
-        ("custom", custom(contact, state.definitions)),
-        ("tasks", tasks(open, place, mapping.limits.tasks, false)),
-        ("completed_tasks", tasks(completed, place, mapping.limits.completed_tasks, true)),
-        ("notes", notes(&state.notes, place, mapping.limits.notes)),
-        ("appointments", appointments),
-        ("deleted", Value::from(deleted.unwrap_or_default())),
-    ]);
-    (Value::from(values), until)
-}
 
 /// Renders the customer. `escape`: the description may be shown as HTML.
 pub(super) fn project(
@@ -123,19 +60,18 @@ pub(super) fn project(
     }
     let (email, phone) = (field("email")?, field("phone")?);
     let mut left_out = Vec::new();
-    let email = email.filter(|text| {
-        EmailKey::new(text).is_some() || {
-            left_out.push("the e-mail is no address");
-            false
+    let email = email.and_then(|text| email_in(&text).map_err(|why| left_out.push(why.reason())).ok());
+    let phone_text = phone.clone();
+    let phone = phone.and_then(|text| match Phone::new(&text, place.region) {
+        Ok(phone) => Some(phone.to_string()),
+        Err(why) => {
+            left_out.push(why.reason());
+            None
         }
     });
-    let phone = phone.and_then(|text| {
-        let phone = Phone::new(&text, place.region);
-        if phone.is_none() {
-            left_out.push("the phone is not a full number (see `PHONE_REGION`)");
-        }
-        phone.map(|phone| phone.to_string())
-    });
+    if [&first_name, &last_name].into_iter().flatten().any(|name| name.contains('\u{fffd}')) {
+        left_out.push("a character of the name is broken in GoHighLevel: Trafft shows \u{fffd} in its place");
+    }
     let local_part = email.as_deref().and_then(|email| email.split('@').next()).map(str::to_owned);
     Ok(Projection {
         first_name,
@@ -143,6 +79,7 @@ pub(super) fn project(
         stand_in: value("company").or(local_part).unwrap_or_else(|| "-".to_owned()),
         email,
         phone,
+        phone_text,
         description: Some(finish(&mapping.render("description", values)?, mapping.limits.max_length, escape)),
         until: *until,
         left_out,
@@ -200,137 +137,46 @@ impl Projection {
 
     /// Is Trafft's customer so already, as far as GHL has values? What Trafft never shows cannot be known to match.
     pub(super) fn matches(&self, customer: &Customer) -> bool {
-        self.description.is_none() && self.shows_in(customer)
+        self.description.is_none() && self.shows_in(customer, &Agreed::default())
     }
 
-    /// Is what Trafft shows of its customer as it should be?
-    pub(super) fn shows_in(&self, customer: &Customer) -> bool {
-        let same = |ours: &Option<String>, theirs: &str| ours.as_deref().is_none_or(|ours| ours == theirs);
-        let theirs = customer.phone.as_ref().map(Phone::as_str);
-        same(&self.first_name, &customer.first_name)
-            && same(&self.last_name, &customer.last_name)
-            && same(&self.email, &customer.email)
-            && self.phone.as_deref().is_none_or(|ours| theirs == Some(ours))
+    /// Is what Trafft shows of its customer as it should be? A form of our value that is known to be Trafft's own is.
+    pub(super) fn shows_in(&self, customer: &Customer, agreed: &Agreed) -> bool {
+        let Customer { first_name, last_name, email, phone_number, phone, .. } = customer;
+        let same = |ours: &Option<String>, theirs: &str, agreed: &Agreement, is_equal: &dyn Fn(&str) -> bool| {
+            ours.as_deref().is_none_or(|ours| is_equal(ours) || agreed.holds(ours, theirs))
+        };
+        same(&self.first_name, first_name, &agreed.first_name, &|ours| ours == first_name)
+            && same(&self.last_name, last_name, &agreed.last_name, &|ours| ours == last_name)
+            && same(&self.email, email, &agreed.email, &|ours| EmailKey::new(ours) == EmailKey::new(email))
+            && same(&self.phone, phone_number, &agreed.phone, &|ours| {
+                phone.as_ref().is_some_and(|theirs| theirs.as_str() == ours)
+            })
     }
-}
 
-/// Stored in lower case and compared so (G §6.20).
-fn tags(contact: &Contact) -> Vec<String> {
-    let mut tags: Vec<_> = contact.tags.iter().map(|tag| one_line(tag).to_lowercase()).collect();
-    tags.sort();
-    tags.dedup();
-    tags
-}
+    /// Is it what both sides agreed on last? A description is not among that.
+    pub(super) fn is_agreed(&self, agreed: &Agreed) -> bool {
+        let same = |ours: &Option<String>, before: &Agreement| ours.as_ref().is_none_or(|ours| *ours == before.ours);
+        self.description.is_none()
+            && same(&self.first_name, &agreed.first_name)
+            && same(&self.last_name, &agreed.last_name)
+            && same(&self.email, &agreed.email)
+            && same(&self.phone, &agreed.phone)
+    }
 
-/// Custom fields by id, by key with and without its `contact.`, and by name.
-fn custom(contact: &Contact, definitions: &[CustomField]) -> Value {
-    let mut custom = BTreeMap::new();
-    for field in &contact.custom_fields {
-        let value = readable(&field.value);
-        if let Some(definition) = definitions.iter().find(|definition| definition.id == field.id) {
-            let key = definition.field_key.clone().unwrap_or_default();
-            custom.insert(key.strip_prefix("contact.").unwrap_or(&key).to_owned(), value.clone());
-            custom.insert(key, value.clone());
-            custom.insert(definition.name.clone().unwrap_or_default(), value.clone());
+    /// What both sides agree on once this was written, and the customer looks like that. What GHL lacks stays as it was agreed.
+    pub(super) fn agreed(&self, customer: &Customer, before: &Agreed) -> Agreed {
+        let one = |ours: &Option<String>, theirs: &str, before: &Agreement| match ours {
+            Some(ours) => Agreement { ours: ours.clone(), theirs: theirs.to_owned() },
+            None => before.clone(),
+        };
+        Agreed {
+            first_name: one(&self.first_name, &customer.first_name, &before.first_name),
+            last_name: one(&self.last_name, &customer.last_name, &before.last_name),
+            email: one(&self.email, &customer.email, &before.email),
+            phone: one(&self.phone, &customer.phone_number, &before.phone),
         }
-        custom.insert(field.id.clone(), value);
     }
-    Value::from(custom)
-}
-
-/// A custom field's value as text; a list's parts with commas (G §8.5: string, number, array or object).
-fn readable(value: &serde_json::Value) -> Value {
-    match value {
-        serde_json::Value::Null => Value::from(""),
-        serde_json::Value::String(text) => Value::from(one_line(text)),
-        serde_json::Value::Array(parts) => {
-            Value::from(parts.iter().map(|part| readable(part).to_string()).collect::<Vec<_>>().join(", "))
-        }
-        other => Value::from(one_line(&other.to_string())),
-    }
-}
-
-fn tasks(mut tasks: Vec<&Task>, place: &Place, limit: usize, latest_first: bool) -> Value {
-    tasks.sort_by_key(|task| (task.due_date.clone().unwrap_or_else(|| "9".to_owned()), task.id.clone()));
-    if latest_first {
-        tasks.reverse();
-    }
-    let shown = tasks.into_iter().take(limit).map(|task| {
-        entry([
-            ("id", task.id.to_string()),
-            ("title", title(task.title.as_ref())),
-            ("text", shorten(&plain(task.body.as_deref().unwrap_or_default()), LONGEST_NOTE)),
-            (
-                "due",
-                task.due_date
-                    .as_deref()
-                    .and_then(|due| instant(due, place))
-                    .map(|at| day_and_time(at, place))
-                    .unwrap_or_default(),
-            ),
-        ])
-    });
-    Value::from(shown.collect::<Vec<_>>())
-}
-
-fn notes(notes: &[Note], place: &Place, limit: usize) -> Value {
-    let mut notes: Vec<_> = notes.iter().collect();
-    notes.sort_by_key(|note| std::cmp::Reverse((note.date_added.clone().unwrap_or_default(), note.id.clone())));
-    let shown = notes.into_iter().take(limit).map(|note| {
-        let day = |at: Timestamp| at.to_zoned_datetime(place.zone.clone()).date().to_string();
-        entry([
-            ("id", note.id.to_string()),
-            ("title", title(note.title.as_ref())),
-            ("text", shorten(&plain(note.body.as_deref().unwrap_or_default()), LONGEST_NOTE)),
-            ("date", note.date_added.as_deref().and_then(|at| instant(at, place)).map(day).unwrap_or_default()),
-        ])
-    });
-    Value::from(shown.collect::<Vec<_>>())
-}
-
-/// The next appointments, and when the first of them will have begun.
-fn appointments(all: &[Appointment], place: &Place, limit: usize, now: Timestamp) -> (Value, Option<Timestamp>) {
-    let status = |one: &Appointment| one.appointment_status.clone().or_else(|| one.status.clone()).unwrap_or_default();
-    let mut next: Vec<_> = all
-        .iter()
-        .filter(|one| {
-            !["cancelled", "canceled", "invalid", "noshow", "deleted"].contains(&status(one).to_lowercase().as_str())
-        })
-        .filter_map(|one| Some((instant(one.start_time.as_deref()?, place)?, one)))
-        .filter(|(start, _)| *start > now)
-        .collect();
-    next.sort_by_key(|(start, one)| (*start, one.id.clone()));
-    let until = next.first().map(|(start, _)| *start);
-    let shown = next.into_iter().take(limit).map(|(start, one)| {
-        entry([
-            ("id", one.id.to_string()),
-            ("title", title(one.title.as_ref())),
-            ("status", one_line(&status(one))),
-            ("start", day_and_time(start, place)),
-        ])
-    });
-    (Value::from(shown.collect::<Vec<_>>()), until.filter(|_| limit > 0))
-}
-
-fn entry<const N: usize>(fields: [(&'static str, String); N]) -> Value {
-    Value::from(BTreeMap::from(fields))
-}
-
-fn title(title: Option<&String>) -> String {
-    shorten(&plain(title.map(String::as_str).unwrap_or_default()), LONGEST_TITLE)
-}
-
-/// A time as GHL gives it: with an offset, or in the location's own zone (G §6.19).
-pub(super) fn instant(text: &str, place: &Place) -> Option<Timestamp> {
-    let text = text.trim();
-    text.parse::<Timestamp>().ok().or_else(|| {
-        let local: DateTime = text.parse().ok()?;
-        Some(place.zone.to_ambiguous_zoned_datetime(local).compatible().ok()?.timestamp())
-    })
-}
-
-fn day_and_time(at: Timestamp, place: &Place) -> String {
-    at.to_zoned_datetime(place.zone.clone()).strftime("%Y-%m-%d %H:%M").to_string()
 }
 
 #[cfg(test)]
@@ -343,6 +189,7 @@ impl Projection {
             last_name: some(last),
             email: some(email),
             phone: some(phone),
+            phone_text: some(phone),
             description: None,
             stand_in: "-".to_owned(),
             until: None,
@@ -356,10 +203,13 @@ mod tests {
     use serde_json::json;
 
     use super::super::mapping::VARIABLES;
+    use super::super::values::{State, values};
     use super::*;
+    use crate::clients::ghl::wire::Contact;
+    use crate::model::{Region, zone};
 
     fn place() -> Place {
-        Place { zone: TimeZone::get("America/New_York").unwrap(), region: Region::new("US") }
+        Place { zone: zone("America/New_York"), region: Region::new("US"), is_told: true }
     }
 
     fn shown(contact: serde_json::Value) -> (Value, Option<Timestamp>) {

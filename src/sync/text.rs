@@ -1,29 +1,46 @@
 //! Text from strangers, made harmless: what reaches Trafft is plain, free of control characters, and bounded.
 
-/// The text of what may be HTML. GHL's editor is rich text, so a note may hold any markup (G §6.15); scripts and styles
-/// are no text and vanish.
-pub(super) fn plain(html: &str) -> String {
-    // Deeply nested markup costs the parser time by the square, and no note is told at such length anyway.
-    const ENOUGH: usize = 8 * 1024;
-    let cut = html.floor_char_boundary(ENOUGH);
-    let html = &html[..cut];
-    let text = if html.contains(['<', '&']) {
-        let rendered = html2text::config::with_decorator(html2text::render::TrivialDecorator::new())
-            .raw_mode(true)
-            .allow_width_overflow()
-            .string_from_read(html.as_bytes(), usize::from(u16::MAX));
-        // A parser that gives up must not let the markup through: then the text is withheld.
-        rendered.unwrap_or_default()
-    } else {
-        html.to_owned()
+use super::markup::text_of;
+
+/// A longer word of ASCII is a link or data, which nobody reads: it must not push out what stands behind it. Other languages write
+/// whole sentences without a blank.
+const LONGEST_WORD: usize = 80;
+
+/// The text of what may be HTML; scripts and styles are no text and vanish.
+pub(super) fn plain(text: &str) -> String {
+    let text = without_data(text);
+    one_line(&text_of(&text).unwrap_or(text))
+}
+
+fn without_data(text: &str) -> String {
+    let is_within = |c: char| c.is_ascii_graphic() && !matches!(c, '<' | '>' | '"' | '\'');
+    let piece = |piece: &str| match piece.find(|c| !is_within(c)).unwrap_or(piece.len()) {
+        word if word > LONGEST_WORD => format!("{}{}", shorten(&piece[..word], LONGEST_WORD), &piece[word..]),
+        _ => piece.to_owned(),
     };
-    one_line(&text)
+    text.split_inclusive(|c| !is_within(c)).map(piece).collect()
 }
 
 /// White space of any kind becomes one blank; control and invisible formatting characters go.
 pub(super) fn one_line(text: &str) -> String {
-    let visible = text.chars().filter(|c| c.is_whitespace() || !unprintable(*c)).collect::<String>();
+    let mut visible = String::with_capacity(text.len());
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        // Joiners shape names in Sinhala or Persian, and put emoji together: only there they are kept.
+        let joins = is_joiner(c) && visible.chars().next_back().is_some_and(is_joined);
+        if joins && rest.peek().copied().is_some_and(is_joined) || c.is_whitespace() || !unprintable(c) {
+            visible.push(c);
+        }
+    }
     visible.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn is_joiner(c: char) -> bool {
+    matches!(c, '\u{200c}' | '\u{200d}')
+}
+
+fn is_joined(c: char) -> bool {
+    !c.is_ascii() && !c.is_whitespace() && !unprintable(c)
 }
 
 fn unprintable(c: char) -> bool {
@@ -41,22 +58,29 @@ pub(super) fn shorten(text: &str, characters: usize) -> String {
     format!("{}…", kept.trim_end())
 }
 
-/// The finished description: lines trimmed, empty ones dropped, bounded, and escaped if it may be shown as HTML.
+/// The finished description: lines trimmed, empty ones dropped, escaped if it may be shown as HTML, and bounded, with an ellipsis
+/// where something was left out.
 pub(super) fn finish(text: &str, characters: usize, escape: bool) -> String {
     let lines: Vec<_> = text.lines().map(one_line).filter(|line| !line.is_empty()).collect();
-    let (text, mut length) = (lines.join("\n"), 0);
-    let pieces = text.chars().map(|c| match c {
+    let text = lines.join("\n");
+    let piece = |c: char| match c {
         '&' if escape => "&amp;".to_owned(),
         '<' if escape => "&lt;".to_owned(),
         '>' if escape => "&gt;".to_owned(),
         c => c.to_string(),
-    });
+    };
+    let finished: String = text.chars().map(piece).collect();
+    if finished.chars().count() <= characters {
+        return finished;
+    }
     // Cut between the pieces, so that no entity is torn.
+    let mut length = 1;
     let within = |piece: &String| {
         length += piece.chars().count();
         length <= characters
     };
-    pieces.take_while(within).collect::<String>().trim_end().to_owned()
+    let kept: String = text.chars().map(piece).take_while(within).collect();
+    format!("{}…", kept.trim_end())
 }
 
 #[cfg(test)]
@@ -68,14 +92,69 @@ mod tests {
         for (html, text) in [
             ("<p>Prefers <b>mornings</b></p>", "Prefers mornings"),
             ("<p>one</p><p>two</p>", "one two"),
+            ("wo<b>r</b>d<br>next", "word next"),
             ("<script>alert(1)</script>hello<style>p{}</style>", "hello"),
-            ("a &lt;script&gt; b", "a <script> b"),
-            ("no markup, 5 > 4", "no markup, 5 > 4"),
+            ("<p>a &lt;script&gt; b</p>", "a <script> b"),
             ("<img src=x onerror=alert(1)>after", "after"),
-            ("<<p>script>", "< script>"),
             ("tab\there\u{0}\u{202e}", "tab here"),
+            ("<li>mornings</li><li>quiet room</li>", "• mornings • quiet room"),
+            (
+                r#"<ul data-checked="true"><li>paid</li></ul><ul data-checked="false"><li>called</li></ul>"#,
+                "[x] paid [ ] called",
+            ),
+            (
+                r#"<ol><li data-list="checked">paid</li><li data-list="unchecked">called</li></ol>"#,
+                "[x] paid [ ] called",
+            ),
+            (
+                r#"<label><input type="checkbox" checked>paid</label><p><input type="checkbox">called</p>"#,
+                "[x] paid [ ] called",
+            ),
+            ("<p>From: Jo <jo@example.com></p>", "From: Jo <jo@example.com>"),
+            ("<table><tr><td>size</td><td>42</td></tr></table>", "size 42"),
         ] {
             assert_eq!(plain(html), text, "{html:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_markup_stays_as_it_was_typed() {
+        for text in [
+            "From: Jo Example <jo@example.com>",
+            "wants x<y and z",
+            "a<b and c>d",
+            "pain level <b4 surgery: 7, after: 3",
+            "https://example.com/?id=5&region=eu&currency=usd&section=2",
+            "no markup, 5 > 4 & 3 < 4",
+            "I </3 mondays, <3 fridays",
+            "Tom &amp; Jerry",
+        ] {
+            assert_eq!(plain(text), text);
+        }
+    }
+
+    #[test]
+    fn what_nobody_reads_pushes_nothing_out() {
+        let noise = "x".repeat(10 * 1024);
+        for before in [
+            format!("<!--[if gte mso 9]>{noise}<![endif]-->"),
+            format!("<style>{noise}</style>"),
+            format!(r#"<img src="data:image/png;base64,{noise}">"#),
+            format!(r#"<a href="https://example.com/{noise}">link</a>"#),
+            format!("https://example.com/{noise} "),
+        ] {
+            let text = plain(&format!("{before}<p>Allergic to lavender oil</p>"));
+            assert!(text.ends_with("Allergic to lavender oil") && text.chars().count() < 120, "{text}");
+        }
+    }
+
+    #[test]
+    fn joiners_stay_where_they_join() {
+        for name in ["ශ්\u{200d}රී", "علی\u{200c}رضا", "👩\u{200d}👧"] {
+            assert_eq!(one_line(name), name);
+        }
+        for (text, shown) in [("Ad\u{200d}a", "Ada"), ("\u{200d}Ada\u{200c}", "Ada"), ("é \u{200d}é", "é é")] {
+            assert_eq!(one_line(text), shown);
         }
     }
 
@@ -83,15 +162,35 @@ mod tests {
     fn what_is_finished_is_escaped_bounded_and_untorn() {
         assert_eq!(finish("a\n\n <b> & c \n", 100, true), "a\n&lt;b&gt; &amp; c");
         assert_eq!(finish("<b>", 100, false), "<b>");
-        assert_eq!(finish("ab<", 5, true), "ab");
-        assert_eq!(finish("abcdef", 3, true), "abc");
+        assert_eq!(finish("ab<", 5, true), "ab…");
+        assert_eq!(finish("abcdef", 3, true), "ab…");
+        assert_eq!(finish("abc", 3, true), "abc");
         assert_eq!(shorten("abcdef", 4), "abc…");
     }
 
     #[test]
     fn deep_nesting_and_length_do_no_harm() {
-        assert!(plain(&"<div>".repeat(20_000)).len() < 5);
-        assert!(plain(&format!("{}x", "<b>".repeat(100_000))).len() < 5);
-        assert!(plain(&"é".repeat(60_000)).len() <= 8 * 1024);
+        assert_eq!(plain(&"<div>".repeat(20_000)), "");
+        assert_eq!(plain(&format!("x{}y", "<b>".repeat(100_000))), "x");
+        assert_eq!(plain(&"x".repeat(60_000)).chars().count(), LONGEST_WORD);
+        let (words, end) = ("word ".repeat(20_000), "<p>end</p>");
+        let told = plain(&format!("<p>{words}</p>{end}"));
+        assert!(told.starts_with("word word") && !told.contains(['<', '>']) && !told.contains("end"), "{}", told.len());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_is_typed_is_told_the_same_as_text_and_as_an_editors_html(words in "([\\PC&&[^ ]]{0,30}[ \t\n]){0,12}") {
+            let typed = words.replace('<', "(");
+            let html = typed.replace('&', "&amp;").replace('>', "&gt;");
+            proptest::prop_assert_eq!(plain(&typed), one_line(&typed));
+            proptest::prop_assert_eq!(plain(&format!("<p>{html}</p>")), one_line(&typed));
+        }
+    }
+
+    #[test]
+    fn a_sentence_without_blanks_is_told_whole() {
+        let allergic = "ラベンダーオイルにアレルギーがあります。".repeat(10);
+        assert_eq!(plain(&allergic), allergic);
     }
 }

@@ -1,42 +1,65 @@
-//! Events that do not name their contact: thin `TaskCreate` deliveries (G §10 #332), above all.
+//! Events that do not name their contact: thin `TaskCreate` deliveries (G §8.5, #332), above all.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tracing::{info, warn};
+use tracing::{debug, info};
 
 use super::Connection;
 use crate::clients::ghl::wire::TaskSearch;
-use crate::model::{ContactId, Facet, ObjectId};
+use crate::model::{ContactId, Facet, Lane, ObjectId};
 use crate::store::{self, Store, Unresolved};
 
 /// The search lags behind (G §6.6), so it is asked again after these times; then the event is left for the task sweep.
 const AGAIN: [Duration; 3] = [Duration::from_secs(10), Duration::from_mins(1), Duration::from_mins(10)];
 
-/// A task that was just created is among the newest; older pages are the sweep's business.
-const PAGES: u32 = 2;
+/// A task that was just created is among the newest. So many pages are read, and one more for each hundred tasks that are
+/// looked for; older ones are the sweep's business.
+const PAGES: usize = 2;
 const PAGE: u32 = 100;
 
-/// Looks for the contact: in the mirror, then, for a task, in the location's task search.
-pub(super) async fn resolve(store: &Store, connection: &Connection, event: &Unresolved) -> Result<(), store::Error> {
-    let now = connection.clock.now();
-    let mut contact = store.contact_of(&event.location, event.facet, &event.object).await?;
-    if contact.is_none() && event.facet == Facet::Tasks {
-        contact = match search(connection, &event.object).await {
-            Ok(contact) => contact,
-            Err(error) => {
-                warn!(event.id = %event.event, error = %error, "event {}: the task search failed: {error}", event.event);
-                None
-            }
-        };
-    }
-    match contact {
-        Some(contact) => {
-            info!(event.id = %event.event, contact.id = %contact, "event {}: belongs to contact {contact}", event.event);
-            store.resolve(event, &contact, now).await
+/// Events that are looked for together.
+const TOGETHER: i64 = 500;
+
+/// Are there events of the location whose contact has to be found now?
+pub(super) async fn is_due(store: &Store, connection: &Connection) -> Result<bool, store::Error> {
+    let due = store.due_unresolved(&connection.location, connection.clock.now(), 1).await?;
+    Ok(!due.is_empty())
+}
+
+/// Looks for the contacts of all events that are due: in the mirror, then, for tasks, in the location's task search. One
+/// search serves them all: an import brings hundreds of such events at once.
+pub(super) async fn resolve(store: &Store, connection: &Connection) -> Result<(), store::Error> {
+    let location = &connection.location;
+    let (mut found, mut unknown) = (Vec::new(), Vec::new());
+    for event in store.due_unresolved(location, connection.clock.now(), TOGETHER).await? {
+        match store.contact_of(location, event.facet, &event.object).await? {
+            Some(contact) => found.push((event, contact)),
+            None => unknown.push(event),
         }
-        None => store.leave_unresolved(event, REASON, again(event, now)).await,
     }
+    let searched = if unknown.iter().any(|event| event.facet == Facet::Tasks) {
+        search(connection, &unknown).await.unwrap_or_else(|error| {
+            // The events are looked for again; how HighLevel is, contacts and sweeps find out.
+            debug!(error = %error, "the task search failed: {error}");
+            HashMap::new()
+        })
+    } else {
+        HashMap::new()
+    };
+    let now = connection.clock.now();
+    for event in unknown {
+        match searched.get(&event.object).filter(|_| event.facet == Facet::Tasks) {
+            Some(contact) => found.push((event, contact.clone())),
+            None => store.leave_unresolved(&event, REASON, again(&event, now)).await?,
+        }
+    }
+    for (event, contact) in found {
+        info!(event.id = event.event, contact.id = %contact, "event {}: belongs to contact {contact}", event.event);
+        store.resolve(&event, &contact, now).await?;
+    }
+    Ok(())
 }
 
 const REASON: &str = "no contact was found for the object that the event names";
@@ -46,20 +69,21 @@ fn again(event: &Unresolved, now: Timestamp) -> Option<Timestamp> {
     (event.facet == Facet::Tasks).then(|| now + *wait)
 }
 
-async fn search(connection: &Connection, task: &ObjectId) -> Result<Option<ContactId>, crate::clients::Error> {
-    for page in 0..PAGES {
-        let tasks = {
-            let search = TaskSearch { limit: Some(PAGE), skip: Some(page * PAGE), ..TaskSearch::default() };
-            connection.ghl.search_tasks(&search).await?
-        };
-        let full = tasks.len() >= PAGE as usize;
-        let found = tasks.into_iter().find(|found| found.id == *task);
-        if let Some(found) = found {
-            return Ok(found.contact_id);
-        }
-        if !full {
+/// The contacts of the newest tasks, as far as they are needed. In the lane of retries: contacts that somebody waits for go first.
+async fn search(
+    connection: &Connection,
+    wanted: &[Unresolved],
+) -> Result<HashMap<ObjectId, ContactId>, crate::clients::Error> {
+    let mut contacts = HashMap::new();
+    for skip in (0..).step_by(PAGE as usize).take(PAGES + wanted.len() / PAGE as usize) {
+        let search = TaskSearch { limit: Some(PAGE), skip: Some(skip), ..TaskSearch::default() };
+        let tasks = connection.ghl.lane(Lane::Retry).search_tasks(&search).await?;
+        let is_last = tasks.given() < PAGE as usize;
+        contacts.extend(tasks.items.into_iter().filter_map(|task| Some((task.id, task.contact_id?))));
+        let is_wanted = |event: &Unresolved| event.facet == Facet::Tasks && !contacts.contains_key(&event.object);
+        if is_last || !wanted.iter().any(is_wanted) {
             break;
         }
     }
-    Ok(None)
+    Ok(contacts)
 }

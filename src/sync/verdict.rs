@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::clients::Error;
-use crate::model::Verdict;
+use crate::clients::{About, Error};
+use crate::model::{Vendor, Verdict};
 
 /// When a contact whose reconcile failed is tried again: about three days in all, then a person is asked.
 const SCHEDULE: [Duration; 10] = [
@@ -27,9 +27,9 @@ const BREATHER: Duration = Duration::from_secs(10);
 /// How often we look whether refused credentials have been put right.
 const UNTIL_MENDED: Duration = Duration::from_mins(15);
 
-/// What happens next after `error`. `vendor` is for people; `jitter` spreads what failed together.
+/// What happens next after `error` of `vendor`; `jitter` spreads what failed together.
 pub(super) fn decide(
-    vendor: &str,
+    vendor: Vendor,
     error: &Error,
     attempt: i64,
     now: Timestamp,
@@ -37,10 +37,14 @@ pub(super) fn decide(
 ) -> Verdict {
     let later = |wait: Duration| now + wait + jitter(wait);
     let reason = format!("{vendor}: {error}");
-    match error {
-        Error::BudgetUsedUp { until } => Verdict::Snooze { until: *until, reason },
-        Error::RateLimited { retry_after } => Verdict::Snooze { until: later(retry_after.unwrap_or(BREATHER)), reason },
-        Error::NotSent { .. } | Error::Unanswered { .. } | Error::Unavailable { .. } => {
+    match (error, error.about()) {
+        (Error::BudgetUsedUp { until }, _) => Verdict::Snooze { until: *until, reason, waits_for: None },
+        (Error::RateLimited { retry_after }, _) => {
+            Verdict::Snooze { until: later(retry_after.unwrap_or(BREATHER)), reason, waits_for: None }
+        }
+        // Nothing is wrong with the contact: it waits, and goes on by itself once somebody has mended the account.
+        (_, About::Account) => Verdict::Snooze { until: later(UNTIL_MENDED), reason, waits_for: Some(vendor) },
+        (_, About::Path | About::Unknown) => {
             let retry_after = if let Error::Unavailable { retry_after, .. } = error { *retry_after } else { None };
             match SCHEDULE.get(usize::try_from(attempt).unwrap_or(usize::MAX)) {
                 Some(wait) => Verdict::Retry { at: later(retry_after.unwrap_or_default().max(*wait)), reason },
@@ -51,13 +55,7 @@ pub(super) fn decide(
                 },
             }
         }
-        // Nothing is wrong with the contact: it waits, and goes on by itself once somebody has mended the settings.
-        Error::CredentialsRefused { .. }
-        | Error::ScopeMissing { .. }
-        | Error::GrantInvalid
-        | Error::LocationInactive
-        | Error::Reauthorise => Verdict::Snooze { until: later(UNTIL_MENDED), reason },
-        Error::NotFound | Error::Duplicate { .. } | Error::Refused { .. } => Verdict::Dead {
+        (_, About::Record) => Verdict::Dead {
             reason: match error.vendor_message() {
                 Some(said) => format!("{reason}; it said: {said}; mend the contact in GoHighLevel, or replay"),
                 None => format!("{reason}; mend the contact in GoHighLevel, or replay"),
@@ -69,10 +67,14 @@ pub(super) fn decide(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clients::VendorMessage;
+    use crate::clients::{NotSent, VendorMessage};
 
     fn decided(error: &Error, attempt: i64) -> Verdict {
-        decide("Trafft", error, attempt, Timestamp::UNIX_EPOCH, |_| Duration::ZERO)
+        decide(Vendor::Trafft, error, attempt, Timestamp::UNIX_EPOCH, |_| Duration::ZERO)
+    }
+
+    fn refused(about: About, status: u16) -> Error {
+        Error::Refused { about, status, message: VendorMessage::default(), fields: vec![] }
     }
 
     fn after(seconds: i64) -> Timestamp {
@@ -83,11 +85,16 @@ mod tests {
     fn trouble_on_the_way_is_retried_on_a_schedule_that_ends() {
         let busy = |retry_after| Error::Unavailable { status: 503, retry_after };
         for (error, attempt, seconds) in [
-            (Error::NotSent { reason: "no connection" }, 0, 5),
+            (Error::NotSent { reason: NotSent::Kept("no connection") }, 0, 5),
             (Error::Unanswered { reason: "no answer in time" }, 1, 30),
+            (Error::Unreadable { is_json: false }, 2, 120),
             (busy(None), 9, 36 * 3600),
             (busy(Some(Duration::from_secs(90))), 0, 90),
             (busy(Some(Duration::from_secs(1))), 2, 120),
+            (refused(About::Path, 302), 0, 5),
+            (refused(About::Unknown, 404), 1, 30),
+            (Error::Unreadable { is_json: true }, 0, 5),
+            (Error::AnotherRecord, 0, 5),
         ] {
             let verdict = decided(&error, attempt);
             assert!(matches!(verdict, Verdict::Retry { at, .. } if at == after(seconds)), "{error}: {verdict:?}");
@@ -106,6 +113,7 @@ mod tests {
             (Error::RateLimited { retry_after: None }, 10),
             (Error::CredentialsRefused { message: said() }, 900),
             (Error::ScopeMissing { scope: "contacts.readonly".to_owned() }, 900),
+            (refused(About::Account, 402), 900),
         ] {
             let verdict = decided(&error, 5);
             assert!(
@@ -117,7 +125,8 @@ mod tests {
 
     #[test]
     fn a_refusal_is_final_and_says_what_the_vendor_said() {
-        let error = Error::Refused { status: 422, message: VendorMessage::new("e-mail is odd") };
+        let message = VendorMessage::new("e-mail is odd");
+        let error = Error::Refused { about: About::Record, status: 422, message, fields: vec![] };
         let Verdict::Dead { reason } = decided(&error, 0) else { panic!("not final") };
         assert!(reason.contains("Trafft") && reason.contains("e-mail is odd") && reason.contains("replay"), "{reason}");
     }

@@ -1,10 +1,15 @@
 //! One history's people: its contacts in GoHighLevel, what is known of their tasks, notes and appointments, and the
 //! customers that staff made. Every history has e-mails and phones of its own, so many can share a world.
 
+use std::collections::BTreeMap;
+
 use sandbox::Customer;
 use sandbox::Event;
 
 use crate::dice::Dice;
+use crate::ledger::Ever;
+use crate::numbers;
+use crate::weather::is_friendly;
 
 #[derive(Clone)]
 pub struct Task {
@@ -33,6 +38,12 @@ pub struct Appointment {
 pub struct Person {
     pub id: String,
     pub gone: bool,
+    /// It was deleted, and that can be taken back.
+    pub is_restorable: bool,
+    /// When it was last there.
+    pub there_ms: i64,
+    /// What it ever was.
+    pub ever: Ever,
     pub tasks: Vec<Task>,
     pub notes: Vec<Note>,
     pub appointments: Vec<Appointment>,
@@ -51,9 +62,15 @@ pub struct Group {
     pub staff: Vec<(i64, String)>,
     /// Customers that staff deleted.
     pub deleted: Vec<i64>,
+    /// Customers that staff made into something else.
+    pub touched: Vec<i64>,
+    /// What was done to customers without cause.
+    pub wrong: Vec<String>,
     pub trace: Vec<String>,
     pub dice: Dice,
     pub words: usize,
+    /// What phone numbers are, by how they were written.
+    meanings: BTreeMap<String, Option<String>>,
 }
 
 /// E-mails and phones that a history may use.
@@ -66,9 +83,12 @@ impl Group {
             people: Vec::new(),
             staff: Vec::new(),
             deleted: Vec::new(),
+            touched: Vec::new(),
+            wrong: Vec::new(),
             trace: Vec::new(),
             dice: Dice::new(seed, 2),
             words: 0,
+            meanings: BTreeMap::new(),
         }
     }
 
@@ -80,8 +100,33 @@ impl Group {
         format!("s{}.example.com", self.seed)
     }
 
+    /// In E.164; in the hostile world every second one is a foreign number.
     pub fn phone(&self, number: u64) -> String {
-        format!("+1212{}", 2_000_000 + (self.seed * ADDRESSES + number) % 7_999_999)
+        match self.foreign(number) {
+            Some(place) => numbers::foreign(place).to_owned(),
+            None => format!("+1212{}", 2_000_000 + (self.seed * ADDRESSES + number) % 7_999_999),
+        }
+    }
+
+    /// A way to write it, of which is remembered what it means.
+    pub fn written_phone(&mut self, dice: &mut Dice, number: u64) -> String {
+        let (text, means) = match self.foreign(number) {
+            Some(place) => numbers::written_foreign(place, dice),
+            None if is_friendly() => return self.phone(number),
+            None => numbers::written_at_home(&self.phone(number), dice),
+        };
+        self.meanings.insert(text.clone(), means);
+        text
+    }
+
+    /// What number a text is that stands in a contact: empty if that cannot be known.
+    pub fn meaning<'a>(&'a self, text: &'a str) -> &'a str {
+        self.meanings.get(text).map_or(text, |means| means.as_deref().unwrap_or_default())
+    }
+
+    /// Histories that share a world follow each other: their places differ.
+    fn foreign(&self, number: u64) -> Option<u64> {
+        (!is_friendly() && number % 2 == 1).then_some(self.seed * (ADDRESSES / 2) + number / 2)
     }
 
     /// A word that occurs nowhere else in the history.
@@ -92,7 +137,7 @@ impl Group {
 
     /// Is it a customer of this history?
     pub fn knows(&self, email: Option<&str>, phone: Option<&str>) -> bool {
-        email.is_some_and(|email| email.ends_with(&format!("@{}", self.domain())))
+        email.is_some_and(|email| email.to_lowercase().ends_with(&format!("@{}", self.domain())))
             || phone.is_some_and(|phone| (0..ADDRESSES).any(|number| self.phone(number) == phone))
     }
 

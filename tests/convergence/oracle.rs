@@ -8,6 +8,7 @@ use reqwest::Method;
 use sandbox::Customer;
 use serde_json::Value;
 
+use crate::climate;
 use crate::group::{Group, Person};
 use crate::histories::quiet;
 use crate::seeds::Failure;
@@ -28,6 +29,10 @@ impl Standing<'_> {
     }
     fn text(&self, key: &str) -> &str {
         self.truth[key].as_str().unwrap_or_default()
+    }
+    /// The number that the contact's text means.
+    fn phone<'a>(&'a self, group: &'a Group) -> &'a str {
+        group.meaning(self.text("phone"))
     }
     fn is(&self, status: &str) -> bool {
         self.known["status"] == status
@@ -52,6 +57,7 @@ pub async fn converged(world: &World, groups: &[Group]) -> Vec<Failure> {
                 wrong.push(format!("contact {}: {what}; {}", standing.person.id, standing.known));
             }
         }
+        wrong.extend(group.wrong.iter().cloned());
         wrong.extend(nobody_twice(group, &standings, &customers));
         if !wrong.is_empty() {
             failures.push(failure(group, &wrong, &customers));
@@ -75,6 +81,9 @@ fn contact(
     all: &[Standing<'_>],
 ) -> Result<(), String> {
     if standing.person.gone {
+        if climate::deletes(world) && standing.known["created_by_us"] == 1 {
+            return Err("is gone, and its customer that we made is still there".to_owned());
+        }
         // A contact that came and went while nobody told is none of our business.
         let noticed = standing.known.is_null() || !standing.known["gone_at"].is_null();
         return noticed.then_some(()).ok_or_else(|| "is gone, and nobody noticed".to_owned());
@@ -83,10 +92,10 @@ fn contact(
         return Err("is there, and nobody noticed".to_owned());
     }
     if standing.is("conflict") {
-        return justified(group, standing, customers, all);
+        return justified(world, group, standing, customers, all);
     }
     let Some(id) = standing.customer() else {
-        let reachable = !standing.text("email").is_empty() || !standing.text("phone").is_empty();
+        let reachable = !standing.text("email").is_empty() || !standing.phone(group).is_empty();
         return (standing.is("skipped") && !reachable).then_some(()).ok_or_else(|| "has no customer".to_owned());
     };
     if !standing.is("synced") && !standing.is("unchanged") {
@@ -99,8 +108,9 @@ fn contact(
         ("email", customer.email.as_deref().unwrap_or_default()),
         ("phone", customer.phone_number.as_deref().unwrap_or_default()),
     ] {
-        let ours = standing.text(key);
-        if !ours.is_empty() && ours != theirs {
+        let ours = if key == "phone" { standing.phone(group) } else { standing.text(key) };
+        let is_same = if key == "email" { ours.eq_ignore_ascii_case(theirs) } else { ours == theirs };
+        if !ours.is_empty() && !is_same {
             return Err(format!("its {key} is `{ours}`, its customer's `{theirs}`"));
         }
     }
@@ -143,6 +153,7 @@ fn described(world: &World, standing: &Standing<'_>, customer: &Customer) -> Res
 
 /// A conflict is for a person to decide, so there must be something to decide, now.
 fn justified(
+    world: &World,
     group: &Group,
     standing: &Standing<'_>,
     customers: &[Customer],
@@ -152,21 +163,27 @@ fn justified(
     if reason.contains("no longer in Trafft") || reason.contains("stands alone") {
         return if group.deleted.is_empty() { Err("staff deleted nothing".to_owned()) } else { Ok(()) };
     }
-    let same = |ours: &str, theirs: &Option<String>| !ours.is_empty() && theirs.as_deref() == Some(ours);
+    let same = |ours: &str, theirs: &Option<String>| {
+        !ours.is_empty() && theirs.as_deref().is_some_and(|theirs| theirs.eq_ignore_ascii_case(ours))
+    };
     let others = || customers.iter().filter(|one| Some(one.id) != standing.customer());
     let mut rivals: Vec<_> = others().filter(|one| same(standing.text("email"), &one.email)).collect();
     if rivals.is_empty() && standing.customer().is_none() {
-        rivals = others().filter(|one| same(standing.text("phone"), &one.phone_number)).collect();
+        rivals = others().filter(|one| same(standing.phone(group), &one.phone_number)).collect();
     }
     let held = |id: i64| all.iter().any(|one| !one.person.gone && one.customer() == Some(id));
     match rivals.as_slice() {
         [] => Err("a conflict with nobody".to_owned()),
         [one] if standing.customer().is_none() && !held(one.id) => {
             let differs = |ours: &str, theirs: &str| !ours.is_empty() && !theirs.is_empty() && ours != theirs;
-            let contradicts = differs(standing.text("firstName"), &one.first_name)
-                || differs(standing.text("lastName"), &one.last_name)
-                || differs(standing.text("email"), one.email.as_deref().unwrap_or_default())
-                || differs(standing.text("phone"), one.phone_number.as_deref().unwrap_or_default());
+            // Nobody can know that a name which Trafft shows otherwise is the same.
+            let shown = world.sandbox.trafft.shown(one.id).unwrap_or_default();
+            let name = |key: &str| shown[key].as_str().unwrap_or_default().to_owned();
+            let email = one.email.as_deref().unwrap_or_default();
+            let contradicts = differs(standing.text("firstName"), &name("first_name"))
+                || differs(standing.text("lastName"), &name("last_name"))
+                || differs(&standing.text("email").to_lowercase(), &email.to_lowercase())
+                || differs(standing.phone(group), one.phone_number.as_deref().unwrap_or_default());
             if contradicts { Ok(()) } else { Err(format!("nothing speaks against customer {}", one.id)) }
         }
         _ => Ok(()),
@@ -202,7 +219,7 @@ pub async fn rests(world: &World, groups: &[Group], rotation: Duration) -> Vec<F
     let before = world.sandbox.trafft.customers();
     world.forget_calls();
     quiet(world, rotation).await;
-    let mut failures = written(world, groups, &before, "the further rotation");
+    let mut failures = written(world, groups, &before, "the further rotation").await;
     world.forget_calls();
     for person in groups.iter().flat_map(|group| &group.people) {
         if !world.contact(&person.id).await.is_null() {
@@ -210,11 +227,11 @@ pub async fn rests(world: &World, groups: &[Group], rotation: Duration) -> Vec<F
         }
     }
     quiet(world, Duration::from_mins(30)).await;
-    failures.extend(written(world, groups, &before, "reading everything"));
+    failures.extend(written(world, groups, &before, "reading everything").await);
     failures
 }
 
-fn written(world: &World, groups: &[Group], before: &[Customer], when: &str) -> Vec<Failure> {
+async fn written(world: &World, groups: &[Group], before: &[Customer], when: &str) -> Vec<Failure> {
     let (entries, after) = (world.sandbox.trafft.journal().entries(), world.sandbox.trafft.customers());
     let mut failures = Vec::new();
     for group in groups {
@@ -231,7 +248,10 @@ fn written(world: &World, groups: &[Group], before: &[Customer], when: &str) -> 
         if !writes.is_empty() || was != is {
             let writes: Vec<_> =
                 writes.iter().map(|one| format!("{} {} {:?}", one.method, one.path, one.body)).collect();
-            let wrong = [format!("{when} wrote, before it was {was:?}"), writes.join("\n")];
+            let mut wrong = vec![format!("{when} wrote, before it was {was:?}"), writes.join("\n")];
+            for person in &group.people {
+                wrong.push(world.contact(&person.id).await.to_string());
+            }
             failures.push(failure(group, &wrong, &is));
         }
     }

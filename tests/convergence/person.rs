@@ -1,22 +1,28 @@
-//! What people do, at GoHighLevel's screens and at Trafft's: one random deed after another.
+//! What people do at GoHighLevel's screens: one random deed after another.
 
 use sandbox::Sandbox;
 use serde_json::{Value, json};
 
 use crate::dice::Dice;
 use crate::group::{Appointment, Group, Note, Person, Task};
+use crate::weather::is_friendly;
 
 /// Contacts that a history has at most.
 const CONTACTS: usize = 4;
 const HOUR: i64 = 3_600_000;
-const FIRST: [&str; 3] = ["Ada", "Bob", "Chloe"];
-const LAST: [&str; 3] = ["Example", "Sample", "Third"];
+pub const FIRST: [&str; 4] = ["Ada", "Bob", "Chloe", "D'Arcy"];
+pub const LAST: [&str; 4] = ["Example", "Sample", "O'Third", "Wolfeschlegelsteinhausenbergerdorff"];
 
 impl Group {
     /// One deed, chosen by `dice`. Returns what it was; none: there was nothing to do it to.
     pub fn act(&mut self, sandbox: &Sandbox, dice: &mut Dice) -> Option<String> {
         let there: Vec<usize> = (0..self.people.len()).filter(|who| !self.people[*who].gone).collect();
         let deed = dice.roll(100);
+        let trash: Vec<usize> = (0..self.people.len()).filter(|who| self.people[*who].is_restorable).collect();
+        if !is_friendly() && !trash.is_empty() && deed < 4 {
+            let who = dice.pick(&trash);
+            return Some(self.restore(sandbox, who));
+        }
         if there.is_empty() || deed < 12 {
             return if self.people.len() < CONTACTS { Some(self.create(sandbox, dice)) } else { None };
         }
@@ -28,7 +34,8 @@ impl Group {
                 let other = dice.pick(&there);
                 if other == who { None } else { Some(self.merge(sandbox, dice, who, other)) }
             }
-            41..58 => self.task(sandbox, dice, who),
+            41..43 => Some(self.burst(sandbox, dice, who)),
+            43..58 => self.task(sandbox, dice, who),
             58..70 => self.note(sandbox, dice, who),
             70..82 => self.appointment(sandbox, dice, who),
             _ => self.staff(sandbox, dice),
@@ -44,14 +51,20 @@ impl Group {
         }
     }
 
+    /// An address as somebody types it: at times with capitals.
+    fn written_email(&self, dice: &mut Dice, number: u64) -> String {
+        let email = self.email(number);
+        if dice.chance(25) { email.to_uppercase() } else { email }
+    }
+
     fn create(&mut self, sandbox: &Sandbox, dice: &mut Dice) -> String {
         let own = self.people.len();
         let mut contact = json!({ "firstName": dice.pick(&FIRST), "lastName": dice.pick(&LAST) });
         if let Some(email) = Self::address(dice, own, 6) {
-            contact["email"] = json!(self.email(email));
+            contact["email"] = json!(self.written_email(dice, email));
         }
         if let Some(phone) = Self::address(dice, own, 30) {
-            contact["phone"] = json!(self.phone(phone));
+            contact["phone"] = json!(self.written_phone(dice, phone));
         }
         if dice.chance(30) {
             contact["tags"] = json!(["vip"]);
@@ -67,8 +80,14 @@ impl Group {
         let changes = match dice.roll(7) {
             0 => json!({ "firstName": dice.pick(&FIRST) }),
             1 => json!({ "lastName": self.word("Name") }),
-            2 => json!({ "email": self.email(other(dice)) }),
-            3 => json!({ "phone": self.phone(other(dice)) }),
+            2 => {
+                let number = other(dice);
+                json!({ "email": self.written_email(dice, number) })
+            }
+            3 => {
+                let number = other(dice);
+                json!({ "phone": self.written_phone(dice, number) })
+            }
             4 => json!({ "tags": [self.word("tag")] }),
             5 => json!({ dice.pick(&["email", "phone", "lastName", "tags"]): Value::Null }),
             _ => json!({ "companyName": self.word("Company") }),
@@ -77,10 +96,28 @@ impl Group {
         format!("contact {who} is edited: {changes}")
     }
 
+    /// A campaign, or a workflow that runs wild: many changes of one contact in one moment.
+    fn burst(&mut self, sandbox: &Sandbox, dice: &mut Dice, who: usize) -> String {
+        let count = 8 + dice.roll(24);
+        for _ in 0..count {
+            let company = self.word("Company");
+            sandbox.ghl.edit_contact(&self.people[who].id, json!({ "companyName": company }));
+        }
+        format!("contact {who} is edited {count} times at once")
+    }
+
     fn delete(&mut self, sandbox: &Sandbox, who: usize) -> String {
         sandbox.ghl.delete_contact(&self.people[who].id);
-        self.people[who].gone = true;
+        let person = &mut self.people[who];
+        (person.gone, person.is_restorable) = (true, true);
         format!("contact {who} is deleted")
+    }
+
+    fn restore(&mut self, sandbox: &Sandbox, who: usize) -> String {
+        sandbox.ghl.restore_contact(&self.people[who].id);
+        let person = &mut self.people[who];
+        (person.gone, person.is_restorable) = (false, false);
+        format!("contact {who} is restored")
     }
 
     fn merge(&mut self, sandbox: &Sandbox, dice: &mut Dice, keep: usize, gone: usize) -> String {
@@ -90,11 +127,19 @@ impl Group {
         sandbox.ghl.merge_contacts(&self.people[keep].id, &self.people[gone].id);
         sandbox.ghl.set_switches(usual);
         let lost = self.people[gone].clone();
-        self.people[gone] = Person { id: lost.id, gone: true, ..Person::default() };
+        self.people[gone] =
+            Person { id: lost.id, gone: true, ever: lost.ever, there_ms: lost.there_ms, ..Person::default() };
         self.people[keep].tasks.extend(lost.tasks);
         self.people[keep].notes.extend(lost.notes);
         self.people[keep].appointments.extend(lost.appointments);
         format!("contact {gone} is merged into contact {keep}{}", if silent { ", silently" } else { "" })
+    }
+
+    /// Somebody else who is there.
+    fn another(&self, dice: &mut Dice, who: usize) -> Option<usize> {
+        let is_other = |other: &usize| *other != who && !self.people[*other].gone;
+        let others: Vec<usize> = (0..self.people.len()).filter(is_other).collect();
+        (!others.is_empty()).then(|| dice.pick(&others))
     }
 
     fn task(&mut self, sandbox: &Sandbox, dice: &mut Dice, who: usize) -> Option<String> {
@@ -110,7 +155,7 @@ impl Group {
         }
         let at = dice.index(self.people[who].tasks.len());
         let Task { id, word, done } = self.people[who].tasks[at].clone();
-        match dice.roll(4) {
+        match dice.roll(5) {
             0 => {
                 let new = self.word("task");
                 ghl.edit_task(&contact, &id, json!({ "title": new }));
@@ -121,6 +166,13 @@ impl Group {
                 ghl.delete_task(&contact, &id);
                 self.people[who].tasks.remove(at);
                 Some(format!("contact {who}: {word} is deleted"))
+            }
+            2 => {
+                let to = self.another(dice, who)?;
+                ghl.move_task(&contact, &self.people[to].id, &id);
+                let task = self.people[who].tasks.remove(at);
+                self.people[to].tasks.push(task);
+                Some(format!("contact {who}: {word} goes to contact {to}"))
             }
             _ if done => {
                 ghl.reopen_task(&contact, &id);
@@ -169,7 +221,7 @@ impl Group {
         }
         let at = dice.index(self.people[who].appointments.len());
         let Appointment { id, word, .. } = self.people[who].appointments[at].clone();
-        match dice.roll(3) {
+        match dice.roll(4) {
             0 => {
                 ghl.edit_appointment(&contact, &id, json!({ "startTime": start }));
                 self.people[who].appointments[at].start_ms = start_ms;
@@ -180,41 +232,18 @@ impl Group {
                 self.people[who].appointments[at].cancelled = true;
                 Some(format!("contact {who}: {word} is cancelled"))
             }
+            2 => {
+                let to = self.another(dice, who)?;
+                ghl.move_appointment(&contact, &self.people[to].id, &id);
+                let appointment = self.people[who].appointments.remove(at);
+                self.people[to].appointments.push(appointment);
+                Some(format!("contact {who}: {word} goes to contact {to}"))
+            }
             _ => {
                 ghl.delete_appointment(&contact, &id);
                 self.people[who].appointments.remove(at);
                 Some(format!("contact {who}: {word} is deleted"))
             }
         }
-    }
-
-    /// Staff at Trafft. They never type into the description of a customer that is not theirs: nobody could see that.
-    fn staff(&mut self, sandbox: &Sandbox, dice: &mut Dice) -> Option<String> {
-        let (trafft, own) = (&sandbox.trafft, self.customers(&sandbox.trafft.customers()));
-        let deed = dice.roll(10);
-        if deed < 2 {
-            let typed = self.word("typed by staff ");
-            let customer = json!({
-                "first_name": dice.pick(&FIRST), "last_name": dice.pick(&LAST), "email": self.email(dice.roll(5)),
-                "description": typed,
-            });
-            let id = trafft.staff_create(customer.clone());
-            self.staff.push((id, typed));
-            return Some(format!("staff create customer {id}: {customer}"));
-        }
-        let id = own.get(dice.index(own.len()))?.id;
-        if deed < 3 {
-            trafft.staff_delete(id);
-            self.deleted.push(id);
-            return Some(format!("staff delete customer {id}"));
-        }
-        let changes = match dice.roll(4) {
-            0 => json!({ "first_name": self.word("Staff") }),
-            1 => json!({ "last_name": self.word("Staff") }),
-            2 => json!({ "phone_number": self.phone(dice.roll(7)) }),
-            _ => json!({ "email": self.email(dice.roll(7)) }),
-        };
-        trafft.staff_edit(id, changes.clone());
-        Some(format!("staff edit customer {id}: {changes}"))
     }
 }

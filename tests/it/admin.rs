@@ -6,6 +6,7 @@ use reqwest::Method;
 use sandbox::{Fault, Matcher};
 use serde_json::{Value, json};
 
+use crate::support::command::run;
 use crate::support::{ADMIN, Answer, World};
 
 fn ada() -> Value {
@@ -17,21 +18,26 @@ fn ids(answer: &Answer, list: &str, id: &str) -> Vec<String> {
     rows.iter().map(|row| row[id].as_str().unwrap().to_owned()).collect()
 }
 
-/// Every id, page by page, by the cursor.
-async fn pages(world: &World, path: &str, list: &str, id: &str, limit: usize) -> Vec<String> {
+/// Every row, page by page, by the cursor.
+async fn rows(world: &World, path: &str, list: &str, limit: usize) -> Vec<Value> {
     let (mut all, mut cursor) = (Vec::new(), String::new());
     loop {
         let page =
             world.get(&format!("{path}{}limit={limit}{cursor}", if path.contains('?') { '&' } else { '?' })).await;
         assert_eq!(page.code, 200, "{}", page.json);
-        let rows = ids(&page, list, id);
+        let rows = page.json[list].as_array().unwrap();
         assert!(rows.len() <= limit, "{} rows", rows.len());
-        all.extend(rows);
+        all.extend(rows.iter().cloned());
         match page.json["next"].as_str() {
             Some(next) => cursor = format!("&cursor={next}"),
             None => return all,
         }
     }
+}
+
+async fn pages(world: &World, path: &str, list: &str, id: &str, limit: usize) -> Vec<String> {
+    let rows = rows(world, path, list, limit).await;
+    rows.iter().map(|row| row[id].as_str().unwrap().to_owned()).collect()
 }
 
 #[tokio::test]
@@ -78,6 +84,11 @@ async fn the_admin_api_asks_for_its_token() {
         }
     }
     assert_eq!(world.get("/api/v1/events").await.code, 200);
+    // The scheme has no case (RFC 9110 §11.1).
+    for scheme in ["bearer", "BEARER", "Bearer "] {
+        let credential = Some(format!("{scheme} {ADMIN}"));
+        assert_eq!(ask(&world, &Method::GET, "/api/v1/events", &credential).await.0, 200, "{scheme}");
+    }
     world.stop().await;
     world.set("ADMIN_TOKEN", "");
     world.start().await;
@@ -146,6 +157,89 @@ async fn paging_by_cursor_meets_everything_once() {
     world.tell(world.event(json!({ "type": "INSTALL" }))).await;
     let second = world.get(&format!("/api/v1/events?limit=200&cursor={}", first.json["next"].as_str().unwrap())).await;
     assert_eq!(ids(&second, "events", "id").len(), 13);
+}
+
+#[tokio::test]
+async fn paging_meets_a_contact_id_of_two_locations_twice() {
+    let mut world = World::app(&[("SYNC_INLINE_DEADLINE_MS", "0")]).await;
+    let locations = ["locationEast00000001", "locationWest00000001"];
+    world.install_agency(&locations).await;
+    for location in locations {
+        let trafft = world.sandbox.add_trafft().await.unwrap();
+        assert_eq!(world.enter(location, &trafft, json!({})).await.code, 200);
+    }
+    world.idle().await;
+    world.sandbox.ghl.seed_contacts(locations[0], 3, true);
+    let mut told = BTreeSet::new();
+    for event in world.sandbox.ghl.take_events() {
+        for location in locations {
+            let mut body = event.json();
+            (body["locationId"], body["webhookId"]) = (json!(location), json!(uuid::Uuid::new_v4().to_string()));
+            assert_eq!(world.tell(body.to_string()).await.code, 200);
+            told.insert((location.to_owned(), body["id"].as_str().unwrap().to_owned()));
+        }
+    }
+    world.drain().await;
+    let ids = |row: &Value| ["location_id", "contact_id"].map(|key| row[key].as_str().unwrap().to_owned());
+    for limit in [1, 2, 5, 6, 200] {
+        let met = rows(&world, "/api/v1/contacts", "contacts", limit).await;
+        assert_eq!(met.len(), told.len(), "by {limit}");
+        assert_eq!(met.iter().map(ids).map(|[one, two]| (one, two)).collect::<BTreeSet<_>>(), told, "by {limit}");
+        for (location, contact) in &told {
+            let of = rows(&world, &format!("/api/v1/contacts?contact_id={contact}"), "contacts", limit).await;
+            assert_eq!(of.len(), 2, "{of:?}");
+            let of = format!("/api/v1/contacts?contact_id={contact}&location_id={location}");
+            assert_eq!(rows(&world, &of, "contacts", limit).await.len(), 1);
+            let of = format!("/api/v1/contacts?location_id={location}");
+            assert_eq!(rows(&world, &of, "contacts", limit).await.len(), 3);
+        }
+    }
+    let (_, contact) = told.first().unwrap();
+    let which = world.get(&format!("/api/v1/contacts/{contact}")).await;
+    assert!(which.code == 409 && which.json["parameter"] == "location_id", "{}", which.json);
+}
+
+/// So many events and contacts, beside the service; the oldest event and the last contact are the only ones of their kind.
+const MANY: &str = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10500)
+    INSERT INTO events (id, location_id, source, type, facets, received_at, body, status)
+    SELECT '00000000-' || CAST(100000 + i AS TEXT), 've9EPM428h8vShlRW1KT', 'operator',
+        CASE WHEN i = 1 THEN 'Oldest' ELSE 'Rehearsal' END, 0, 0, '', 'ignored' FROM n";
+const MANY_CONTACTS: &str = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10500)
+    INSERT INTO contacts (location_id, contact_id, sequence, contact_wanted, tasks_wanted, notes_wanted,
+        appointments_wanted, lane, status, marked_at)
+    SELECT 've9EPM428h8vShlRW1KT', 'c' || CAST(100000 + i AS TEXT), 1, 0, 0, 0, 0, 0,
+        CASE WHEN i = 10500 THEN 'failed' ELSE 'skipped' END, 0 FROM n";
+
+#[tokio::test]
+async fn a_filter_looks_at_a_bounded_number_of_rows_a_page_and_goes_on() {
+    let world = World::new().await;
+    let ada = world.synced(ada()).await;
+    for statement in [MANY, MANY_CONTACTS] {
+        world.sql(statement).await;
+    }
+    for (path, list, all) in [
+        ("/api/v1/events?type=Oldest", "events", 10_501),
+        ("/api/v1/contacts?status=failed", "contacts", 10_501),
+        ("/api/v1/contacts?status=failed&location_id=ve9EPM428h8vShlRW1KT", "contacts", 10_501),
+    ] {
+        let first = world.get(path).await.json;
+        // Contacts have an index for it; events are looked through, so many a page, and these are further away.
+        let is_near = list == "contacts";
+        assert_eq!((first[list] != json!([]), first["next"].is_null()), (is_near, is_near), "{path}: {first}");
+        assert_eq!(rows(&world, path, list, 50).await.len(), 1, "{path}");
+        let path = path.split(['?']).next().unwrap();
+        assert_eq!(rows(&world, path, list, 200).await.len(), all, "{path}");
+    }
+    assert_eq!(rows(&world, "/api/v1/events?type=Nonsense", "events", 50).await.len(), 0);
+    // On the command line the first page that holds anything is shown.
+    let mut settings = world.settings();
+    settings.insert("SERVICE_URL".to_owned(), world.url(""));
+    let said = run(&settings, &["events", "list", "--type", "Oldest"]).await;
+    assert_eq!((said.code, said.json()["events"].as_array().map(Vec::len)), (0, Some(1)), "{said:?}");
+    // One contact is found wherever it stands.
+    let of = world.get("/api/v1/contacts?contact_id=c110499").await;
+    assert_eq!(of.json["contacts"].as_array().unwrap().len(), 1, "{}", of.json);
+    assert_eq!(world.contact(&ada).await["status"], "synced");
 }
 
 #[tokio::test]

@@ -26,6 +26,7 @@ async fn bad_questions_to_the_admin_api_are_refused_in_words() {
         (&get, "/api/v1/events?statsu=failed".to_owned(), None, 400),
         (&get, "/api/v1/contacts?limit=0".to_owned(), None, 400),
         (&get, "/api/v1/contacts?status=nonsense".to_owned(), None, 400),
+        (&get, format!("/api/v1/contacts?cursor={contact}"), None, 400),
         (&get, "/api/v1/events/nonsense".to_owned(), None, 404),
         (&get, "/api/v1/events/%00".to_owned(), None, 404),
         (&get, "/api/v1/events/%FF".to_owned(), None, 400),

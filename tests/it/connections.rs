@@ -1,14 +1,12 @@
 //! Locations connected on the command line, beside one that the settings connect: added, paused, changed, removed, one without
 //! the others.
 
-use std::collections::HashMap;
 use std::path::Path;
 
-use ghl_trafft_sync::app::{App, load};
+use ghl_trafft_sync::app::load;
 use ghl_trafft_sync::config::Sources;
 use sandbox::Trafft;
 use serde_json::{Value, json};
-use tokio_util::sync::CancellationToken;
 
 use crate::support::command::{Said, run};
 use crate::support::others::Others;
@@ -325,7 +323,7 @@ fn told(world: &World, more: &str) -> String {
     std::fs::write(&file, text).unwrap();
     let mut environment = world.settings();
     environment.insert("CONNECTIONS_FILE".to_owned(), file);
-    let problems = load(&Sources { environment, file: None }).unwrap_err();
+    let problems = load(&Sources { environment, ..Default::default() }).unwrap_err();
     assert_eq!(problems.0.iter().map(|problem| problem.name.as_str()).collect::<Vec<_>>(), ["CONNECTIONS_FILE"]);
     problems.to_string()
 }
@@ -361,25 +359,4 @@ async fn mistakes_in_the_file_are_told_by_connection_and_key() {
     assert!(syntax.contains("line 6") && !syntax.contains("hush"), "{syntax}");
     let first_column = told(&world, "= \"hush\"");
     assert!(first_column.contains("line 6") && !first_column.contains("hush"), "{first_column}");
-}
-
-#[tokio::test]
-async fn two_connections_of_the_settings_with_one_account_do_not_start() {
-    let world = World::stopped(&[]).await;
-    let trafft = &world.sandbox.trafft;
-    let token = world.sandbox.ghl.add_location(EAST, "East", "UTC", "US");
-    let file = world.path("connections.toml");
-    let text = format!(
-        "[[connection]]\nghl_location_id = \"{EAST}\"\nghl_access_token = \"{token}\"\ntrafft_api_url = \"{}\"\n\
-         trafft_client_id = \"{}\"\ntrafft_client_secret = \"{}\"\n",
-        trafft.url(),
-        trafft.client_id(),
-        trafft.client_secret(),
-    );
-    std::fs::write(&file, text).unwrap();
-    let mut environment: HashMap<String, String> = world.settings();
-    environment.insert("CONNECTIONS_FILE".to_owned(), file);
-    let config = load(&Sources { environment, file: None }).unwrap();
-    let why = App::build(config, world.clock.clone(), CancellationToken::new()).await.expect_err("it was built");
-    assert!(why.to_string().contains("an account is fed by one location"), "{why}");
 }

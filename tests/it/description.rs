@@ -77,7 +77,7 @@ async fn html_and_script_arrive_as_harmless_text() {
     world.deliver_all().await;
     let told = description(&world, &contact).await;
     assert!(!told.contains('<') && !told.contains("alert(1)") && !told.contains("javascript:"), "{told}");
-    assert!(told.contains("Call &amp; tell"), "{told}");
+    assert!(told.contains("&lt;i&gt;Call&lt;/i&gt; &amp; tell"), "a title is plain text: {told}");
     let written = world.get(&format!("/api/v1/contacts/{contact}/timeline")).await;
     assert_eq!(written.json["entries"].as_array().unwrap().len(), 5, "{}", written.json);
 }

@@ -6,6 +6,8 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::stopping::Stage;
+use crate::support::process::Process;
 use crate::support::{Answer, World};
 
 const FLOOD: &str = "192.0.2.1";
@@ -146,4 +148,40 @@ async fn a_body_that_does_not_come_is_given_up_and_asked_for_again() {
         assert!(answer.starts_with("http/1.1 429") && answer.contains("retry-after: 60"), "{answer}");
     }
     assert_eq!(signed(&world, FLOOD, event(&world, LONG)).await.code, 200);
+}
+
+#[tokio::test]
+async fn six_hundred_connections_wait_until_they_are_accepted() {
+    let listener = ghl_trafft_sync::http::listen_on("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = listener.local_addr().unwrap();
+    let waiting: Vec<_> = (0..600)
+        .map(|number| {
+            std::net::TcpStream::connect_timeout(&address, Duration::from_secs(5))
+                .unwrap_or_else(|error| panic!("connection {number}: {error}"))
+        })
+        .collect();
+    assert_eq!(waiting.len(), 600);
+}
+
+/// Clients that connect and say nothing use up what the process may open: it says so once, and gets rid of them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn silent_clients_that_use_up_the_descriptors_are_told_once_and_let_go() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let log = folder.path().join("log").display().to_string();
+    let stage = Stage::set(&[("LOG_TO", &log), ("LOG_FORMAT", "json")]).await;
+    let process = Process::wrapped(stage.settings.clone(), |command| {
+        command.args(["prlimit", "--nofile=100:100"]);
+    });
+    process.ready(&stage.http).await;
+    let address = process.url.replace("http://", "");
+    let mut silent = Vec::new();
+    for _ in 0..150 {
+        silent.push(TcpStream::connect(&address).await.unwrap());
+    }
+    // Behind all of them.
+    let answer = stage.contact(&process, "ada").await;
+    assert_eq!(answer.map(|(code, _)| code), Some(200));
+    let text = std::fs::read_to_string(&log).unwrap();
+    let told = text.lines().filter(|line| line.contains("no connection can be accepted")).count();
+    assert_eq!(told, 1, "{text}");
 }

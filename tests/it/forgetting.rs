@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use reqwest::Method;
+use sandbox::{Fault, Matcher};
 use serde_json::json;
-use sqlx::{Connection, Row, SqliteConnection};
+use sqlx::{AnyConnection, Connection, Row};
 
 use crate::support::World;
 
@@ -13,13 +14,25 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Every table, written out.
 async fn everything(world: &World) -> String {
-    let mut database = SqliteConnection::connect(&format!("sqlite://{}", world.path("sync.db"))).await.unwrap();
+    let url = world.settings()["DATABASE_URL"].clone();
+    sqlx::any::install_default_drivers();
+    let mut database = AnyConnection::connect(&url).await.unwrap();
     let mut all = String::new();
-    let tables =
-        "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE '%sqlx%' AND name NOT LIKE 'sqlite%'";
+    let (tables, columns) = if url.starts_with("postgres") {
+        (
+            "SELECT CAST(table_name AS TEXT) FROM information_schema.tables WHERE table_schema = 'public'
+                AND table_name NOT LIKE '%sqlx%'",
+            "SELECT CAST(column_name AS TEXT) FROM information_schema.columns WHERE table_name = '{}'",
+        )
+    } else {
+        (
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE '%sqlx%' AND name NOT LIKE 'sqlite%'",
+            "SELECT name FROM pragma_table_info('{}')",
+        )
+    };
     for table in sqlx::query(tables).fetch_all(&mut database).await.unwrap() {
         let name: String = table.get(0);
-        let columns = sqlx::query(sqlx::AssertSqlSafe(format!("SELECT name FROM pragma_table_info('{name}')")));
+        let columns = sqlx::query(sqlx::AssertSqlSafe(columns.replace("{}", &name)));
         for column in columns.fetch_all(&mut database).await.unwrap() {
             let column: String = column.get(0);
             let values = sqlx::query_scalar(sqlx::AssertSqlSafe(format!("SELECT CAST({column} AS TEXT) FROM {name}")));
@@ -58,6 +71,66 @@ async fn nothing_is_left_of_a_person_that_was_forgotten() {
 }
 
 #[tokio::test]
+async fn what_is_in_flight_brings_nothing_of_an_erased_contact_back() {
+    let world = World::new().await;
+    let (ghl, trafft) = (&world.sandbox.ghl, &world.sandbox.trafft);
+    for (number, (vendor, method, path, notes)) in [
+        ("GoHighLevel", "GET", "/contacts/{}", 0),
+        ("GoHighLevel", "GET", "/contacts/{}/notes", 1),
+        // Its mirror is written in parts.
+        ("GoHighLevel", "GET", "/contacts/{}/notes", 300),
+        ("Trafft", "PATCH", "/api/v2/customers", 1),
+        ("Trafft", "POST", "/api/v2/customers", 0),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let case = format!("{vendor}, {method} {path}, {notes} notes");
+        let (before, name, email) =
+            (trafft.customers().len(), format!("Zebulon{number}"), format!("zeb{number}@example.com"));
+        let person = json!({ "firstName": name, "lastName": "Quux", "email": email });
+        let contact = match method {
+            "POST" => ghl.create_contact(person),
+            _ => world.synced(person).await,
+        };
+        let note = format!("likes xylophones {number}");
+        (0..notes).for_each(|_| drop(ghl.add_note(&contact, json!({ "body": note }))));
+        if notes == 0 && method == "GET" {
+            ghl.edit_contact(&contact, json!({ "lastName": "Byron" }));
+        }
+        world.pass().await;
+        let event = ghl.take_events().pop().unwrap();
+        let faults = if vendor == "Trafft" { trafft.faults() } else { ghl.faults() };
+        faults.push(Matcher::new(method, &path.replace("{}", &contact)), Fault::Slow { ms: 5_000 });
+        let writes = trafft.journal().writes();
+        let erased = async {
+            while faults.unspent() > 0 {
+                tokio::task::yield_now().await;
+            }
+            let gone = world.admin(Method::DELETE, &format!("/api/v1/contacts/{contact}"), None).await;
+            world.advance(Duration::from_secs(5));
+            gone.code
+        };
+        let (answer, code) = tokio::join!(world.deliver_now(&event), erased);
+        assert_eq!((answer.code.as_u16(), code.as_u16()), (200, 204), "{case}: {}", answer.json);
+        world.drain().await;
+        let left = everything(&world).await;
+        // What Trafft shows stays in the index.
+        let left: Vec<_> = left.lines().filter(|line| !line.starts_with("customers.")).collect();
+        for word in [name.as_str(), "Byron", email.as_str(), note.as_str(), contact.as_str()] {
+            let with: Vec<_> = left.iter().filter(|line| line.contains(word)).collect();
+            assert!(with.is_empty(), "{case}: {word} in {with:#?}");
+        }
+        let sent = trafft.journal().writes() - writes;
+        assert_eq!(sent, usize::from(vendor == "Trafft"), "{case}: what was not on its way does not leave any more");
+        // It may come back by itself, and is nobody's double.
+        ghl.edit_contact(&contact, json!({ "lastName": "Quux", "phone": format!("+1212555014{number}") }));
+        assert_eq!(world.deliver_all().await.status(), "synced", "{case}");
+        assert_eq!(trafft.customers().len(), before + 1, "{case}");
+    }
+}
+
+#[tokio::test]
 async fn a_forgotten_contact_that_comes_back_finds_its_customer() {
     let world = World::new().await;
     let contact = world.synced(json!({ "firstName": "Ada", "lastName": "Example", "email": "ada@example.com" })).await;
@@ -72,14 +145,13 @@ async fn a_forgotten_contact_that_comes_back_finds_its_customer() {
 async fn what_was_kept_long_enough_goes_and_what_is_still_needed_stays() {
     let world = World::with(&[("KEEP_EVENTS_DAYS", "10"), ("KEEP_WRITES_DAYS", "20")]).await;
     let contact = world.synced(json!({ "firstName": "Ada", "email": "ada@example.com" })).await;
-    // Nobody is connected at that location yet: its event waits, however long.
+    // Nobody is connected at that location yet: its event waits.
     let parked = world.tell(world.event(json!({ "locationId": "otherLocation0000001" }))).await;
     assert_eq!(parked.status(), "parked", "{}", parked.json);
     world.rest(9 * DAY).await;
     assert_eq!(world.stored().await.len(), 2);
     world.rest(2 * DAY).await;
-    until_pruned(&world, 1).await;
-    assert_eq!(world.stored().await[0]["status"], "parked");
+    until_pruned(&world, 0).await;
     let shown = world.get(&format!("/api/v1/contacts/{contact}")).await.json;
     assert_eq!(shown["writes"].as_array().map(Vec::len), Some(1), "writes are kept longer");
     world.rest(10 * DAY).await;
@@ -87,6 +159,51 @@ async fn what_was_kept_long_enough_goes_and_what_is_still_needed_stays() {
         world.advance(HOUR);
     }
     assert_eq!(world.contact(&contact).await["status"], "synced", "the contact itself stays");
+}
+
+#[tokio::test]
+async fn ignored_events_keep_no_body_and_strangers_are_not_parked() {
+    let mut world = World::with(&[]).await;
+    let stranger = json!({ "locationId": "otherLocation0000001", "email": "zeb@example.com" });
+    assert_eq!(world.tell(world.event(stranger.clone())).await.status(), "parked", "our own app is installed there");
+    world.set("GHL_APP_ID", "");
+    world.restart().await;
+    // HighLevel signs for every app: this may be anybody's.
+    let answer = world.tell(world.event(stranger.clone())).await;
+    assert_eq!(answer.status(), "ignored");
+    assert!(answer.reason().contains("GHL_APP_ID"), "{}", answer.reason());
+    let odd = json!({ "type": "ContactTalkedAbout", "email": "zeb@example.com" });
+    assert_eq!(world.tell(world.event(odd)).await.status(), "ignored");
+    let kept = everything(&world).await.lines().filter(|line| line.contains("zeb@example.com")).count();
+    assert_eq!(kept, 1, "that of the parked event alone");
+    // An install there says that it is awaited.
+    world
+        .sql(
+            "INSERT INTO installs (kind, id, status, installed_at) VALUES ('location', 'otherLocation0000001', 'active', 0)",
+        )
+        .await;
+    assert_eq!(world.tell(world.event(stranger)).await.status(), "parked");
+}
+
+#[tokio::test]
+async fn of_one_location_only_so_many_events_are_parked() {
+    let world = World::new().await;
+    world
+        .sql(
+            "INSERT INTO events (id, location_id, source, type, contact_id, facets, received_at, body, status)
+            WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 50002)
+            SELECT '0' || (100000 + n), 'otherLocation0000001', 'marketplace', 'ContactUpdate', 'c' || n, 1,
+                1788256800000, '', 'parked' FROM numbers",
+        )
+        .await;
+    world.rest(HOUR).await;
+    sqlx::any::install_default_drivers();
+    let mut database = AnyConnection::connect(&world.settings()["DATABASE_URL"]).await.unwrap();
+    let mut oldest = String::new();
+    while oldest != "0100003" {
+        world.advance(HOUR);
+        oldest = sqlx::query_scalar("SELECT MIN(id) FROM events").fetch_one(&mut database).await.unwrap();
+    }
 }
 
 /// Pruning goes on beside the work, once an hour: hours pass until it has been done.

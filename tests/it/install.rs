@@ -201,6 +201,29 @@ async fn uninstalled_means_no_more_calls_and_a_return_finds_its_links() {
 }
 
 #[tokio::test]
+async fn an_uninstall_without_a_time_is_believed_only_when_highlevel_says_the_same() {
+    let world = World::installed(&[]).await;
+    let ghl = world.sandbox.ghl.clone();
+    let location = ghl.location_id();
+    // It was sent for an earlier install, and carries nothing that would tell it from a new one.
+    let event = world.event(json!({ "type": "UNINSTALL", "id": null, "timestamp": null, "webhookId": null }));
+    for _ in 0..2 {
+        let answer = world.tell(event.clone()).await;
+        assert_eq!(answer.status(), "applied", "{}", answer.json);
+        world.idle().await;
+        assert_eq!(world.contact_in(&location).await.status(), "synced");
+        assert_eq!(world.install_of(&location).await, "active");
+    }
+    ghl.uninstall_location(&location);
+    ghl.take_events();
+    assert_eq!(world.tell(event).await.status(), "applied");
+    world.idle().await;
+    assert_ne!(world.contact_in(&location).await.status(), "synced");
+    world.idle().await;
+    assert_eq!(world.install_of(&location).await, "lost", "HighLevel gives no tokens any more");
+}
+
+#[tokio::test]
 async fn an_agency_that_goes_takes_only_what_it_brought() {
     let mut world = World::app(&[]).await;
     let ghl = world.sandbox.ghl.clone();

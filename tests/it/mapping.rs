@@ -1,11 +1,12 @@
 //! The mapping file at work: who is synced, and how.
 
 use std::fs;
+use std::time::Duration;
 
-use sandbox::Class;
+use sandbox::{Class, Fault, Matcher};
 use serde_json::json;
 
-use crate::support::World;
+use crate::support::{World, command};
 
 async fn with_mapping(text: &str, settings: &[(&str, &str)]) -> World {
     let mut world = World::stopped(settings).await;
@@ -53,6 +54,33 @@ async fn custom_fields_by_id_key_and_name() {
 }
 
 #[tokio::test]
+async fn numbers_compare_as_numbers_and_what_is_none_is_missing() {
+    for (only, kind, synced) in [
+        ("custom.score > 100", "NUMERICAL", vec!["150", "100.5"]),
+        ("custom.score | int > 100", "TEXT", vec!["150"]),
+        ("custom.score | float(default=200) > 100", "TEXT", vec!["150", "n/a", "100.5", ""]),
+    ] {
+        let world = with_mapping(&format!("only = \"{only}\""), &[]).await;
+        world.sandbox.ghl.define_custom_field("f1", "Score", "score");
+        world.sandbox.ghl.raw().field("/locations/", "f1", "dataType", &json!(kind).to_string());
+        let mut kept = Vec::new();
+        for score in ["75", "150", "n/a", "100.5", ""] {
+            let contact = json!({
+                "firstName": "Ada", "email": format!("ada{}@example.com", kept.len()),
+                "customFields": [{ "id": "f1", "value": score }]
+            });
+            world.sandbox.ghl.create_contact(contact);
+            let answer = world.deliver_all().await;
+            assert!(["synced", "filtered"].contains(&answer.status()), "{only}, {score}: {}", answer.json);
+            if answer.status() == "synced" {
+                kept.push(score);
+            }
+        }
+        assert_eq!(kept, synced, "{only}");
+    }
+}
+
+#[tokio::test]
 async fn the_locations_own_zone_and_country_where_none_are_set() {
     let world = World::with(&[("TIME_ZONE", ""), ("PHONE_REGION", "")]).await;
     world.sandbox.ghl.set_timezone(&world.sandbox.ghl.location_id(), "Asia/Kolkata");
@@ -66,4 +94,91 @@ async fn the_locations_own_zone_and_country_where_none_are_set() {
     let told = world.customer_of(&contact).await.description.unwrap();
     let zones = ["2026-09-08 20:00", "2026-09-08 10:30"];
     assert!(zones.iter().any(|due| told.contains(due)), "a zone, not UTC: {told}");
+}
+
+#[tokio::test]
+async fn other_rules_project_every_known_contact_anew_from_what_was_read() {
+    let mut world = with_mapping("only = \"'vip' in tags\"", &[]).await;
+    let mut contacts = Vec::new();
+    for (number, (tag, company)) in [("vip", "Acme"), ("vip", ""), ("none", "")].into_iter().enumerate() {
+        let contact = world.sandbox.ghl.create_contact(json!({
+            "firstName": "Ada", "lastName": format!("Example {number}"), "email": format!("ada{number}@example.com"),
+            "companyName": company, "tags": [tag],
+        }));
+        world.sandbox.ghl.add_note(&contact, json!({ "body": "Prefers mornings" }));
+        world.deliver_all().await;
+        contacts.push(contact);
+    }
+    let call = json!({ "title": "Call", "dueDate": "2026-09-08T14:30:00.000Z", "completed": false });
+    world.sandbox.ghl.add_task(&contacts[1], call);
+    world.deliver_all().await;
+    assert_eq!(world.contact(&contacts[2]).await["status"], "filtered");
+
+    // The filter goes, and the last name is made otherwise: for the first contact only it is another one.
+    world.stop().await;
+    fs::write(world.path("mapping.toml"), "[customer]\nlast_name = \"{{ last_name }} {{ company }}\"").unwrap();
+    let told = command::run(&world.settings(), &["doctor"]).await.out;
+    assert!(told.contains("3 contacts were synced by another mapping"), "{told}");
+    world.forget_calls();
+    world.start().await;
+    world.drain().await;
+    assert_eq!(world.customer_of(&contacts[0]).await.last_name, "Example 0 Acme");
+    assert_eq!(world.customer_of(&contacts[1]).await.last_name, "Example 1");
+    let new = world.customer_of(&contacts[2]).await.description.unwrap_or_default();
+    assert!(new.contains("Prefers mornings"), "{new}");
+    let asked: Vec<_> = world.sandbox.ghl.journal().entries().into_iter().map(|entry| entry.path).collect();
+    let unread = |path: &String| path.starts_with(&format!("/contacts/{}/", contacts[2]));
+    assert!(asked.len() == 3 && asked.iter().all(unread), "only what was never read is read: {asked:?}");
+    assert_eq!(world.sandbox.trafft.journal().writes(), 2, "one is created, one is changed");
+    let sweeps = world.get("/api/v1/sweeps").await.json;
+    let sweep = sweeps["sweeps"].as_array().unwrap().iter().find(|sweep| sweep["kind"] == "projection").unwrap();
+    assert_eq!((&sweep["total"], &sweep["seen"]), (&json!(3), &json!(3)), "{sweep}");
+
+    // Nothing has changed since.
+    world.forget_calls();
+    world.restart().await;
+    world.drain().await;
+    assert_eq!((world.sandbox.ghl.journal().entries().len(), world.sandbox.trafft.journal().writes()), (0, 0));
+
+    // Times are told in another zone: only one description tells any.
+    world.set("TIME_ZONE", "Europe/Berlin");
+    world.restart().await;
+    world.drain().await;
+    let told = world.customer_of(&contacts[1]).await.description.unwrap_or_default();
+    assert!(told.contains("16:30"), "{told}");
+    assert_eq!((world.sandbox.ghl.journal().entries().len(), world.sandbox.trafft.journal().writes()), (0, 1));
+    // The description is no longer ours to write: there is nothing to write.
+    world.set("DESCRIPTION_POLICY", "at-creation");
+    world.forget_calls();
+    world.restart().await;
+    world.drain().await;
+    assert_eq!((world.sandbox.ghl.journal().entries().len(), world.sandbox.trafft.journal().calls()), (0, 0));
+    assert_eq!(world.contact(&contacts[0]).await["status"], "unchanged");
+}
+
+#[tokio::test]
+async fn no_more_than_five_hundred_wait_also_after_a_restart() {
+    let mut world = with_mapping("only = \"'vip' in tags\"", &[]).await;
+    world.forgiving = true;
+    world
+        .sql(
+            "INSERT INTO contacts (location_id, contact_id, sequence, contact_wanted, tasks_wanted, notes_wanted,
+                appointments_wanted, contact_read, tasks_read, notes_read, appointments_read, lane, status, marked_at, fields)
+            WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 620)
+            SELECT location_id, 'contact' || (1000 + n), 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 'filtered', 0,
+                '{\"id\":\"contact' || (1000 + n) || '\",\"email\":\"n' || n || '@example.com\"}'
+            FROM numbers, connections",
+        )
+        .await;
+    // Nobody can be synced, so that all wait who may.
+    world.sandbox.trafft.faults().push(Matcher::new("POST", "/api/v2/customers").times(1_000_000), Fault::Status(503));
+    world.stop().await;
+    fs::write(world.path("mapping.toml"), "").unwrap();
+    for _ in 0..2 {
+        world.start().await;
+        world.rest(Duration::from_secs(120)).await;
+        let metrics = world.http.get(world.url("/metrics")).send().await.unwrap().text().await.unwrap();
+        assert!(metrics.contains("ghl_trafft_sync_contacts{status=\"queued\"} 500\n"), "{metrics}");
+        world.stop().await;
+    }
 }

@@ -5,6 +5,7 @@ use std::net::TcpListener;
 
 use sandbox::Clock;
 use serde_json::{Value, json};
+use sqlx::{Connection, SqliteConnection};
 
 use crate::support::World;
 use crate::support::browser::Browser;
@@ -64,12 +65,25 @@ async fn each_mistake_in_the_settings_has_one_line_with_the_fix() {
         desk.set(&[("DATABASE_URL", "sqlite:///no/such/folder/sync.db")]);
     })
     .await;
-    Desk::mistaken("a public URL where nobody answers", |desk| desk.set(&[("PUBLIC_URL", &closed())])).await;
-    Desk::mistaken("a public URL where something else answers", |desk| {
-        let url = desk.sandbox.trafft.url();
-        desk.set(&[("PUBLIC_URL", &url)]);
-    })
-    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_mistake_with_a_service_that_runs_has_one_line_with_the_fix() {
+    let mut desk = Desk::new().await;
+    let mut service = desk.serve().await;
+    desk.set(&[("PUBLIC_URL", &closed())]);
+    desk.is_told("a public URL where nobody answers").await;
+    let url = desk.sandbox.trafft.url();
+    desk.set(&[("PUBLIC_URL", &url)]);
+    desk.is_told("a public URL where something else answers").await;
+    assert_eq!(service.stop(), Some(0));
+    desk.set(&[("PUBLIC_URL", "")]);
+    let mut database = SqliteConnection::connect(&desk.settings["DATABASE_URL"]).await.unwrap();
+    let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+        SELECT 9999, 'later', success, checksum, 0 FROM _sqlx_migrations WHERE version = 1";
+    sqlx::query(newer).execute(&mut database).await.unwrap();
+    database.close().await.unwrap();
+    desk.is_told("a database that a newer version made").await;
 }
 
 #[tokio::test]
@@ -129,7 +143,8 @@ async fn whoever_connects_a_location_is_told_the_same() {
         good.as_object().unwrap().keys().map(|key| (key.clone(), blanks(key))).collect();
     let answer = world.admin(reqwest::Method::PUT, &path, Some(json!(copied))).await;
     assert_eq!(answer.code, 200, "blanks that came along with a copy are no mistake: {}", answer.json);
-    assert_eq!(world.admin(reqwest::Method::DELETE, &path, None).await.code, 204);
+    let removed = world.admin(reqwest::Method::DELETE, &path, None).await;
+    assert_eq!(removed.code, 204, "{}", removed.json);
     // The page, for a location where the app is installed.
     let code = ghl.install_location(&location, &["contacts.readonly"]);
     let mut browser = Browser::signed_in(&world).await;
@@ -164,7 +179,13 @@ async fn without_a_key_nothing_can_be_entered() {
 
 #[test]
 fn the_table_has_no_row_that_nobody_has_tried() {
-    let tried = [include_str!("doctor.rs"), include_str!("mistakes.rs")].concat();
+    let tried = [
+        include_str!("certificates.rs"),
+        include_str!("doctor.rs"),
+        include_str!("mistakes.rs"),
+        include_str!("side_channels.rs"),
+    ]
+    .concat();
     let rows = rows();
     assert_eq!(rows.iter().map(|row| &row.mistake).collect::<BTreeSet<_>>().len(), rows.len(), "told twice");
     for Row { mistake, .. } in rows {

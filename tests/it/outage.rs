@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use sandbox::{Fault, Matcher};
 use serde_json::json;
 
@@ -62,7 +63,7 @@ async fn a_day_without_trafft_costs_nobody_anything() {
 #[tokio::test]
 async fn a_day_without_gohighlevel_costs_nobody_anything() {
     let world = world().await;
-    world.sandbox.ghl.faults().push(Matcher::any().times(ALL), Fault::Html502);
+    world.sandbox.ghl.faults().push(Matcher::any().times(ALL), Fault::Html(502));
     let mut contacts = Vec::new();
     for number in 0..40 {
         let email = format!("n{number}@example.com");
@@ -105,4 +106,73 @@ async fn one_record_that_trafft_fails_over_stops_nobody_else_and_is_given_up_in_
     assert_eq!((retried.code.as_u16(), retried.json["contacts"].as_u64()), (202, Some(1)), "{}", retried.json);
     world.rest(HOUR).await;
     assert_eq!(world.customer_of(&poison).await.last_name, "Odder");
+}
+
+/// Ten minutes in which all calls to one vendor meet this. Ten contacts are edited, and one a minute is created; afterwards
+/// nothing is deleted, nothing is given up, and everything is synced without a person. How many calls the vendor got meanwhile.
+async fn ten_minutes_of(trafft: bool, fault: Fault) -> usize {
+    // The clock stands still while a webhook is answered, so its answer waits for nothing.
+    let mut world = World::with(&[("DELETE_POLICY", "delete-created"), ("SYNC_INLINE_DEADLINE_MS", "0")]).await;
+    world.forgiving = true;
+    let shown = format!("{} answers {fault:?}", if trafft { "Trafft" } else { "GoHighLevel" });
+    let mut contacts = Vec::new();
+    for number in 0..10 {
+        let email = format!("n{number}@example.com");
+        contacts.push(world.sandbox.ghl.create_contact(json!({ "firstName": "Ada", "email": email })));
+    }
+    world.deliver_all().await;
+    world.drain().await;
+    let customers = world.sandbox.trafft.customers();
+    let (faults, journal) = match trafft {
+        true => (world.sandbox.trafft.faults(), world.sandbox.trafft.journal()),
+        false => (world.sandbox.ghl.faults(), world.sandbox.ghl.journal()),
+    };
+    world.forget_calls();
+    faults.push(Matcher::any().times(ALL), fault);
+    for contact in &contacts {
+        world.sandbox.ghl.edit_contact(contact, json!({ "lastName": "Byron" }));
+    }
+    for minute in 0..10 {
+        let new = json!({ "firstName": "New", "lastName": "Byron", "email": format!("m{minute}@example.com") });
+        contacts.push(world.sandbox.ghl.create_contact(new));
+        for event in world.sandbox.ghl.take_events() {
+            let answer = world.deliver_now(&event).await;
+            assert_eq!(answer.code, 200, "{shown}: {}", answer.json);
+            // One after the other: how many are on their way when the vendor counts as down is no matter of chance then.
+            world.idle().await;
+        }
+        world.rest(Duration::from_secs(60)).await;
+        for contact in &contacts {
+            assert_eq!(world.contact(contact).await["status"], "queued", "{shown}, minute {minute}");
+        }
+    }
+    let calls = journal.entries().len();
+    assert_eq!(world.sandbox.trafft.customers(), customers, "{shown}: nothing was written meanwhile");
+    faults.clear();
+    world.rest(HOUR).await;
+    for contact in &contacts {
+        let now = world.contact(contact).await;
+        assert!(now["status"] == "synced" || now["status"] == "unchanged", "{shown}: {now}");
+        assert_eq!(world.customer_of(contact).await.last_name, "Byron", "{shown}");
+    }
+    let after: Vec<_> = world.sandbox.trafft.customers().iter().map(|one| one.id).collect();
+    assert_eq!(after.len(), contacts.len(), "{shown}");
+    assert!(customers.iter().all(|one| after.contains(&one.id)), "{shown}: none was deleted and made again");
+    calls
+}
+
+/// A gateway's pages cost no more calls than 503 of the vendor itself.
+async fn a_gateway_is_an_outage(trafft: bool) {
+    let calls = join_all([503, 404, 400, 403, 302].map(|status| ten_minutes_of(trafft, Fault::Html(status)))).await;
+    assert!(calls.iter().all(|page| *page <= calls[0]), "calls in an outage, and with each page: {calls:?}");
+}
+
+#[tokio::test]
+async fn ten_minutes_of_a_gateway_that_answers_for_trafft_are_an_outage() {
+    a_gateway_is_an_outage(true).await;
+}
+
+#[tokio::test]
+async fn ten_minutes_of_a_gateway_that_answers_for_gohighlevel_are_an_outage() {
+    a_gateway_is_an_outage(false).await;
 }

@@ -85,6 +85,7 @@ async fn nothing_that_opens_a_door_is_written_down_or_said() {
     let taken =
         stage.admin(Method::PUT, "/api/v1/connections/anotherLocation0001", Some(entry(&trafft.client_secret()))).await;
     assert_eq!(taken.0, 400);
+    ghl.set_reconnect(true);
     ghl.take_events();
     let mut moment = tokio::time::interval(std::time::Duration::from_millis(20));
     for round in 0..3 {

@@ -1,6 +1,8 @@
 //! Whatever is wrong with the settings is told at start, all at once, each with its fix, and no secret is shown.
 
 use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
 use ghl_trafft_sync::app::{App, load};
@@ -20,7 +22,7 @@ const GOOD: &[(&str, &str)] = &[
 
 fn sources(changes: &[(&str, &str)], file: Option<PathBuf>) -> Sources {
     let all = GOOD.iter().chain(changes).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    Sources { environment: all.collect(), file }
+    Sources { environment: all.collect(), file, ..Default::default() }
 }
 
 fn with(changes: &[(&str, &str)]) -> Result<Config, Problems> {
@@ -45,10 +47,7 @@ fn told(changes: &[(&str, &str)], name: &str) -> String {
 fn five_settings_are_enough() {
     let config = with(&[]).unwrap();
     assert_eq!(config.bind.to_string(), "127.0.0.1:8080");
-    assert_eq!(
-        (config.max_body, config.freshness.as_secs(), config.inline_deadline.as_millis()),
-        (4_194_304, 7200, 2000)
-    );
+    assert_eq!((config.max_body, config.inline_deadline.as_millis()), (4_194_304, 2000));
     assert!(config.admin_token.is_none() && config.ghl.workflow_token.is_none() && config.ghl.webhook_keys.is_none());
 }
 
@@ -60,12 +59,13 @@ fn what_is_missing_is_told_all_at_once_with_where_to_find_it() {
     for way in ["GHL_ACCESS_TOKEN", "GHL_CLIENT_ID"] {
         assert!(nothing.to_string().contains(way), "{nothing}");
     }
-    let app = load(&Sources { environment: [("GHL_CLIENT_ID".to_owned(), "app-1".to_owned())].into(), file: None });
+    let app =
+        load(&Sources { environment: [("GHL_CLIENT_ID".to_owned(), "app-1".to_owned())].into(), ..Default::default() });
     let needed = ["ADMIN_TOKEN", "ENCRYPTION_KEY", "GHL_CLIENT_SECRET", "PUBLIC_URL"];
     assert_eq!(names(&app.unwrap_err()), needed, "the app whole, or not at all");
     let (first, others) = GOOD.split_first().unwrap();
     let environment: HashMap<_, _> = [(first.0.to_owned(), first.1.to_owned())].into();
-    let problems = load(&Sources { environment, file: None }).unwrap_err();
+    let problems = load(&Sources { environment, ..Default::default() }).unwrap_err();
     assert_eq!(names(&problems), others.iter().map(|(name, _)| *name).collect::<Vec<_>>());
     let text = problems.to_string();
     assert!(text.starts_with("4 settings to mend (all are described in docs/settings.md):\n"), "{text}");
@@ -74,7 +74,7 @@ fn what_is_missing_is_told_all_at_once_with_where_to_find_it() {
     }
     // Empty counts as not set: that is how compose files leave things out.
     let empty: HashMap<_, _> = GOOD.iter().map(|(name, _)| ((*name).to_owned(), "  ".to_owned())).collect();
-    assert_eq!(load(&Sources { environment: empty, file: None }).unwrap_err(), nothing);
+    assert_eq!(load(&Sources { environment: empty, ..Default::default() }).unwrap_err(), nothing);
 }
 
 #[test]
@@ -102,7 +102,6 @@ fn every_problem_is_named_with_its_fix_and_no_secret() {
         ("DELETE_POLICY", "purge", "keep, delete-created, ignore"),
         ("MISSING_CUSTOMER_POLICY", "panic", "conflict, recreate"),
         ("MAX_BODY_BYTES", "1", "from 65536"),
-        ("FRESHNESS_SECONDS", "300", "more than an hour old"),
         ("SETTLE_SECONDS", "0", "from 1 to 3600"),
         ("TRAFFT_PAGE_PAUSE_MS", "-1", "from 0 to 60000"),
         ("SHUTDOWN_SECONDS", "99999999999999999999", "from 1 to 600"),
@@ -119,6 +118,63 @@ fn every_problem_is_named_with_its_fix_and_no_secret() {
     }
     assert!(!problems.to_string().contains("hush"), "{problems}");
     drop(folder);
+}
+
+/// Several parts of the program read the same setting, and each finds fault with it.
+#[test]
+fn a_setting_that_is_wrong_is_told_once() {
+    let app = [("GHL_CLIENT_ID", "app-1"), ("GHL_CLIENT_SECRET", "secret-of-the-app")];
+    let rest = [
+        ("PUBLIC_URL", "https://sync.example.com"),
+        ("ADMIN_TOKEN", "an-admin-token-of-tests"),
+        ("ENCRYPTION_KEY", "0707070707070707070707070707070707070707070707070707070707070707"),
+    ];
+    assert!(with(&[&app[..], &rest].concat()).is_ok());
+    for (name, wrong) in [
+        ("PUBLIC_URL", "http://sync.example.com"),
+        ("ADMIN_TOKEN", "short"),
+        ("ENCRYPTION_KEY", "no key, and with blanks"),
+        ("ENCRYPTION_KEY_FILE", "/no/such/file"),
+        ("GHL_WORKFLOW_SECRET", "whsec_!"),
+        ("GHL_ACCESS_TOKEN_FILE", "/no/such/file"),
+    ] {
+        let other = name.strip_suffix("_FILE");
+        let all: Vec<_> = app.iter().chain(&rest).copied().filter(|(known, _)| Some(*known) != other).collect();
+        // Empty counts as not set.
+        let emptied = other.map(|other| (other, ""));
+        let changes: Vec<_> = all.into_iter().chain(emptied).chain([(name, wrong)]).collect();
+        told(&changes, name);
+    }
+    let environment = [("TRAFFT_CLIENT_ID".to_owned(), "client".to_owned())].into();
+    let problems = load(&Sources { environment, ..Default::default() }).unwrap_err();
+    let names: Vec<_> = problems.0.iter().map(|problem| problem.name.as_str()).collect();
+    assert_eq!(names, ["GHL_ACCESS_TOKEN", "GHL_LOCATION_ID", "TRAFFT_API_URL", "TRAFFT_CLIENT_SECRET"], "{problems}");
+}
+
+#[test]
+fn variables_that_are_not_utf_8_are_told_only_if_they_are_ours() {
+    let odd = OsString::from_vec(vec![b'x', 0xff]);
+    let good = GOOD.iter().map(|(name, value)| (OsString::from(*name), OsString::from(*value)));
+    let given = |changes: &[(&str, &OsStr)]| {
+        let changes: Vec<_> = changes.iter().map(|(name, value)| ((*name).into(), (*value).to_owned())).collect();
+        load(&Sources::new(good.clone().chain(changes), None))
+    };
+    assert!(given(&[("LESSOPEN", &odd)]).is_ok());
+    for name in ["GHL_LOCATION_ID", "TRAFFT_CLIENT_SECRET", "LOG_FORMAT", "ADMIN_TOKEN_FILE"] {
+        let problems = given(&[(name, &odd)]).unwrap_err();
+        let names: Vec<_> = problems.0.iter().map(|problem| problem.name.as_str()).collect();
+        assert_eq!(names, [name], "{problems}");
+        assert!(problems.to_string().contains("UTF-8"), "{problems}");
+    }
+}
+
+#[test]
+fn a_variable_of_somebody_elses_ends_no_command() {
+    let odd = OsString::from_vec(b"LESSOPEN=x\xff".to_vec());
+    let mut command = std::process::Command::new("env");
+    command.arg(odd).args([env!("CARGO_BIN_EXE_ghl-trafft-sync"), "settings"]);
+    let said = command.output().unwrap();
+    assert_eq!((said.status.code(), said.stderr.len()), (Some(0), 0), "{said:?}");
 }
 
 #[test]
@@ -145,13 +201,10 @@ fn plain_http_is_for_this_machine_only() {
 #[test]
 fn the_environment_wins_over_the_file() {
     let folder = TempDir::new().unwrap();
-    let path = file(
-        &folder,
-        "settings.toml",
-        "MAX_BODY_BYTES = 131072\nSETTLE_SECONDS = \"7\"\nFRESHNESS_SECONDS = 9000\nLOG_FORMAT = \"json\"\n",
-    );
+    let path =
+        file(&folder, "settings.toml", "MAX_BODY_BYTES = 131072\nSETTLE_SECONDS = \"7\"\nLOG_FORMAT = \"json\"\n");
     let config = load(&sources(&[("SETTLE_SECONDS", "9"), ("LOG_FORMAT", "")], Some(path.into()))).unwrap();
-    assert_eq!((config.max_body, config.policy.settle_time.as_secs(), config.freshness.as_secs()), (131_072, 9, 9000));
+    assert_eq!((config.max_body, config.policy.settle_time.as_secs()), (131_072, 9));
 }
 
 #[test]
@@ -242,7 +295,7 @@ async fn refused(world: &World, settings: &[(&str, &str)]) -> String {
         .collect();
     all.insert("DATABASE_URL".to_owned(), format!("sqlite://{}", world.path("sync.db")));
     all.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-    let config = load(&Sources { environment: all, file: None }).unwrap();
+    let config = load(&Sources { environment: all, ..Default::default() }).unwrap();
     App::build(config, world.clock.clone(), CancellationToken::new()).await.expect_err("it was built").to_string()
 }
 
@@ -254,19 +307,6 @@ async fn a_second_process_on_the_same_database_is_refused() {
     // The first is none the worse for it, and a stopped one is no obstacle.
     world.synced(serde_json::json!({ "firstName": "Ada", "email": "ada@example.com" })).await;
     world.restart().await;
-}
-
-#[tokio::test]
-async fn another_trafft_account_for_a_known_location_is_refused() {
-    let mut world = World::on_sqlite(&[]).await;
-    world.stop().await;
-    let why = refused(&world, &[("TRAFFT_API_URL", "https://other.admin.trafft.com")]).await;
-    for part in
-        ["ve9EPM428h8vShlRW1KT", "https://other.admin.trafft.com", &world.sandbox.trafft.url(), "`TRAFFT_API_URL`"]
-    {
-        assert!(why.contains(part), "no `{part}` in: {why}");
-    }
-    world.start().await;
 }
 
 #[tokio::test]

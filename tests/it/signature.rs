@@ -59,8 +59,11 @@ async fn tampered_deliveries_are_refused_and_leave_nothing() {
     let world = World::new().await;
     let body = odd(&world, r"Zo\u00eb");
     let (good, other) = (world.sandbox.ghl.sign(body.as_bytes()), world.sandbox.ghl.sign(b"{}"));
+    let usual = world.sandbox.ghl.switches();
+    world.sandbox.ghl.set_switches(sandbox::ghl::WebhookSwitches { legacy: true, ..usual.clone() });
     let legacy =
         world.sandbox.ghl.headers_for(body.as_bytes()).into_iter().find(|(name, _)| name == RETIRED).unwrap().1;
+    world.sandbox.ghl.set_switches(usual);
     let parsed: Value = serde_json::from_str(&body).unwrap();
     let changed = |from: &str, to: &str| {
         assert!(body.contains(from), "{from} is not in the body");
@@ -124,7 +127,7 @@ async fn the_retired_header_alone_is_told_apart() {
     assert_eq!(answer.code, 401);
     assert!(answer.detail().contains("`X-WH-Signature` is retired"), "{}", answer.detail());
     assert!(answer.detail().contains("proxy"), "says what to do: {}", answer.detail());
-    (switches.legacy_only, switches.not_applicable) = (false, true);
+    (switches.legacy_only, switches.legacy, switches.not_applicable) = (false, true, true);
     world.sandbox.ghl.set_switches(switches);
     let answer = world.tell(world.event(json!({}))).await;
     assert_eq!(answer.code, 401);
@@ -135,18 +138,39 @@ async fn the_retired_header_alone_is_told_apart() {
 }
 
 #[tokio::test]
-async fn an_event_of_another_app_is_refused_and_without_the_setting_taken() {
+async fn an_event_of_another_app_is_refused_until_one_of_our_own_has_come() {
     let mut world = World::new().await;
     let (theirs, nobodys) =
         (world.event(json!({ "appId": "aaaaaaaaaaaaaaaaaaaaaaaa" })), world.event(json!({ "appId": null })));
     let wrapped = world.event(json!({ "appId": null, "data": { "appId": "aaaaaaaaaaaaaaaaaaaaaaaa" } }));
-    for body in [theirs.clone(), wrapped] {
-        let answer = world.tell(body).await;
-        assert_eq!(answer.code, 401);
+    for body in [&theirs, &wrapped] {
+        let answer = world.tell(body.clone()).await;
+        assert_eq!(answer.code, 429, "the setting is probably wrong: HighLevel keeps it for us");
         assert!(answer.is_problem() && answer.detail().contains("GHL_APP_ID"), "{}", answer.json);
+        assert!(answer.headers.contains_key("retry-after"));
     }
     assert_eq!(world.stored().await.len(), 0);
     assert_eq!(world.tell(nobodys).await.code, 200, "events without an app id pass (G §8.4)");
+    assert_eq!(world.tell(theirs.clone()).await.code, 429, "and say nothing of the setting");
+    assert_eq!(world.tell(world.event(json!({}))).await.code, 200, "one of our own");
+    for restarted in [false, true] {
+        if restarted {
+            world.restart().await;
+        }
+        for body in [&theirs, &wrapped] {
+            let mut event: Value = serde_json::from_slice(body).unwrap();
+            event["webhookId"] = json!(uuid::Uuid::new_v4().to_string());
+            let answer = world.tell(event.to_string()).await;
+            assert_eq!((answer.code.as_u16(), answer.status()), (200, "ignored"), "{}", answer.json);
+            assert!(answer.reason().contains("another marketplace app"), "{}", answer.reason());
+        }
+    }
+    let metrics = world.http.get(world.url("/metrics")).send().await.unwrap().text().await.unwrap();
+    assert!(metrics.contains(r#"type="OtherApp",status="ignored""#), "{metrics}");
+    world.stop().await;
+    world.set("GHL_APP_ID", "bbbbbbbbbbbbbbbbbbbbbbbb");
+    world.start().await;
+    assert_eq!(world.tell(theirs.clone()).await.code, 429, "another setting has to prove itself anew");
     world.stop().await;
     world.set("GHL_APP_ID", "");
     world.start().await;
@@ -162,6 +186,7 @@ async fn two_keys_at_once_lose_nothing_in_a_rotation() {
         (format!("{own},{HIGHLEVEL}"), 200),
         (format!("{HIGHLEVEL}, {own}"), 200),
         (format!("{pem}{own}"), 200),
+        (pem.replace('\n', "\\n") + &own, 200),
         (HIGHLEVEL.to_owned(), 401),
         // HighLevel's own key is what holds when nothing is set.
         (String::new(), 401),

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::io::{Seek, SeekFrom, Write};
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::Command;
 
 use serde_json::json;
@@ -55,6 +56,34 @@ async fn a_file_that_was_moved_away_takes_nothing_in_until_it_is_back() {
     assert_eq!(ready.code, 503, "{}", ready.json);
     fs::rename(world.path("elsewhere"), world.path("sync.db")).unwrap();
     is_taken(&world, &event).await;
+}
+
+/// A link in a folder that is one itself, to a file that is not there yet; then by the file's own name. Odd letters and all.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_symbolic_link_is_the_file_that_it_leads_to() {
+    let (world, mut settings, _) = settings().await;
+    let (real, links) = (world.path("real 100%?"), world.path("links"));
+    fs::create_dir_all(format!("{real}/inner")).unwrap();
+    symlink(format!("{real}/inner"), &links).unwrap();
+    symlink("../sync.db", format!("{links}/link.db")).unwrap();
+    symlink("link.db", format!("{links}/link-to-link.db")).unwrap();
+    let by_link = format!("sqlite://{links}/link-to-link.db");
+    let by_name = format!("sqlite://{}/sync.db", real.replace('%', "%25").replace('?', "%3F").replace(' ', "%20"));
+    settings.insert("DATABASE_URL".to_owned(), by_link);
+    let mut process = Process::start(settings.clone());
+    process.ready(&world.http).await;
+    let body = world.event(json!({}));
+    assert_eq!(world.hand(&process, &body).await, 200);
+    for name in ["sync.db", "sync.db.lock", "sync.db-wal"] {
+        assert!(fs::exists(format!("{real}/{name}")).unwrap(), "no {name}");
+    }
+    settings.insert("DATABASE_URL".to_owned(), by_name);
+    assert_eq!(Process::start(settings.clone()).ended(), Some(1), "the file is locked, by whatever name");
+    assert_eq!(process.stop(), Some(0));
+    let process = Process::start(settings);
+    process.ready(&world.http).await;
+    assert_eq!(world.hand(&process, &body).await, 200);
+    assert!(!fs::exists(format!("{links}/link.db.lock")).unwrap());
 }
 
 #[tokio::test]
@@ -111,6 +140,28 @@ impl World {
     /// The same of an event that was never there before.
     async fn knock(&self, process: &Process) -> u16 {
         self.hand(process, &self.event(json!({}))).await
+    }
+}
+
+#[tokio::test]
+async fn the_files_of_the_database_are_for_their_owner_alone() {
+    // Whatever the umask; and a log that outlived its process, beside files that an earlier version left open to others.
+    let open = |command: &mut Command| {
+        command.args(["sh", "-c", "umask 000; exec \"$@\"", "sh"]);
+    };
+    let (world, mut process, path) = process(open).await;
+    for begun in ["made", "found"] {
+        process.ready(&world.http).await;
+        assert_eq!(world.knock(&process).await, 200);
+        for name in ["", "-wal", "-shm", ".lock"] {
+            let mode = fs::metadata(format!("{path}{name}")).unwrap().permissions().mode();
+            assert_eq!(mode & 0o7777, 0o600, "{begun}: own.db{name} has {mode:o}");
+        }
+        process.kill();
+        for name in ["", "-wal", "-shm", ".lock"] {
+            fs::set_permissions(format!("{path}{name}"), fs::Permissions::from_mode(0o644)).unwrap();
+        }
+        process.kill_and_start();
     }
 }
 

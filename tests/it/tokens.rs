@@ -56,29 +56,103 @@ async fn a_missing_scope_is_no_reason_to_refresh() {
     world.sandbox.ghl.forgive();
 }
 
-/// The pair is rotated at GHL, and the answer never comes: what a crash between answer and commit looks like.
+/// The pair is rotated at GHL, and the answer does not come, or only in part: the same is asked once more, and is enough.
 #[tokio::test]
-async fn a_pair_that_was_lost_on_the_way_is_replaced_without_a_person() {
+async fn a_pair_whose_answer_was_lost_is_asked_for_once_more() {
     let mut world = World::installed(&[]).await;
-    let location = world.sandbox.ghl.location_id();
-    world.advance(DAY);
-    world.forget_calls();
-    world.sandbox.ghl.faults().push(Matcher::new("POST", "/oauth/token"), Fault::DoneThenDropped);
-    assert_eq!(world.contact_in(&location).await.status(), "queued");
-    world.drain().await;
-    assert_eq!(world.sandbox.trafft.customers().len(), 1, "it went on by itself");
-    assert_eq!(world.sandbox.ghl.reconnects(), 1);
-    assert!(token_calls(&world) <= 1 + 3, "{} calls where one would have done", token_calls(&world));
+    let (ghl, location) = (world.sandbox.ghl.clone(), world.sandbox.ghl.location_id());
+    for (round, fault) in [Fault::DoneThenDropped, Fault::CutShort, Fault::DoneThenStatus(502)].into_iter().enumerate()
+    {
+        world.advance(DAY);
+        world.forget_calls();
+        ghl.faults().push(Matcher::new("POST", "/oauth/token"), fault.clone());
+        assert_eq!(world.contact_in(&location).await.status(), "synced", "{fault:?}");
+        assert_eq!((token_calls(&world), ghl.refresh_repeats()), (2, round + 1), "{fault:?}");
+    }
     world.restart().await;
     world.advance(DAY);
     assert_eq!(world.contact_in(&location).await.status(), "synced", "the new pair was kept");
-    assert_eq!(world.sandbox.ghl.refresh_reuses(), 1);
+    assert_eq!(ghl.refresh_reuses(), 0);
+    // Lost for longer than that, it is lost: a person is told what to do.
+    world.advance(DAY);
+    ghl.faults().push(Matcher::new("POST", "/oauth/token").times(2), Fault::DoneThenDropped);
+    assert_eq!(world.contact_in(&location).await.status(), "queued");
+    world.advance(Duration::from_secs(31));
+    world.rest(Duration::from_mins(1)).await;
+    let shown = world.get(&format!("/api/v1/connections/{location}")).await.json;
+    assert_eq!(shown["install"], "lost");
+    assert_eq!(shown["states"][0]["state"], "tokens_lost", "{shown}");
+    assert!(shown["states"][0]["fix"].to_string().contains("/oauth/install"), "{shown}");
+}
+
+/// The account takes a new version of the app: the scopes that it brought are known at once.
+#[tokio::test]
+async fn an_update_of_the_app_makes_its_scopes_be_looked_at_anew() {
+    let world = World::app(&[]).await;
+    let (ghl, location) = (world.sandbox.ghl.clone(), world.sandbox.ghl.location_id());
+    let code = ghl.install_location(&location, &["contacts.readonly"]);
+    crate::support::browser::Browser::signed_in(&world).await.submit("/oauth/callback", &[("code", &code)]).await;
+    world.enter(&location, &world.sandbox.trafft, json!({})).await;
+    world.idle().await;
+    ghl.take_events();
+    let lacks = async |scope: &str| {
+        let shown = world.get(&format!("/api/v1/connections/{location}")).await.json;
+        assert!(shown["scopes"].to_string().contains("contacts.readonly"), "{shown}");
+        !shown["scopes"].to_string().contains(scope)
+    };
+    assert!(lacks("locations/tasks.readonly").await);
+    ghl.take_update(&location, &["contacts.readonly", "locations.readonly", "locations/tasks.readonly"]);
+    assert_eq!(world.deliver_all().await.status(), "applied");
+    assert_eq!(world.contact_in(&location).await.status(), "synced");
+    assert!(!lacks("locations/tasks.readonly").await && lacks("locations/customFields.readonly").await);
+    assert_eq!(ghl.refreshes(), 1);
+}
+
+/// A graceful stop while a token is renewed, nothing else being worked: the pair is kept.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_renewal_that_is_in_flight_is_awaited_at_a_stop() {
+    let mut world = World::installed(&[]).await;
+    let (ghl, location) = (world.sandbox.ghl.clone(), world.sandbox.ghl.location_id());
+    ghl.set_same_pair(false);
+    world.stop().await;
+    world.advance(DAY);
+    // Its customers are not indexed when the stop comes, so no owner waits for anything.
+    world.sandbox.trafft.faults().push(Matcher::any().times(1000), Fault::Status(503));
+    world.start_idle().await;
+    world.forget_calls();
+    ghl.faults().push(Matcher::new("POST", "/oauth/token"), Fault::Slow { ms: 1000 });
+    let test = format!("/api/v1/connections/{location}/test");
+    let asking = tokio::spawn(world.http.post(world.url(&test)).bearer_auth(ADMIN).send());
+    let mut moment = tokio::time::interval(Duration::from_millis(5));
+    while token_calls(&world) == 0 {
+        moment.tick().await;
+    }
+    // Whoever asked loses interest, and the stop begins; only then the answer comes.
+    asking.abort();
+    let clock = world.sandbox.clock.clone();
+    {
+        let mut stopping = std::pin::pin!(world.stop());
+        for _ in 0..20 {
+            assert!(futures_util::poll!(stopping.as_mut()).is_pending(), "it did not wait");
+            moment.tick().await;
+        }
+        clock.advance_ms(1000);
+        stopping.await;
+    }
+    world.sandbox.trafft.faults().clear();
+    world.start().await;
+    assert_eq!(world.contact_in(&location).await.status(), "synced");
+    world.advance(DAY);
+    assert_eq!(world.contact_in(&location).await.status(), "synced");
+    assert_eq!((ghl.refreshes(), ghl.refresh_reuses()), (2, 0));
 }
 
 #[tokio::test]
 async fn lost_tokens_come_back_by_reconnect_and_else_by_a_person() {
     let world = World::installed(&[]).await;
     let location = world.sandbox.ghl.location_id();
+    // Where that has not been removed.
+    world.sandbox.ghl.set_reconnect(true);
     world.sandbox.ghl.lose_tokens(&location);
     world.advance(Duration::from_mins(10));
     assert_eq!(world.contact_in(&location).await.status(), "synced");
@@ -137,7 +211,7 @@ async fn a_thousand_callers_over_three_replicas_are_one_refresh() {
     let installer = Installer::Location(location.clone());
     stores[0].granted(&installer, None, &pair, world.clock.now()).await.unwrap();
     let (before, lease) = (ghl.refreshes(), Duration::from_secs(60));
-    let mut calls = tokio::task::JoinSet::new();
+    let (mut calls, http) = (tokio::task::JoinSet::new(), http());
     for (number, store) in stores.iter().enumerate() {
         let process = format!("process {number}");
         store.beat(&process, lease, &[], |_| false).await.unwrap();
@@ -147,7 +221,7 @@ async fn a_thousand_callers_over_three_replicas_are_one_refresh() {
             let base = ghl.url().parse().unwrap();
             let settings =
                 GhlSettings { base, location: location.clone(), credential: credential.clone(), scopes: None };
-            let client = Ghl::new(http(), settings, world.clock.clone());
+            let client = Ghl::new(http.clone(), settings, world.clock.clone());
             calls.spawn(async move { client.location().await.map(drop) });
         }
     }
@@ -287,6 +361,7 @@ async fn killed_in_the_middle_of_a_rotation_it_is_connected_again_without_a_pers
     process.kill();
     world.start().await;
     assert_eq!(world.install_of(&location).await, "active");
+    assert_eq!((ghl.reconnects(), ghl.refresh_reuses()), (0, 0));
 }
 
 /// What is wrong with an agency's own token, or with the app, is not a loss of its locations' tokens.
@@ -299,14 +374,18 @@ async fn what_an_agency_lacks_is_mended_there_and_its_locations_go_on() {
     let trafft = world.sandbox.add_trafft().await.unwrap();
     world.enter(location, &trafft, json!({})).await;
     world.idle().await;
-    ghl.set_reconnect(false);
+    let state = async || world.get(&format!("/api/v1/connections/{location}")).await.json["states"][0].clone();
     // A location that is paused keeps its place.
     ghl.set_active(location, false);
     let answer = world.contact_in(location).await;
     assert!(answer.status() == "queued" && answer.reason().contains("not active"), "{}", answer.json);
     assert_eq!(world.install_of(location).await, "active");
+    world.idle().await;
+    let told = state().await;
+    assert!(told["state"] == "ghl_refused" && told["fix"].to_string().contains("reactivate"), "{told}");
     ghl.set_active(location, true);
     world.drain().await;
+    assert_eq!(state().await["state"], "working");
     assert_eq!(trafft.customers().len(), 1);
     // A token endpoint that is not there says nothing about a contact.
     world.advance(DAY);
@@ -315,13 +394,26 @@ async fn what_an_agency_lacks_is_mended_there_and_its_locations_go_on() {
     assert_eq!(answer.status(), "queued", "{}", answer.json);
     world.drain().await;
     assert_eq!((trafft.customers().len(), world.install_of(location).await), (2, json!("active")));
+    // A gateway's page says nothing about the tokens, whatever it says.
+    for (made, status) in (3..).zip([302, 400, 403]) {
+        world.advance(DAY);
+        let page = Fault::StatusWithBody(status, "<html><h1>Invalid grant</h1></html>".to_owned());
+        ghl.faults().push(Matcher::new("POST", "/oauth/token").times(2), page);
+        let answer = world.contact_in(location).await;
+        assert_eq!(answer.status(), "queued", "{status}: {}", answer.json);
+        world.rest(Duration::from_mins(1)).await;
+        assert_eq!((trafft.customers().len(), world.install_of(location).await), (made, json!("active")), "{status}");
+    }
     // The agency's tokens are lost: a person authorises the agency again, and nobody has to look after its locations.
     ghl.lose_tokens(&ghl.company_id());
     world.advance(DAY);
     let answer = world.contact_in(location).await;
     assert!(answer.reason().contains("/oauth/install"), "{}", answer.json);
     assert_eq!(world.install_of(location).await, "active", "it is the agency's tokens that are lost");
+    world.idle().await;
+    assert_eq!(state().await["state"], "tokens_lost", "but the location cannot be worked without");
     world.install_agency(&[location]).await;
     world.drain().await;
-    assert_eq!(trafft.customers().len(), 3);
+    assert_eq!(state().await["state"], "working");
+    assert_eq!(trafft.customers().len(), 6);
 }

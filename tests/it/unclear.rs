@@ -17,7 +17,7 @@ async fn a_create_without_an_answer_makes_one_customer() {
         Fault::DoneThenDropped,
         Fault::DroppedThenDone { after_ms: 30_000 },
         Fault::CutShort,
-        Fault::Html200,
+        Fault::Html(200),
         Fault::DoneThenStatus(500),
         Fault::DoneThenStatus(422),
         Fault::Status(500),
@@ -53,8 +53,12 @@ async fn an_update_that_fails_is_made_true_later() {
         Fault::DoneThenDropped,
         Fault::DroppedThenDone { after_ms: 3_000 },
         Fault::CutShort,
-        Fault::Html200,
-        Fault::Html502,
+        Fault::Html(200),
+        Fault::StatusWithBody(200, r#"{"message":"Not Found"}"#.to_owned()),
+        Fault::StatusWithBody(200, r#"{"id":7}"#.to_owned()),
+        Fault::Html(404),
+        Fault::StatusWithBody(404, r#"{"message":"Customer not found"}"#.to_owned()),
+        Fault::Html(502),
         Fault::Status(500),
         Fault::TooManyRequests { retry_after: Some(30) },
         Fault::Refuse,
@@ -69,6 +73,7 @@ async fn an_update_that_fails_is_made_true_later() {
         world.drain().await;
         assert_eq!(world.customer_of(&contact).await.last_name, "Byron", "{fault:?}");
         assert_eq!(world.contact(&contact).await["status"], "synced", "{fault:?}");
+        assert_eq!(world.sandbox.trafft.customers().len(), 1, "{fault:?}");
     }
 }
 
@@ -76,9 +81,9 @@ async fn an_update_that_fails_is_made_true_later() {
 async fn highlevels_own_trouble_is_waited_out() {
     for fault in [
         Fault::Status(500),
-        Fault::Html502,
+        Fault::Html(502),
         Fault::CutShort,
-        Fault::Html200,
+        Fault::Html(200),
         Fault::TooManyRequests { retry_after: None },
         Fault::Refuse,
     ] {

@@ -1,4 +1,6 @@
-//! Events that do not say whose task it is (G §10 #332).
+//! Events that do not say whose task it is (G §8.5, #332).
+
+use std::time::Duration;
 
 use sandbox::{Class, Fault, Matcher};
 use serde_json::{Value, json};
@@ -66,4 +68,34 @@ async fn a_task_that_nobody_knows_stays_unresolved_with_its_reason() {
     }
     assert_eq!(world.sandbox.ghl.journal().count(Class::TaskSearch), 4, "at once, and three times later");
     assert_eq!(world.idle().await, None, "nothing is left to be done");
+}
+
+#[tokio::test]
+async fn one_search_serves_all_that_wait_for_it() {
+    let world = World::with(&[("SYNC_INLINE_DEADLINE_MS", "0")]).await;
+    let contact = world.sandbox.ghl.create_contact(ada());
+    world.deliver_all().await;
+    world.drain().await;
+    for number in 0..300 {
+        world.sandbox.ghl.add_task(&contact, json!({ "title": format!("Task {number}") }));
+    }
+    let thin = world
+        .sandbox
+        .ghl
+        .take_events()
+        .into_iter()
+        .map(|event| world.event(json!({ "type": "TaskCreate", "id": event.json()["id"] })));
+    let thin: Vec<_> = thin.collect();
+    world.advance(Duration::from_secs(5));
+    world.forget_calls();
+    let answers = futures_util::future::join_all(thin.into_iter().map(|body| world.signed(body))).await;
+    assert!(answers.iter().all(|answer| answer.code == 200));
+    world.drain().await;
+    for answer in &answers {
+        let stored = world.get(&format!("/api/v1/events/{}", answer.event())).await.json;
+        assert_eq!(stored["contact_id"], contact.as_str(), "{stored}");
+    }
+    let searches = world.sandbox.ghl.journal().count(Class::TaskSearch);
+    // Three pages hold them; a few events may have come while one search was under way.
+    assert!(searches <= 20, "{searches} searches for 300 events");
 }

@@ -14,11 +14,11 @@ const WALLS: &[(&str, &[&str], &[&str])] = &[
     ("sync", &["clients", "store", "model", "clock"], &["axum", "sqlx", "reqwest", "sandbox"]),
     (
         "intake",
-        &["store", "clients::ghl::wire", "sync::Nudge", "model", "clock"],
+        &["store", "clients::ghl::wire", "clients::json", "sync::Nudge", "model", "clock"],
         &["axum", "sqlx", "reqwest", "sandbox"],
     ),
     ("http", &["intake", "store", "sync::onboard", "model", "clock"], &["sqlx", "reqwest", "sandbox"]),
-    ("lifecycle.rs", &[], &["axum", "sqlx", "reqwest", "sandbox"]),
+    ("lifecycle.rs", &["telemetry"], &["axum", "sqlx", "reqwest", "sandbox"]),
     ("telemetry.rs", &[], &["axum", "sqlx", "reqwest", "sandbox"]),
     (
         "cli",

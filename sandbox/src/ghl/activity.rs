@@ -251,16 +251,37 @@ impl State {
         true
     }
 
-    pub(crate) fn delete_activity(&mut self, now: i64, sort: Sort, contact: &str, id: &str) -> bool {
-        let taken = self.contacts.edit(contact, |owner| {
+    fn take_activity(&mut self, sort: Sort, contact: &str, id: &str) -> Option<Activity> {
+        self.contacts.edit(contact, |owner| {
             let at = sort.of(owner).iter().position(|activity| activity.id == id)?;
             Some(sort.of_mut(owner).remove(at))
-        });
-        let (Some(Some(activity)), Some(owner)) = (taken, self.contacts.get(contact)) else {
+        })?
+    }
+
+    pub(crate) fn delete_activity(&mut self, now: i64, sort: Sort, contact: &str, id: &str) -> bool {
+        let (Some(activity), Some(owner)) = (self.take_activity(sort, contact, id), self.contacts.get(contact)) else {
             return false;
         };
         let event = event(sort, &activity, owner, &self.zone_of(&owner.location));
         self.emit(now, &format!("{}Delete", sort.name()), Some(contact), event);
+        true
+    }
+
+    /// It becomes another contact's. That is a change of it, told like any other: a task's not at all, an appointment's with its new
+    /// contact alone.
+    pub(crate) fn move_activity(&mut self, now: i64, sort: Sort, from: &str, to: &str, id: &str) -> bool {
+        if from == to || self.contacts.get(to).is_none() {
+            return false;
+        }
+        let Some(activity) = self.take_activity(sort, from, id) else { return false };
+        let activity = Activity { updated: now, ..activity };
+        self.contacts.edit(to, |owner| sort.of_mut(owner).push(activity.clone()));
+        if sort != Sort::Task
+            && let Some(owner) = self.contacts.get(to)
+        {
+            let event = event(sort, &activity, owner, &self.zone_of(&owner.location));
+            self.emit(now, &format!("{}Update", sort.name()), Some(to), event);
+        }
         true
     }
 

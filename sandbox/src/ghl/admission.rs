@@ -1,4 +1,4 @@
-//! Who gets in: path, then version, then token, then allowance (G §12.1, §12.2, §12.8), then what the body may hold.
+//! Who gets in: path, then version, then token, then allowance (G §2, §3, §5), then what the body may hold.
 
 use serde_json::{Map, Value, json};
 

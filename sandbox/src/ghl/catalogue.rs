@@ -59,7 +59,7 @@ pub struct Operation {
     pub class: Class,
     /// Keys of the body, where there is one.
     pub shape: Option<&'static Shape>,
-    /// Status when all is well (G §12.6).
+    /// Status when all is well (G §6).
     pub ok: u16,
 }
 

@@ -82,7 +82,7 @@ impl Contact {
             match key.as_str() {
                 "locationId" | "id" | "createNewIfDuplicateAllowed" => {}
                 "name" => self.set_name(value, changes),
-                "phone" => {
+                "phone" if !location.phones_as_typed => {
                     self.set(key, value.as_str().map_or(Value::Null, |text| json!(e164(text, &location.country))))
                 }
                 "tags" => self.set_tags(value),

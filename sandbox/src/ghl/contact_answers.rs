@@ -23,7 +23,7 @@ fn twin(
     let phone = e164(phone, &place.country);
     let owner = |mark: Mark, text: &str| state.contacts.owner(location, mark, text, but).map(str::to_owned);
     let by_email = || {
-        // A further e-mail matches too, the trap of G #337.
+        // A further e-mail matches too, the trap of G §6.5, #337.
         let further = || owner(Mark::Further, email).filter(|_| secondary);
         owner(Mark::Email, email).or_else(further).map(|id| (id, "email"))
     };

@@ -26,6 +26,9 @@ POST   /_control/contacts/{{id}}/tasks/{{child}}/complete
 POST   /_control/merge         {{\"keep\",\"gone\"}}
 PUT    /_control/webhook       {{\"url\"}} or null      where events go by themselves
 GET    /_control/events        events nobody was told of    GET /_control/deliveries
+POST   /_control/resend        {{\"webhook_id\"}}           once more, of one that never succeeded
+GET    /_control/breaker       how the webhook URL stands  PUT …/breaker {{\"busy\"}}
+DELETE /_control/breaker       the events are switched on again
 POST   /_control/sign          any bytes in, the webhook's headers out
 GET    /_control/switches      PUT /_control/switches       how webhooks misbehave
 
@@ -76,11 +79,31 @@ fn settings(shared: &Shared, call: &Call, rest: &[&str], body: &Value) -> Answer
         }
         ("PUT", ["webhook"]) => {
             let url = body["url"].as_str().map(str::to_owned);
-            shared.change(|state, _| state.webhook_url = url);
+            shared.change(|state, now| state.set_webhook_url(url, now));
             Answer::empty(204)
         }
         ("GET", ["events"]) => Answer::json(200, &json!(shared.state().queue)),
         ("GET", ["deliveries"]) => Answer::json(200, &json!(shared.state().deliveries)),
+        ("GET", ["breaker"]) => Answer::json(200, &json!(shared.breaker())),
+        ("PUT", ["breaker"]) => match body["busy"].as_u64().and_then(|busy| usize::try_from(busy).ok()) {
+            Some(busy) => {
+                shared.state().breaker.busy = busy;
+                Answer::empty(204)
+            }
+            None => bad("`busy` is a number of deliveries"),
+        },
+        ("DELETE", ["breaker"]) => {
+            shared.change(|state, now| state.breaker.switch_on(now));
+            Answer::empty(204)
+        }
+        ("POST", ["resend"]) => {
+            let id = body["webhook_id"].as_str().unwrap_or_default().to_owned();
+            if !shared.state().undelivered.contains_key(&id) {
+                return missing(call);
+            }
+            shared.change(|state, _| state.resends.push(id));
+            Answer::empty(202)
+        }
         ("GET", ["switches"]) => Answer::json(200, &json!(shared.state().switches)),
         ("PUT", ["switches"]) => match serde_json::from_value::<WebhookSwitches>(body.clone()) {
             Ok(switches) => {

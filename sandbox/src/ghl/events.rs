@@ -15,7 +15,7 @@ pub struct Event {
     pub webhook_id: String,
     /// Location it is about.
     pub location_id: String,
-    /// Contact it is about, even where the body does not say (G #332).
+    /// Contact it is about, even where the body does not say (G §8.5, #332).
     pub contact_id: Option<String>,
     /// When it happened.
     pub at_ms: i64,

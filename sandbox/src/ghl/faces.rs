@@ -162,7 +162,7 @@ impl Contact {
         Value::Object(out)
     }
 
-    /// The fields of a contact event: no `dateUpdated`, nothing empty (G §8.5).
+    /// The fields of a contact event: no `dateUpdated`, nothing empty (G §8.4, §8.5).
     pub(crate) fn as_event(&self) -> Map<String, Value> {
         let mut out = Map::new();
         out.insert("locationId".to_owned(), json!(self.location));
@@ -195,7 +195,7 @@ impl Contact {
         if let Some(stamp) = self.birth_stamp() {
             out.insert("dateOfBirth".to_owned(), stamp);
         }
-        // Always empty in practice (G #324).
+        // Always empty in practice (G §8.5, #324).
         out.insert("attachments".to_owned(), json!([]));
         out
     }

@@ -1,4 +1,4 @@
-//! What search sees: the contacts as they were a while ago (G §6.6, §12.7), in the order of their dates.
+//! What search sees: the contacts as they were a while ago (G §6.6), in the order of their dates.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Rate limits: 100 calls in 10 seconds and 200,000 a day for each token and location (G §5, §12.8).
+//! Rate limits: 100 calls in 10 seconds and 200,000 a day for each token and location (G §5).
 
 use std::collections::{HashMap, VecDeque};
 
@@ -50,6 +50,8 @@ pub(crate) struct Left {
     daily: u32,
     remaining: u32,
     daily_remaining: u32,
+    /// Until the day starts anew.
+    daily_reset_ms: i64,
 }
 
 impl Limits {
@@ -64,13 +66,19 @@ impl Limits {
         while usage.recent.front().is_some_and(|at| *at < since) {
             usage.recent.pop_front();
         }
-        // When the day resets is not documented; midnight UTC here.
+        // When the day resets is said by a header (G §5); midnight UTC here.
         let day = now.div_euclid(DAY_MS);
         if usage.day != day {
             (usage.day, usage.today) = (day, 0);
         }
         let used = u32::try_from(usage.recent.len()).unwrap_or(u32::MAX);
-        Left { burst, daily, remaining: burst.saturating_sub(used), daily_remaining: daily.saturating_sub(usage.today) }
+        Left {
+            burst,
+            daily,
+            remaining: burst.saturating_sub(used),
+            daily_remaining: daily.saturating_sub(usage.today),
+            daily_reset_ms: DAY_MS - now.rem_euclid(DAY_MS),
+        }
     }
 
     /// Counts a call; false when the allowance is used up, in which case it is not counted.
@@ -107,11 +115,12 @@ impl State {
 }
 
 impl Left {
-    /// The five headers.
+    /// The five headers, and the sixth that is seen live.
     pub(crate) fn onto(self, answer: Answer) -> Answer {
         answer
             .with("x-ratelimit-limit-daily", self.daily)
             .with("x-ratelimit-daily-remaining", self.daily_remaining)
+            .with("x-ratelimit-daily-reset", self.daily_reset_ms)
             .with("x-ratelimit-interval-milliseconds", INTERVAL_MS)
             .with("x-ratelimit-max", self.burst)
             .with("x-ratelimit-remaining", self.remaining)

@@ -9,6 +9,7 @@ mod activity_answers;
 mod admission;
 mod answers;
 mod book;
+mod breaker;
 pub mod catalogue;
 pub mod checks;
 mod contact;
@@ -31,16 +32,18 @@ mod walk;
 mod webhooks;
 mod windows;
 
+pub use breaker::{ACCEPTED_PERCENT, BUSY, Breaker, LOOK_MS};
 pub use events::Event;
 pub use limits::Window;
 pub use sign::TEST_SEED;
 pub use state::{MatchOrder, NotFound};
-pub use webhooks::{Delivered, Delivery, MAX_RETRIES, RETRY_EVERY_MS, RETRY_JITTER_MS, WebhookSwitches};
+pub use webhooks::{Delivered, Delivery, MAX_RETRIES, RETRY_FIRST_MS, RETRY_LONGEST_MS, WebhookSwitches};
 
 use crate::clock::Clock;
 use crate::faults::Faults;
 use crate::front::Desk;
 use crate::journal::Journal;
+use crate::raw::Raw;
 use sign::Signer;
 use state::{Location, Scopes, State};
 
@@ -82,7 +85,7 @@ impl Ghl {
     pub(crate) fn new(url: String, clock: Clock) -> std::io::Result<Self> {
         let token = format!("pit-{}", uuid::Uuid::new_v4());
         Ok(Self(Arc::new(Shared {
-            state: Mutex::new(State::new(&token)),
+            state: Mutex::new(State::new(&token, clock.now_ms())),
             url,
             token,
             desk: Desk::new(clock),
@@ -162,6 +165,11 @@ impl Ghl {
         self.set_on_location(location, |location| location.allow_duplicates = allow);
     }
 
+    /// Phones are kept as they were typed; at first they become E.164 or digits, which is assumed, not known (G §6.2).
+    pub fn set_phones_as_typed(&self, location: &str, as_typed: bool) {
+        self.set_on_location(location, |location| location.phones_as_typed = as_typed);
+    }
+
     /// Which field decides first whether a contact is a duplicate (G §6.5).
     pub fn set_match_order(&self, location: &str, order: MatchOrder) {
         self.set_on_location(location, |location| location.order = order);
@@ -172,12 +180,12 @@ impl Ghl {
         self.set_on_location(location, |location| timezone.clone_into(&mut location.timezone));
     }
 
-    /// How a missing contact, task or note is refused (G §1.7).
+    /// How a missing contact, task or note is refused (G §4).
     pub fn set_not_found(&self, disguise: NotFound) {
         self.0.state().not_found = disguise;
     }
 
-    /// How long search trails behind writes; 2000 ms at first (G §12.7).
+    /// How long search trails behind writes; 2000 ms at first (G §6.6).
     pub fn set_index_lag_ms(&self, lag: i64) {
         self.0.state().index.set_lag(lag);
     }
@@ -216,6 +224,11 @@ impl Ghl {
         self.0.desk.faults.clone()
     }
 
+    /// Records that are written oddly.
+    pub fn raw(&self) -> Raw {
+        self.0.desk.raw.clone()
+    }
+
     /// Calls that came.
     pub fn journal(&self) -> Journal {
         self.0.desk.journal.clone()
@@ -238,8 +251,9 @@ impl Ghl {
 
     /// Takes those events, doubled and turned round where the switches say so.
     pub fn take_events(&self) -> Vec<Event> {
-        let batch = self.0.state().queue.drain(..).collect();
-        self.0.outgoing(batch)
+        let mut state = self.0.state();
+        let batch = state.queue.drain(..).collect();
+        webhooks::outgoing(&state.switches, batch)
     }
 
     /// Base64 Ed25519 signature of these bytes (G §8.3).
@@ -262,7 +276,7 @@ impl Ghl {
 
     /// Where events go by themselves from now on, those already waiting included; `None` keeps them.
     pub fn set_webhook_url(&self, url: Option<String>) {
-        self.0.change(|state, _| state.webhook_url = url);
+        self.0.change(|state, now| state.set_webhook_url(url, now));
     }
 
     /// How webhooks misbehave from now on.
@@ -284,5 +298,37 @@ impl Ghl {
     pub fn pending_deliveries(&self) -> usize {
         let state = self.0.state();
         state.pending + if state.webhook_url.is_some() { state.queue.len() } else { 0 }
+    }
+
+    /// When the next repeat is due, if one is.
+    pub fn next_delivery_ms(&self) -> Option<i64> {
+        self.0.state().repeats.iter().min().copied()
+    }
+
+    /// No delivery is on its way or due: time has to pass before there is another.
+    pub fn deliveries_rest(&self) -> bool {
+        let (now, state) = (self.0.now(), self.0.state());
+        let is_queued = state.webhook_url.is_some() && !state.queue.is_empty();
+        !is_queued && state.repeats.len() == state.pending && state.repeats.iter().all(|due| *due > now)
+    }
+
+    /// How the webhook URL stands (G §8.6).
+    pub fn breaker(&self) -> Breaker {
+        self.0.breaker()
+    }
+
+    /// A URL is busy above so many deliveries between two looks; 10,000 at first (G §8.6).
+    pub fn set_breaker_busy(&self, deliveries: usize) {
+        self.0.state().breaker.busy = deliveries;
+    }
+
+    /// A person switches the events on again in the app's settings (G §8.6).
+    pub fn switch_events_on(&self) {
+        self.0.change(|state, now| state.breaker.switch_on(now));
+    }
+
+    /// *Resend* in the app's log (G §8.6). `None`: no delivery of this event failed and never succeeded.
+    pub async fn resend(&self, webhook_id: &str) -> Option<std::io::Result<Delivery>> {
+        self.0.resend(webhook_id).await
     }
 }

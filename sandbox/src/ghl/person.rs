@@ -46,6 +46,12 @@ impl Ghl {
         there(self.0.change(|state, now| state.delete_contact(now, id)), "contact", id);
     }
 
+    /// Takes back a deletion: the contact is there as it was, and no webhook tells of it.
+    #[track_caller]
+    pub fn restore_contact(&self, id: &str) {
+        there(self.0.change(|state, now| state.restore_contact(now, id)), "deleted contact", id);
+    }
+
     /// `gone` vanishes; its tasks, notes, appointments, and what `keep` lacked go to `keep` (G §13).
     #[track_caller]
     pub fn merge_contacts(&self, keep: &str, gone: &str) {
@@ -109,6 +115,23 @@ impl Ghl {
     #[track_caller]
     pub fn delete_task(&self, contact: &str, task: &str) {
         self.delete(Sort::Task, contact, task);
+    }
+
+    #[track_caller]
+    fn give(&self, sort: Sort, from: &str, to: &str, id: &str) {
+        there(self.0.change(|state, now| state.move_activity(now, sort, from, to, id)), sort.name(), id);
+    }
+
+    /// It becomes another contact's. Tells nobody, as any edit of a task.
+    #[track_caller]
+    pub fn move_task(&self, from: &str, to: &str, task: &str) {
+        self.give(Sort::Task, from, to, task);
+    }
+
+    /// `AppointmentUpdate`, which names the new contact.
+    #[track_caller]
+    pub fn move_appointment(&self, from: &str, to: &str, appointment: &str) {
+        self.give(Sort::Appointment, from, to, appointment);
     }
 
     /// `body`, `title`, `userId`, `color`, `pinned`; the body may be HTML (G §6.15).

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::book::Book;
+use super::breaker::Breaker;
 use super::contact::{Activity, Contact, is_empty};
 use super::events::Event;
 use super::index::Index;
@@ -36,7 +37,7 @@ pub(crate) const SCOPES: [&str; 5] = [
     "locations/tasks.readonly",
 ];
 
-/// The events an edit of these keys causes. Other keys move `dateUpdated` silently (G #77).
+/// The events an edit of these keys causes. Other keys move `dateUpdated` silently (G §8.5, #77).
 const WATCHED: [&str; 19] = [
     "address1",
     "city",
@@ -62,7 +63,7 @@ const WATCHED: [&str; 19] = [
 /// Keys of events that are there even when empty (G §8.5).
 const ALWAYS: [&str; 2] = ["attachments", "whitelabelDetails"];
 
-/// How a contact that is not there is refused (G §1.7).
+/// How a contact that is not there is refused (G §4).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum NotFound {
     /// 400 with a not-found text, as production code reports.
@@ -94,6 +95,8 @@ pub(crate) struct Location {
     pub(crate) timezone: String,
     pub(crate) country: String,
     pub(crate) allow_duplicates: bool,
+    /// Phones are kept as they were typed, not as E.164.
+    pub(crate) phones_as_typed: bool,
     pub(crate) order: MatchOrder,
     pub(crate) custom_fields: Vec<CustomField>,
 }
@@ -106,6 +109,7 @@ impl Location {
             timezone: timezone.to_owned(),
             country: country.to_owned(),
             allow_duplicates: false,
+            phones_as_typed: false,
             order: MatchOrder::default(),
             custom_fields: Vec::new(),
         }
@@ -130,6 +134,8 @@ pub(crate) struct State {
     pub(crate) installs: Installs,
     pub(crate) papers: Papers,
     pub(crate) contacts: Book,
+    /// Contacts that somebody deleted.
+    pub(crate) deleted: HashMap<String, Contact>,
     pub(crate) index: Index,
     pub(crate) not_found: NotFound,
     pub(crate) task_id_key: &'static str,
@@ -142,10 +148,17 @@ pub(crate) struct State {
     pub(crate) webhook_url: Option<String>,
     pub(crate) deliveries: Vec<Delivered>,
     pub(crate) pending: usize,
+    /// When those of the pending ones that wait for a repeat have it.
+    pub(crate) repeats: Vec<i64>,
+    /// Deliveries that never succeeded, and where they went, by the event's id.
+    pub(crate) undelivered: HashMap<String, (Event, String)>,
+    /// Those of them that somebody sends again by hand.
+    pub(crate) resends: Vec<String>,
+    pub(crate) breaker: Breaker,
 }
 
 impl State {
-    pub(crate) fn new(home_token: &str) -> Self {
+    pub(crate) fn new(home_token: &str, now: i64) -> Self {
         let home = Location::new(HOME, "Studio North", "America/New_York", "US");
         let mut state = Self {
             locations: BTreeMap::new(),
@@ -154,6 +167,7 @@ impl State {
             installs: Installs::default(),
             papers: Papers::default(),
             contacts: Book::default(),
+            deleted: HashMap::new(),
             index: Index::new(2000),
             not_found: NotFound::default(),
             task_id_key: "_id",
@@ -165,9 +179,22 @@ impl State {
             webhook_url: None,
             deliveries: Vec::new(),
             pending: 0,
+            repeats: Vec::new(),
+            undelivered: HashMap::new(),
+            resends: Vec::new(),
+            breaker: Breaker::new(now),
         };
         state.add_location(home, home_token);
         state
+    }
+
+    /// Each URL is judged by itself (G §8.6).
+    pub(crate) fn set_webhook_url(&mut self, url: Option<String>, now: i64) {
+        if url != self.webhook_url {
+            self.breaker.switch_on(now);
+            self.breaker.unsent = 0;
+        }
+        self.webhook_url = url;
     }
 
     pub(crate) fn add_location(&mut self, location: Location, token: &str) {
@@ -247,6 +274,17 @@ impl State {
         };
         self.sight(now, id);
         self.emit(now, "ContactDelete", Some(id), contact.as_event());
+        self.deleted.insert(id.to_owned(), contact);
+        true
+    }
+
+    /// A deleted contact is there again, as it was; false when there is none. Whether an event tells of it is not known (G §13): none
+    /// does here.
+    pub(crate) fn restore_contact(&mut self, now: i64, id: &str) -> bool {
+        let Some(contact) = self.deleted.remove(id) else {
+            return false;
+        };
+        self.put(now, contact);
         true
     }
 

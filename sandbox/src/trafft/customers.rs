@@ -8,7 +8,7 @@ use crate::front::{Answer, Call};
 
 /// What may be written. `birthday` and `gender` are not documented as writable (T §5.3).
 const WRITABLE: [&str; 5] = ["first_name", "last_name", "email", "phone", "description"];
-/// What a PATCH must carry (T §1.2).
+/// What a PATCH must carry (T §5.3).
 const FOUR: [&str; 4] = ["first_name", "last_name", "email", "phone"];
 
 pub(super) struct Page {
@@ -54,14 +54,17 @@ impl Shared {
         };
         let mut state = self.state();
         let customers = &state.customers;
-        let answer = Self::paged(&page, customers.len(), page.of(customers.newest()).map(super::Customer::shown));
+        let shown = |customer: &super::Customer| state.forms.of(customer.shown());
+        let answer = Self::paged(&page, customers.len(), page.of(customers.newest()).map(shown));
         state.meanwhile();
         answer
     }
 
     /// Not wrapped (T §2).
     pub(super) fn get_customer(&self, id: &str) -> Answer {
-        let shown = id.parse().ok().and_then(|id: i64| self.state().customers.get(id).map(super::Customer::shown));
+        let state = self.state();
+        let shown = |customer: &super::Customer| state.forms.of(customer.shown());
+        let shown = id.parse().ok().and_then(|id: i64| state.customers.get(id).map(shown));
         shown.map_or_else(|| refusal(404, "Customer not found"), |shown| Answer::json(200, &shown))
     }
 
@@ -131,7 +134,11 @@ impl Shared {
         if state.duplicates != Duplicates::Allow && taken {
             return refusal(422, "The email has already been taken.");
         }
-        state.edit(id, &fields);
+        // A value sent back as it was shown is no change.
+        let shown = state.forms.of(customer.shown());
+        let is_as_shown = |key: &str, value: &Value| *value == shown[if key == "phone" { "phone_number" } else { key }];
+        let changes = fields.into_iter().filter(|(key, value)| !is_as_shown(key, value)).collect();
+        state.edit(id, &changes);
         Answer::json(200, &json!({ "id": id }))
     }
 

@@ -7,16 +7,19 @@ use serde_json::{Map, Value, json};
 mod appointments;
 mod control;
 mod customers;
+mod forms;
 mod register;
 mod routes;
 mod state;
 
+pub use forms::Forms;
 pub use state::{Customer, Duplicates};
 
 use crate::clock::Clock;
 use crate::faults::Faults;
 use crate::front::Desk;
 use crate::journal::Journal;
+use crate::raw::Raw;
 use state::{Meanwhile, State};
 
 /// Everything behind a [`Trafft`].
@@ -82,12 +85,18 @@ impl Trafft {
         self.0.state().customers.get(id).cloned()
     }
 
+    /// What the API shows of a customer.
+    pub fn shown(&self, id: i64) -> Option<Value> {
+        let state = self.0.state();
+        state.customers.get(id).map(|customer| state.forms.of(customer.shown()))
+    }
+
     /// Staff add a customer in the dashboard, by the keys of [`Customer`].
     pub fn staff_create(&self, fields: Value) -> i64 {
         self.0.state().create(&object(fields))
     }
 
-    /// Staff change a customer; no webhook tells of it (T §11.10).
+    /// Staff change a customer; no webhook tells of it (T §8).
     ///
     /// # Panics
     /// When there is no such customer.
@@ -137,6 +146,11 @@ impl Trafft {
         self.0.state().email_required = required;
     }
 
+    /// In which form values are shown; as they were sent at first.
+    pub fn set_forms(&self, forms: Forms) {
+        self.0.state().forms = forms;
+    }
+
     /// How long tokens made from now on live; 3600 seconds at first (T §3).
     pub fn set_token_lifetime(&self, seconds: i64) {
         self.0.state().token_lifetime = seconds;
@@ -166,6 +180,11 @@ impl Trafft {
     /// Failures to come. Paths begin with `/api/v2`.
     pub fn faults(&self) -> Faults {
         self.0.desk.faults.clone()
+    }
+
+    /// Records that are written oddly. Paths begin with `/api/v2`.
+    pub fn raw(&self) -> Raw {
+        self.0.desk.raw.clone()
     }
 
     /// Calls that came.

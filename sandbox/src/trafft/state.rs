@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::forms::Forms;
 use super::register::Customers;
 
 /// What happens when an e-mail is taken already; nobody knows which is true (T §10).
@@ -38,7 +39,7 @@ pub struct Customer {
     pub birthday: Option<String>,
     /// Free text.
     pub gender: Option<String>,
-    /// Internal note: taken by POST and PATCH, never shown by GET (T §1.4).
+    /// Internal note: taken by POST and PATCH, never shown by GET (T §5.1).
     pub description: Option<String>,
 }
 
@@ -133,6 +134,7 @@ pub(crate) struct State {
     pub(crate) max_limit: usize,
     pub(crate) refuse_unknown_query: bool,
     pub(crate) between_pages: VecDeque<Meanwhile>,
+    pub(crate) forms: Forms,
 }
 
 impl Default for State {
@@ -148,6 +150,7 @@ impl Default for State {
             max_limit: 50,
             refuse_unknown_query: false,
             between_pages: VecDeque::new(),
+            forms: Forms::default(),
         }
     }
 }

@@ -53,8 +53,19 @@ async fn people_at_the_ghl_screens() {
     let signed = read(world.http.post(format!("{url}/_control/sign")).body("abc")).await;
     assert_eq!(signed.body["x-ghl-signature"], world.ghl.sign(b"abc").as_str());
     assert_eq!(call("PUT", "webhook".into(), Some(json!({ "url": "http://127.0.0.1:1/" }))).await.status, 204);
-    until("told", || world.ghl.events().is_empty() && world.ghl.pending_deliveries() == 0).await;
+    // Nobody answers there, so they are repeated for hours.
+    until("told", || world.ghl.events().is_empty() && !world.ghl.deliveries().is_empty()).await;
     assert!(!call("GET", "deliveries".into(), None).await.body.as_array().unwrap().is_empty());
+    let webhook = world.ghl.deliveries()[0].webhook_id.clone();
+    assert_eq!(call("POST", "resend".into(), Some(json!({ "webhook_id": webhook }))).await.status, 202);
+    let tries = || world.ghl.deliveries().into_iter().filter(|one| one.webhook_id == webhook).count();
+    // Every event is delivered twice here.
+    until("sent again", || tries() == 3).await;
+    assert_eq!(call("POST", "resend".into(), Some(json!({ "webhook_id": "unknown" }))).await.status, 404);
+    assert_eq!(call("PUT", "breaker".into(), Some(json!({ "busy": 7 }))).await.status, 204);
+    assert_eq!(call("DELETE", "breaker".into(), None).await.status, 204);
+    let breaker = call("GET", "breaker".into(), None).await.body;
+    assert_eq!((&breaker["busy"], &breaker["paused_at_ms"]), (&json!(7), &Value::Null));
     assert_eq!(call("DELETE", format!("contacts/{id}"), None).await.status, 204);
     assert!(world.ghl.journal().entries().is_empty(), "control calls are not journaled");
     world.no_complaints();
@@ -69,7 +80,7 @@ async fn the_app_from_outside() {
         async move { control(world, &url, method, &path, body).await }
     };
     let switches = json!({
-        "redirect_uris": ["http://127.0.0.1:9/"], "echo_state": false, "reconnect": false, "location_refresh_tokens": true,
+        "redirect_uris": ["http://127.0.0.1:9/"], "echo_state": false, "reconnect": false, "same_pair": false, "location_refresh_tokens": true,
         "bulk_install_events": true,
     });
     assert_eq!(call("PUT", "app", Some(switches)).await.status, 204);

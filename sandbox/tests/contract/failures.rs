@@ -1,4 +1,4 @@
-//! Scripted and random failures on both (G §12.12, T §11.11).
+//! Scripted and random failures on both (G §4, T §4).
 
 use sandbox::{Fault, Faults, Matcher, Rates};
 use serde_json::json;
@@ -23,8 +23,8 @@ async fn every_fault() {
         (Fault::StatusWithBody(422, r#"{"message":"no"}"#.to_owned()), 422, None),
         (Fault::TooManyRequests { retry_after: None }, 429, None),
         (Fault::TooManyRequests { retry_after: Some(7) }, 429, Some("7")),
-        (Fault::Html200, 200, None),
-        (Fault::Html502, 502, None),
+        (Fault::Html(200), 200, None),
+        (Fault::Html(502), 502, None),
     ] {
         push(&faults, fault);
         let reply = post().await.unwrap();
@@ -32,7 +32,7 @@ async fn every_fault() {
         assert_eq!(reply.headers().get("retry-after").map(|value| value.to_str().unwrap()), retry_after);
         assert_eq!(count(), 0);
     }
-    push(&faults, Fault::Html200);
+    push(&faults, Fault::Html(200));
     assert!(post().await.unwrap().text().await.unwrap().starts_with("<!doctype html>"));
 
     push(&faults, Fault::Refuse);
@@ -104,7 +104,7 @@ async fn matchers_and_counts() {
     faults.push(Matcher::any(), Fault::DoneThenStatus(422));
     assert_eq!(faults.unspent(), 3);
     let body = json!({ "locationId": world.ghl.location_id(), "email": "ada@example.com" });
-    // 422, yet created (G #64): looking first is the only way to know.
+    // 422, yet created (G §4, #64): looking first is the only way to know.
     let odd = world.send("POST", "/contacts/", body.clone()).await;
     assert_eq!((odd.status, odd.body["message"].is_array(), world.ghl.contact_ids().len()), (422, true, 1));
     assert_eq!(odd.headers["x-ratelimit-max"], "100");
@@ -158,6 +158,7 @@ async fn every_kind_of_chance() {
         cut_short: 0.15,
         dropped_then_done: 0.15,
         dropped_then_done_max_ms: 4000,
+        gateway: 0.0,
     };
     let faults = world.trafft.faults();
     faults.set_rates_for(Matcher::new("POST", "/api/v2/customers"), rates, 7);

@@ -1,4 +1,4 @@
-//! Contacts, tags, tasks and notes behave as G §6 and §12.5, §12.6, §12.9, §12.11 say.
+//! Contacts, tags, tasks and notes behave as G §4, §6, §8.5 and §8.6 say.
 
 use sandbox::Class;
 use sandbox::ghl::{MatchOrder, NotFound};
@@ -100,7 +100,7 @@ async fn upsert_picks_one_of_two_and_says_nothing() {
     assert_eq!(world.send("POST", "/contacts/upsert", forced.clone()).await.body["new"], json!(false));
     world.ghl.set_allow_duplicates(&location, true);
     assert_eq!(world.send("POST", "/contacts/upsert", forced).await.body["new"], json!(true));
-    // A secondary e-mail matches too, and the primary one is lost (G #337).
+    // A secondary e-mail matches too, and the primary one is lost (G §6.5, #337).
     world.ghl.edit_contact(
         &by_mail,
         json!({ "email": "first@example.com", "additionalEmails": [{ "email": "second@example.com" }] }),
@@ -149,7 +149,7 @@ async fn writes_over_the_api_echo() {
     world.send("PUT", &path, json!({ "dnd": true })).await;
     assert_eq!(world.kinds(), ["ContactDndUpdate"]);
     world.send("PUT", &path, json!({ "inboundDndSettings": { "all": { "status": "active" } } })).await;
-    assert_eq!(world.kinds(), [""; 0], "inbound DND fires nothing (G #264)");
+    assert_eq!(world.kinds(), [""; 0], "inbound DND fires nothing (G §8.5, #264)");
     let task = json!({ "title": "Call", "dueDate": "2026-09-08T02:30:00Z", "completed": false });
     let made = world.send("POST", &format!("{path}/tasks"), task).await;
     assert_eq!(made.status, 201);
@@ -183,7 +183,7 @@ async fn people_cause_events_too() {
     let world = World::new().await;
     let (keep, gone) = two(&world).await;
     world.ghl.edit_contact(&keep, json!({ "visitorId": "v" }));
-    assert_eq!(world.kinds(), [""; 0], "not one of the chosen fields (G #77)");
+    assert_eq!(world.kinds(), [""; 0], "not one of the chosen fields (G §8.5, #77)");
     let before = world.ghl.contact(&keep).unwrap()["dateUpdated"].clone();
     world.clock.advance_ms(1000);
     world.ghl.add_note(&gone, json!({ "body": "moves along" }));

@@ -1,4 +1,4 @@
-//! Who gets in, and how often (G §2, §4, §5, §12.1, §12.2, §12.4, §12.8).
+//! Who gets in, and how often (G §2 to §5).
 
 use sandbox::ghl::Window;
 use sandbox::{Fault, Matcher};
@@ -127,6 +127,7 @@ async fn a_hundred_calls_in_ten_seconds() {
     assert_eq!(refused.headers["x-ratelimit-interval-milliseconds"], "10000");
     assert_eq!(refused.headers["x-ratelimit-limit-daily"], "200000");
     assert_eq!(refused.headers["x-ratelimit-daily-remaining"], "199900");
+    assert_eq!(refused.headers["x-ratelimit-daily-reset"], "50390001", "until midnight UTC");
     assert_eq!(world.ghl.complaints().len(), 1, "a 429 that was earned is a complaint");
     // Each location has its own allowance.
     let other = world.ghl.add_location("otherLocation0000000", "Studio South", "Europe/Paris", "FR");

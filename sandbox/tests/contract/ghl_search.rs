@@ -1,4 +1,4 @@
-//! Search: required keys, what filters may be, cursors, and an index that lags (G §6.6, §12.7).
+//! Search: required keys, what filters may be, cursors, and an index that lags (G §6.6).
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! An installed app's tokens: granted, refreshed, turned into location tokens, lost (G §3.2 to §3.4, §8.5, §12.3).
+//! An installed app's tokens: granted, refreshed, turned into location tokens, lost (G §3.2 to §3.4, §8.5).
 
 use sandbox::{Fault, Matcher};
 use serde_json::{Value, json};
@@ -120,8 +120,12 @@ async fn refresh_tokens_are_good_once() {
     for token in [text(&first, "access_token"), text(&second, "access_token")] {
         assert_eq!(ask_location(&world, token, &home).await.status, 200, "both live until their own end");
     }
+    // The same pair again for half a minute, then nothing.
+    world.clock.advance_ms(30_000);
+    assert_eq!(refresh(&world, text(&first, "refresh_token")).await.body, second.body);
+    world.clock.advance_ms(1);
     assert_eq!(refused(&refresh(&world, text(&first, "refresh_token")).await), BAD_REFRESH);
-    assert_eq!((world.ghl.refreshes(), world.ghl.refresh_reuses()), (1, 1));
+    assert_eq!((world.ghl.refreshes(), world.ghl.refresh_repeats(), world.ghl.refresh_reuses()), (1, 1, 1));
     assert_eq!(refresh(&world, text(&second, "refresh_token")).await.status, 200, "the reuse cost nobody else's token");
     let third = redeem(&world, &world.ghl.install_location(&home, &SCOPES)).await;
     world.clock.advance_ms(365 * DAY);
@@ -133,7 +137,7 @@ async fn refresh_tokens_are_good_once() {
 async fn a_rotation_whose_answer_nobody_saw() {
     let world = World::new().await;
     let pair = redeem(&world, &world.ghl.install_location(&world.ghl.location_id(), &SCOPES)).await;
-    for fault in [Fault::Status(500), Fault::Html502] {
+    for fault in [Fault::Status(500), Fault::Html(502)] {
         world.ghl.faults().push(Matcher::new("POST", "/oauth/token"), fault);
         assert!(refresh(&world, text(&pair, "refresh_token")).await.status >= 500);
     }
@@ -146,8 +150,15 @@ async fn a_rotation_whose_answer_nobody_saw() {
     ];
     assert!(world.http.post(format!("{}/oauth/token", world.ghl.url())).form(&form).send().await.is_err());
     assert_eq!(world.ghl.refreshes(), 1, "done all the same");
-    assert_eq!(refused(&refresh(&world, text(&pair, "refresh_token")).await), BAD_REFRESH);
-    assert_eq!(world.ghl.refresh_reuses(), 1);
+    world.ghl.set_same_pair(false);
+    assert_eq!(
+        refused(&refresh(&world, text(&pair, "refresh_token")).await),
+        BAD_REFRESH,
+        "if it were good once alone"
+    );
+    world.ghl.set_same_pair(true);
+    assert_eq!(refresh(&world, text(&pair, "refresh_token")).await.status, 200);
+    assert_eq!((world.ghl.refresh_repeats(), world.ghl.refresh_reuses()), (1, 1));
     assert!(world.ghl.journal().entries().iter().all(|entry| entry.path == "/oauth/token" && entry.body.is_none()));
     world.no_complaints();
 }

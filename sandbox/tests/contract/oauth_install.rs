@@ -134,6 +134,7 @@ async fn uninstalled_tokens_are_dead_at_once() {
     let refresh = [("grant_type", "refresh_token"), ("refresh_token", text(&own, "refresh_token"))];
     assert_eq!(refused(&grant(&world, &refresh).await), BAD_REFRESH);
     assert_eq!(redeem(&world, &unused).await.status, 400);
+    world.ghl.set_reconnect(true);
     assert_eq!(reconnect(&world, ("locationId", &home)).await.status, 400);
     assert_eq!(reconnect(&world, ("companyId", &world.ghl.company_id())).await.status, 400);
     let again = redeem(&world, &world.ghl.install_location(&home, &SCOPES)).await;
@@ -144,6 +145,7 @@ async fn uninstalled_tokens_are_dead_at_once() {
 #[tokio::test]
 async fn lost_tokens_come_back_by_reconnecting() {
     let world = World::new().await;
+    world.ghl.set_reconnect(true);
     let home = world.ghl.location_id();
     world.ghl.add_company_location(SOUTH, "Studio South", "Europe/Paris", "FR");
     let own = redeem(&world, &world.ghl.install_location(&home, &SCOPES)).await;
@@ -172,7 +174,7 @@ async fn lost_tokens_come_back_by_reconnecting() {
     assert_eq!((world.ghl.reconnects(), world.ghl.refresh_reuses()), (3, 0));
     world.ghl.set_reconnect(false);
     let gone = reconnect(&world, ("locationId", &home)).await;
-    assert_eq!(refused(&gone), (404, "Cannot POST /oauth/reconnect"));
+    assert_eq!(refused(&gone), (400, "This endpoint has been removed"));
     world.ghl.set_reconnect(true);
     world.no_complaints();
     let url = format!("{}/oauth/reconnect", world.ghl.url());
@@ -187,6 +189,26 @@ async fn lost_tokens_come_back_by_reconnecting() {
 }
 
 #[tokio::test]
+async fn an_account_that_takes_a_new_version_gets_its_scopes_with_the_next_refresh() {
+    let world = World::new().await;
+    let (home, agency) = (world.ghl.location_id(), world.ghl.company_id());
+    for (account, code) in [
+        (home.as_str(), world.ghl.install_location(&home, &SCOPES)),
+        (agency.as_str(), world.ghl.install_company(&[], false, &SCOPES)),
+    ] {
+        let pair = redeem(&world, &code).await;
+        world.ghl.take_events();
+        world.ghl.take_update(account, &["contacts.readonly", "locations/tasks.readonly"]);
+        let event: serde_json::Value = serde_json::from_slice(&world.ghl.take_events()[0].body).unwrap();
+        assert_eq!((&event["type"], &event["companyId"]), (&json!("UPDATE"), &json!(agency)));
+        assert_eq!(event["locationId"].as_str(), (account == home).then_some(account));
+        let refresh = [("grant_type", "refresh_token"), ("refresh_token", text(&pair, "refresh_token"))];
+        assert_eq!(text(&grant(&world, &refresh).await, "scope"), "contacts.readonly locations/tasks.readonly");
+    }
+    world.no_complaints();
+}
+
+#[tokio::test]
 async fn all_that_was_ever_issued_is_known() {
     let world = World::new().await;
     let home = world.ghl.location_id();
@@ -194,6 +216,7 @@ async fn all_that_was_ever_issued_is_known() {
     let pair = redeem(&world, &code).await;
     let company = company(&world, &[&home], false).await;
     let local = location_token(&world, &company, &home).await;
+    world.ghl.set_reconnect(true);
     let back = reconnect(&world, ("locationId", &home)).await;
     let seen = world.ghl.oauth_tokens_seen();
     for secret in [

@@ -1,4 +1,4 @@
-//! Trafft behaves as T §11 says.
+//! Trafft behaves as T §2 to §6 say, and §10 where nobody knows.
 
 use sandbox::Class;
 use sandbox::trafft::Duplicates;

@@ -1,4 +1,4 @@
-//! Webhooks: signatures, delivery, retries, and what can be wrong with them (G §8.2 to §8.6, §12.10).
+//! Webhooks: signatures, delivery, retries, and what can be wrong with them (G §8.2 to §8.6).
 
 use std::sync::{Arc, Mutex};
 
@@ -7,7 +7,7 @@ use axum::body::Bytes;
 use axum::http::{HeaderMap, StatusCode};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use sandbox::ghl::{MAX_RETRIES, RETRY_EVERY_MS, RETRY_JITTER_MS, WebhookSwitches};
+use sandbox::ghl::{LOOK_MS, MAX_RETRIES, RETRY_FIRST_MS, RETRY_LONGEST_MS, WebhookSwitches};
 use serde_json::{Value, json};
 
 use crate::world::{World, until};
@@ -92,14 +92,16 @@ async fn both_signatures_and_their_switches() {
         (new, old)
     };
     let (new, old) = check(WebhookSwitches::default());
+    assert!(new.unwrap().1 && old.is_none(), "retired");
+    let (new, old) = check(WebhookSwitches { legacy: true, ..Default::default() });
     assert!(new.unwrap().1 && old == Some(true));
     assert_eq!(STANDARD.decode(header(&ghl.headers_for(body), "x-wh-signature").unwrap()).unwrap().len(), 512);
     assert_eq!(check(WebhookSwitches { legacy_only: true, ..Default::default() }), (None, Some(true)));
     assert_eq!(
         check(WebhookSwitches { not_applicable: true, ..Default::default() }),
-        (Some(("N/A".to_owned(), false)), Some(true))
+        (Some(("N/A".to_owned(), false)), None)
     );
-    let (new, old) = check(WebhookSwitches { bad_signature: true, ..Default::default() });
+    let (new, old) = check(WebhookSwitches { bad_signature: true, legacy: true, ..Default::default() });
     assert!(!new.unwrap().1 && old == Some(false));
 }
 
@@ -125,9 +127,9 @@ async fn delivered_by_hand() {
 }
 
 #[tokio::test]
-async fn only_429_is_tried_again() {
-    for (answers, tries) in [(vec![500], 1), (vec![503], 1), (vec![401], 1), (vec![429, 429, 200], 3)] {
-        let world = World::new().await;
+async fn whatever_is_not_answered_2xx_is_tried_again() {
+    for answers in [vec![500, 200], vec![302, 401, 204], vec![400, 413, 503, 202], vec![429, 429, 200], vec![200]] {
+        let (world, tries) = (World::new().await, answers.len());
         let (receiver, url) = Receiver::start(&answers).await;
         world.ghl.set_webhook_url(Some(url));
         world.ghl.create_contact(json!({ "email": "ada@example.com" }));
@@ -138,7 +140,7 @@ async fn only_429_is_tried_again() {
                 tokio::task::yield_now().await;
             }
             assert_eq!(receiver.count(), expected, "not before its time");
-            world.clock.advance_ms(RETRY_EVERY_MS + RETRY_JITTER_MS);
+            world.clock.advance_ms(RETRY_LONGEST_MS);
         }
         until("the end", || world.ghl.pending_deliveries() == 0).await;
         let got = receiver.got.lock().unwrap();
@@ -147,35 +149,116 @@ async fn only_429_is_tried_again() {
 }
 
 #[tokio::test]
-async fn six_retries_about_ten_minutes_apart() {
-    let world = World::new().await;
-    let (receiver, url) = Receiver::start(&[429]).await;
-    world.ghl.create_contact(json!({ "email": "ada@example.com" }));
-    world.ghl.set_webhook_url(Some(url));
-    until("the first try", || receiver.count() == 1).await;
-    let minutes = |count: i64| world.clock.advance_ms(count * 60_000);
-    for _ in 0..180 {
-        minutes(1);
-        for _ in 0..30 {
-            tokio::task::yield_now().await;
+async fn twelve_repeats_further_and_further_apart() {
+    let nobody = "http://127.0.0.1:1/".to_owned();
+    let (_receiver, refused) = Receiver::start(&[429]).await;
+    for (url, status) in [(refused, Some(429)), (nobody, None)] {
+        let world = World::new().await;
+        world.ghl.create_contact(json!({ "email": "ada@example.com" }));
+        world.ghl.set_webhook_url(Some(url));
+        for tries in 1..=1 + MAX_RETRIES as usize {
+            until("the next try", || world.ghl.deliveries().len() == tries).await;
+            // A second at a time: how long each pause was shows.
+            while world.ghl.deliveries().len() == tries && world.ghl.pending_deliveries() > 0 {
+                world.clock.advance_ms(1_000);
+                for _ in 0..20 {
+                    tokio::task::yield_now().await;
+                }
+            }
         }
+        until("the end", || world.ghl.pending_deliveries() == 0).await;
+        let tries = world.ghl.deliveries();
+        assert_eq!(tries.len(), 1 + MAX_RETRIES as usize);
+        assert!(tries.iter().all(|delivery| delivery.status == status));
+        let first = tries[1].at_ms - tries[0].at_ms;
+        assert!(first >= RETRY_FIRST_MS, "{first}");
+        let last = tries[12].at_ms - tries[11].at_ms;
+        assert!(last >= RETRY_LONGEST_MS, "{last}");
     }
-    until("the end", || world.ghl.pending_deliveries() == 0).await;
-    let tries = world.ghl.deliveries();
-    assert_eq!(tries.len(), 1 + MAX_RETRIES as usize);
-    for pair in tries.windows(2) {
-        let apart = pair[1].at_ms - pair[0].at_ms;
-        assert!((RETRY_EVERY_MS..RETRY_EVERY_MS + RETRY_JITTER_MS + 600_000).contains(&apart), "{apart}");
+}
+
+/// Lets time pass until no delivery waits any more.
+async fn let_run(world: &World) {
+    loop {
+        until("what is due", || world.ghl.deliveries_rest()).await;
+        let Some(next) = world.ghl.next_delivery_ms() else { return };
+        world.clock.advance_ms(next - world.clock.now_ms());
     }
 }
 
 #[tokio::test]
-async fn a_refused_connection_is_final() {
+async fn a_resend_that_succeeds_ends_the_repeats() {
     let world = World::new().await;
-    world.ghl.set_webhook_url(Some("http://127.0.0.1:1/".to_owned()));
+    let (receiver, url) = Receiver::start(&[500, 200]).await;
+    world.ghl.set_webhook_url(Some(url));
     world.ghl.create_contact(json!({ "email": "ada@example.com" }));
-    until("given up", || world.ghl.deliveries().len() == 1 && world.ghl.pending_deliveries() == 0).await;
-    assert_eq!(world.ghl.deliveries()[0].status, None);
+    until("the first try", || world.ghl.deliveries().len() == 1).await;
+    let id = world.ghl.deliveries()[0].webhook_id.clone();
+    assert_eq!(world.ghl.resend(&id).await.unwrap().unwrap().status, 200);
+    let_run(&world).await;
+    assert_eq!(receiver.count(), 2, "the repeats that were to come are dropped");
+    let got = receiver.got.lock().unwrap().clone();
+    assert_eq!(got[0].1, got[1].1, "the same payload");
+    assert!(world.ghl.resend(&id).await.is_none(), "it has succeeded");
+    assert!(world.ghl.resend("unknown").await.is_none());
+}
+
+#[tokio::test]
+async fn a_url_that_refuses_too_many_is_warned_about_then_off_until_it_is_switched_on() {
+    let world = World::new().await;
+    let (receiver, url) = Receiver::start(&[429]).await;
+    world.ghl.set_breaker_busy(20);
+    world.ghl.set_webhook_url(Some(url.clone()));
+    let create = || world.ghl.create_contact(json!({ "firstName": "Ada" }));
+    // Few webhooks count for nothing, however many are refused.
+    create();
+    let_run(&world).await;
+    world.clock.advance_ms(LOOK_MS);
+    assert!(!world.ghl.breaker().warned);
+    for is_second in [false, true] {
+        create();
+        create();
+        let_run(&world).await;
+        assert_eq!(world.ghl.breaker().tries, 26, "repeats count");
+        world.clock.advance_ms(LOOK_MS);
+        let breaker = world.ghl.breaker();
+        assert_eq!((breaker.warned, breaker.paused_at_ms.is_some()), (true, is_second));
+    }
+    let count = receiver.count();
+    *receiver.answers.lock().unwrap() = vec![200];
+    create();
+    until("nobody is told", || world.ghl.breaker().unsent == 1).await;
+    world.clock.advance_ms(10 * LOOK_MS);
+    let_run(&world).await;
+    assert_eq!(receiver.count(), count, "nothing is sent, however much time passes");
+    world.ghl.switch_events_on();
+    create();
+    until("told again", || receiver.count() == count + 1).await;
+    assert!(!world.ghl.breaker().warned);
+    // What is accepted well is never switched off.
+    for _ in 0..2 {
+        (0..30).for_each(|_| _ = create());
+        let_run(&world).await;
+        world.clock.advance_ms(LOOK_MS);
+    }
+    let breaker = world.ghl.breaker();
+    assert_eq!((breaker.warned, breaker.paused_at_ms, breaker.unsent), (false, None, 1));
+}
+
+#[tokio::test]
+async fn one_bad_look_is_forgiven_by_a_good_one() {
+    let world = World::new().await;
+    let (receiver, url) = Receiver::start(&[429]).await;
+    world.ghl.set_breaker_busy(5);
+    world.ghl.set_webhook_url(Some(url));
+    for (answer, is_warned) in [(429, true), (200, false), (429, true)] {
+        *receiver.answers.lock().unwrap() = vec![answer];
+        (0..6).for_each(|_| _ = world.ghl.create_contact(json!({ "firstName": "Ada" })));
+        let_run(&world).await;
+        world.clock.advance_ms(LOOK_MS);
+        let breaker = world.ghl.breaker();
+        assert_eq!((breaker.warned, breaker.paused_at_ms), (is_warned, None));
+    }
 }
 
 #[tokio::test]

@@ -8,19 +8,11 @@ use serde::Serialize;
 use super::{Contacts, Create, Ghl, Notes, Tags, Tasks};
 use crate::app;
 use crate::cli::output::{Failure, plain, print_json, say};
-use crate::clients::ghl::wire::{ContactPage, ContactSearch, Cursor, NewContact, TaskSearch};
+use crate::clients::ghl::wire::{ContactSearch, Cursor, NewContact, TaskSearch};
 use crate::clients::ghl::{Ghl as Client, ListAfter};
 use crate::clients::{CallCounts, Error, Http, Timeouts};
 use crate::clock::Clock;
 use crate::config::{self, Sources};
-
-/// A page, and where the one after it begins.
-#[derive(Serialize)]
-struct Found {
-    #[serde(flatten)]
-    page: ContactPage,
-    next: Option<Cursor>,
-}
 
 impl Ghl {
     pub(in crate::cli) async fn run(self, sources: &Sources) -> Result<(), Failure> {
@@ -50,8 +42,7 @@ impl Contacts {
                 show(ghl.list_contacts(limit, after.as_ref()).await)
             }
             Self::Search { query, updated_since, limit, after } => {
-                let page = ghl.search_contacts(&search(query, updated_since, limit, after)).await;
-                show(page.map(|page| Found { next: page.next(), page }))
+                show(ghl.search_contacts(&search(query, updated_since, limit, after)).await)
             }
             Self::Business { id, limit, skip } => show(ghl.contacts_of_business(&id, limit, skip).await),
             Self::Duplicate { email, phone } => show(ghl.find_duplicate(email.as_ref(), phone.as_ref()).await),

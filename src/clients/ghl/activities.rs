@@ -8,20 +8,23 @@ use super::wire::{
     Appointment, AppointmentsAnswer, Completed, NewTask, Note, NoteAnswer, NotesAnswer, Task, TaskAnswer, TaskPatch,
     TaskSearch, TasksAnswer, TasksFound,
 };
-use super::{Answer, Call, Error, Ghl, NO_BODY};
+use super::{Answer, Call, Error, Ghl, Listed, NO_BODY};
 use crate::model::{ContactId, ObjectId};
 
 impl Ghl {
     /// All tasks of a contact; the call has no pages (G §6.10).
-    pub async fn tasks(&self, contact: &ContactId) -> Result<Vec<Task>, Error> {
+    pub async fn tasks(&self, contact: &ContactId) -> Result<Listed<Task>, Error> {
         let path = ["contacts", contact.as_str(), "tasks"];
-        self.call(read("tasks", &path, &[]), NO_BODY, |answer| Ok(answer.json::<TasksAnswer>()?.tasks)).await
+        let call = read("tasks", &path, &[]).about("contact", contact.as_str());
+        let answer = self.call(call, NO_BODY, Answer::json::<TasksAnswer>).await?;
+        Ok(self.listed("tasks", answer.tasks))
     }
 
     /// One task (G §6.10).
     pub async fn task(&self, contact: &ContactId, task: &ObjectId) -> Result<Task, Error> {
         let path = ["contacts", contact.as_str(), "tasks", task.as_str()];
-        self.call(read("task", &path, &[]), NO_BODY, one_task).await
+        let call = read("task", &path, &[]).about("task", task.as_str());
+        self.call(call, NO_BODY, one_task).await
     }
 
     /// Creates a task (G §6.11).
@@ -33,45 +36,53 @@ impl Ghl {
     /// Changes what the patch names (G §6.12).
     pub async fn update_task(&self, contact: &ContactId, task: &ObjectId, patch: &TaskPatch) -> Result<Task, Error> {
         let path = ["contacts", contact.as_str(), "tasks", task.as_str()];
-        self.call(write("update_task", Method::PUT, &path), Some(patch), one_task).await
+        let call = write("update_task", Method::PUT, &path).about("task", task.as_str());
+        self.call(call, Some(patch), one_task).await
     }
 
     /// Ticks a task off, or opens it again (G §6.13).
     pub async fn complete_task(&self, contact: &ContactId, task: &ObjectId, completed: bool) -> Result<Task, Error> {
         let path = ["contacts", contact.as_str(), "tasks", task.as_str(), "completed"];
-        self.call(write("complete_task", Method::PUT, &path), Some(&Completed { completed }), one_task).await
+        let call = write("complete_task", Method::PUT, &path).about("task", task.as_str());
+        self.call(call, Some(&Completed { completed }), one_task).await
     }
 
     /// Deletes a task (G §6.14). One that is gone already is done.
     pub async fn delete_task(&self, contact: &ContactId, task: &ObjectId) -> Result<(), Error> {
         let path = ["contacts", contact.as_str(), "tasks", task.as_str()];
-        gone(self.call(write("delete_task", Method::DELETE, &path), NO_BODY, not_denied).await)
+        let call = write("delete_task", Method::DELETE, &path).about("task", task.as_str());
+        gone(self.call(call, NO_BODY, not_denied).await)
     }
 
     /// A page of the location's tasks (G §7.3): for a task whose contact is not known.
-    pub async fn search_tasks(&self, search: &TaskSearch) -> Result<Vec<Task>, Error> {
+    pub async fn search_tasks(&self, search: &TaskSearch) -> Result<Listed<Task>, Error> {
         let path = ["locations", self.location_id().as_str(), "tasks", "search"];
         let call = Call { scope: TASKS_READ, method: Method::POST, ..read("search_tasks", &path, &[]) };
-        self.call(call, Some(search), |answer| Ok(answer.json::<TasksFound>()?.tasks)).await
+        let answer = self.call(call, Some(search), Answer::json::<TasksFound>).await?;
+        Ok(self.listed("search_tasks", answer.tasks))
     }
 
     /// All notes of a contact; the call has no pages (G §6.15).
-    pub async fn notes(&self, contact: &ContactId) -> Result<Vec<Note>, Error> {
+    pub async fn notes(&self, contact: &ContactId) -> Result<Listed<Note>, Error> {
         let path = ["contacts", contact.as_str(), "notes"];
-        self.call(read("notes", &path, &[]), NO_BODY, |answer| Ok(answer.json::<NotesAnswer>()?.notes)).await
+        let call = read("notes", &path, &[]).about("contact", contact.as_str());
+        let answer = self.call(call, NO_BODY, Answer::json::<NotesAnswer>).await?;
+        Ok(self.listed("notes", answer.notes))
     }
 
     /// One note (G §6.15).
     pub async fn note(&self, contact: &ContactId, note: &ObjectId) -> Result<Note, Error> {
         let path = ["contacts", contact.as_str(), "notes", note.as_str()];
-        self.call(read("note", &path, &[]), NO_BODY, |answer| Ok(answer.json::<NoteAnswer>()?.note)).await
+        let call = read("note", &path, &[]).about("note", note.as_str());
+        self.call(call, NO_BODY, |answer| Ok(answer.json::<NoteAnswer>()?.note)).await
     }
 
     /// All appointments of a contact (G §6.19).
-    pub async fn appointments(&self, contact: &ContactId) -> Result<Vec<Appointment>, Error> {
+    pub async fn appointments(&self, contact: &ContactId) -> Result<Listed<Appointment>, Error> {
         let path = ["contacts", contact.as_str(), "appointments"];
-        self.call(read("appointments", &path, &[]), NO_BODY, |answer| Ok(answer.json::<AppointmentsAnswer>()?.events))
-            .await
+        let call = read("appointments", &path, &[]).about("contact", contact.as_str());
+        let answer = self.call(call, NO_BODY, Answer::json::<AppointmentsAnswer>).await?;
+        Ok(self.listed("appointments", answer.events))
     }
 }
 

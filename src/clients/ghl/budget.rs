@@ -8,8 +8,12 @@ use reqwest::header::HeaderMap;
 
 use crate::model::Lane;
 
-/// When the day's allowance comes back is not documented (G §5): look again after so long.
+/// Where HighLevel does not say when the day's allowance starts anew (G §5): look again after so long.
 const DAY_USED_UP: SignedDuration = SignedDuration::from_hours(1);
+
+/// What is believed of that, in milliseconds: a day at most. What is sooner counts as a minute.
+const DAY: u64 = 86_400_000;
+const DAY_SOON: u64 = 60_000;
 
 /// So many answers without the headers of G §5, and there will be none.
 const SILENT: usize = 2;
@@ -59,6 +63,8 @@ pub(super) struct Budget {
     day: Option<u64>,
     day_left: Option<u64>,
     day_opens: Timestamp,
+    /// When the day's allowance starts anew, as far as HighLevel says so.
+    day_resets: Option<Timestamp>,
 }
 
 impl Default for Budget {
@@ -76,6 +82,7 @@ impl Default for Budget {
             day: None,
             day_left: None,
             day_opens: Timestamp::MIN,
+            day_resets: None,
         }
     }
 }
@@ -99,21 +106,31 @@ impl Budget {
         } else if let (Some(day), Some(left)) = (self.day, self.day_left)
             && left <= day * of_day / 100
         {
-            return Err(Wait::Until(after(now, DAY_USED_UP)));
+            return Err(Wait::Until(self.next_day(now)));
         }
         self.in_flight += 1;
-        if let Some(left) = &mut self.day_left {
-            *left -= 1;
-            if *left == 0 {
-                self.day_opens = after(now, DAY_USED_UP);
+        if let Some(left) = self.day_left {
+            self.day_left = Some(left - 1);
+            if left == 1 {
+                self.day_opens = self.next_day(now);
             }
         }
         Ok(())
     }
 
+    /// When it is worth asking again once the day's allowance is used up.
+    fn next_day(&self, now: Timestamp) -> Timestamp {
+        let told = self.day_resets.filter(|at| *at > now);
+        told.unwrap_or_else(|| after(now, DAY_USED_UP))
+    }
+
     /// Has the burst window no room for this lane, or has GHL asked to be left alone? Until when.
     pub(super) fn full_until(&mut self, lane: Lane, now: Timestamp) -> Option<Timestamp> {
         self.forget_old(now);
+        if self.day_resets.is_some_and(|at| at <= now) {
+            // What was left of yesterday's allowance says nothing any more.
+            (self.day_resets, self.day_left) = (None, None);
+        }
         if now < self.closed_until {
             return Some(self.closed_until);
         }
@@ -133,7 +150,7 @@ impl Budget {
         self.answered.push_back(now);
     }
 
-    /// Reads the five headers (G §5) of an answer to a call that still holds its place.
+    /// Reads the headers (G §5) of an answer to a call that still holds its place.
     pub(super) fn learn(&mut self, headers: &HeaderMap, now: Timestamp) {
         self.forget_old(now);
         let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
@@ -159,6 +176,9 @@ impl Budget {
         }
         self.silent += 1;
         self.told |= self.silent >= SILENT;
+        if let Some(millis) = number("x-ratelimit-daily-reset").filter(|millis| (1..=DAY).contains(millis)) {
+            self.day_resets = Some(after(now, SignedDuration::from_millis(millis.max(DAY_SOON) as i64)));
+        }
         if let Some(left) = number("x-ratelimit-daily-remaining") {
             self.learn_day(left, now);
         }
@@ -172,7 +192,7 @@ impl Budget {
         let known = self.day_left.filter(|known| left <= known.saturating_add(self.max as u64));
         let left = known.map_or(left, |known| known.min(left));
         if left == 0 && self.day_left != Some(0) || told == 0 {
-            self.day_opens = self.day_opens.max(after(now, DAY_USED_UP));
+            self.day_opens = self.day_opens.max(self.next_day(now));
         }
         self.day_left = Some(left);
     }

@@ -7,7 +7,7 @@ use super::wire::{
     Contact, ContactAnswer, ContactList, ContactPage, ContactPatch, ContactSearch, ContactSearchBody, CustomField,
     CustomFieldsAnswer, LocationAnswer, LocationRecord, NewContact, NewContactBody, Success, Tags, TagsAnswer,
 };
-use super::{Answer, Call, Error, Ghl, NO_BODY};
+use super::{Answer, Call, Error, Ghl, Listed, NO_BODY, Odd};
 use crate::model::{ContactId, EmailKey, ObjectId, Phone};
 
 /// Where a page of [`Ghl::list_contacts`] begins: what the page before it said under `meta` (G §6.7).
@@ -21,9 +21,18 @@ pub struct ListAfter {
 
 impl Ghl {
     /// A contact (G §6.1).
+    ///
+    /// # Errors
+    /// [`Error::Gone`]: HighLevel says that there is no such contact. [`Error::AnotherRecord`]: the answer is another contact's, or
+    /// another location's.
     pub async fn contact(&self, id: &ContactId) -> Result<Contact, Error> {
         let path = ["contacts", id.as_str()];
-        self.call(read("contact", &path, &[]), NO_BODY, |answer| Ok(answer.json::<ContactAnswer>()?.contact)).await
+        let call = read("contact", &path, &[]).about("contact", id.as_str());
+        self.call(call, NO_BODY, |answer| {
+            let contact = answer.json::<ContactAnswer>()?.contact;
+            if contact.id == *id && self.is_here(&contact) { Ok(contact) } else { Err(Error::AnotherRecord) }
+        })
+        .await
     }
 
     /// All contacts, newest first, at most 100 a page (G §6.7; deprecated by GHL, and still answered).
@@ -33,7 +42,9 @@ impl Ghl {
         let mut query = vec![("locationId", self.location_id().as_str()), ("limit", &limit)];
         query.extend(start_after.as_deref().map(|millis| ("startAfter", millis)));
         query.extend(after.map(|after| ("startAfterId", after.start_after_id.as_str())));
-        self.call(read("list_contacts", &["contacts", ""], &query), NO_BODY, Answer::json).await
+        let page: ContactList =
+            self.call(read("list_contacts", &["contacts", ""], &query), NO_BODY, Answer::json).await?;
+        Ok(ContactList { contacts: self.here("list_contacts", page.contacts), ..page })
     }
 
     /// The contacts of a business (G §6.8).
@@ -41,14 +52,29 @@ impl Ghl {
         let (limit, skip) = (limit.to_string(), skip.to_string());
         let query = [("locationId", self.location_id().as_str()), ("limit", &limit), ("skip", &skip)];
         let path = ["contacts", "business", business.as_str()];
-        self.call(read("contacts_of_business", &path, &query), NO_BODY, Answer::json).await
+        let page: ContactList = self.call(read("contacts_of_business", &path, &query), NO_BODY, Answer::json).await?;
+        Ok(ContactList { contacts: self.here("contacts_of_business", page.contacts), ..page })
     }
 
     /// One page of a search (G §6.6).
     pub async fn search_contacts(&self, search: &ContactSearch) -> Result<ContactPage, Error> {
         let body = ContactSearchBody { location_id: self.location_id(), search };
         let call = Call { method: Method::POST, ..read("search_contacts", &["contacts", "search"], &[]) };
-        self.call(call, Some(&body), Answer::json).await
+        let page: ContactPage = self.call(call, Some(&body), Answer::json).await?;
+        Ok(ContactPage { contacts: self.here("search_contacts", page.contacts), ..page })
+    }
+
+    /// Is the record this location's, as far as it says?
+    fn is_here(&self, contact: &Contact) -> bool {
+        contact.location_id.as_ref().is_none_or(|location| location == self.location_id())
+    }
+
+    /// Contacts of a list. One that names another location is not believed: it counts as one that cannot be read.
+    fn here(&self, operation: &'static str, list: Listed<Contact>) -> Listed<Contact> {
+        let Listed { items, mut odd } = list;
+        let (items, strangers): (Vec<_>, Vec<_>) = items.into_iter().partition(|contact| self.is_here(contact));
+        odd.extend(strangers.into_iter().map(|contact| Odd { id: Some(contact.id.into()) }));
+        self.listed(operation, Listed { items, odd })
     }
 
     /// The contact that has this e-mail address or phone number already; the location's settings decide which of the
@@ -64,9 +90,10 @@ impl Ghl {
         let mut query = vec![("locationId", self.location_id().as_str())];
         query.extend(email.map(|email| ("email", email.as_str())));
         query.extend(phone.map(|phone| ("number", phone.as_str())));
-        let call = read("find_duplicate", &["contacts", "search", "duplicate"], &query);
+        let call = read("find_duplicate", &["contacts", "search", "duplicate"], &query).about("contact", "");
         match self.call(call, NO_BODY, duplicate).await {
-            Err(Error::NotFound) => Ok(None),
+            // "None" may be a 404 as well (G §13).
+            Err(Error::Gone(_) | Error::Refused { status: 404, .. }) => Ok(None),
             found => found,
         }
     }
@@ -82,7 +109,8 @@ impl Ghl {
     /// Changes what the patch names, and returns the whole contact (G §6.3).
     pub async fn update_contact(&self, id: &ContactId, patch: &ContactPatch) -> Result<Contact, Error> {
         let path = ["contacts", id.as_str()];
-        self.call(write("update_contact", Method::PUT, &path), Some(patch), |answer| {
+        let call = write("update_contact", Method::PUT, &path).about("contact", id.as_str());
+        self.call(call, Some(patch), |answer| {
             not_denied(answer)?;
             Ok(answer.json::<ContactAnswer>()?.contact)
         })
@@ -92,7 +120,8 @@ impl Ghl {
     /// Deletes a contact (G §6.4). One that is gone already is done.
     pub async fn delete_contact(&self, id: &ContactId) -> Result<(), Error> {
         let path = ["contacts", id.as_str()];
-        gone(self.call(write("delete_contact", Method::DELETE, &path), NO_BODY, not_denied).await)
+        let call = write("delete_contact", Method::DELETE, &path).about("contact", id.as_str());
+        gone(self.call(call, NO_BODY, not_denied).await)
     }
 
     /// Adds tags, and returns all that the contact has now (G §6.20).
@@ -117,19 +146,20 @@ impl Ghl {
     }
 
     /// The definitions of the contacts' custom fields (G §7.2).
-    pub async fn custom_fields(&self) -> Result<Vec<CustomField>, Error> {
+    pub async fn custom_fields(&self) -> Result<Listed<CustomField>, Error> {
         let path = ["locations", self.location_id().as_str(), "customFields"];
         let call = Call { scope: CUSTOM_FIELDS_READ, ..read("custom_fields", &path, &[("model", "contact")]) };
-        self.call(call, NO_BODY, |answer| Ok(answer.json::<CustomFieldsAnswer>()?.fields)).await
+        let answer = self.call(call, NO_BODY, Answer::json::<CustomFieldsAnswer>).await?;
+        Ok(self.listed("custom_fields", answer.fields))
     }
 }
 
 pub(super) fn read<'a>(operation: &'static str, path: &'a [&'a str], query: &'a [(&'a str, &'a str)]) -> Call<'a> {
-    Call { operation, scope: CONTACTS_READ, method: Method::GET, path, query }
+    Call { operation, scope: CONTACTS_READ, method: Method::GET, path, query, record: None, writes: false }
 }
 
 pub(super) fn write<'a>(operation: &'static str, method: Method, path: &'a [&'a str]) -> Call<'a> {
-    Call { operation, scope: CONTACTS_WRITE, method, path, query: &[] }
+    Call { scope: CONTACTS_WRITE, method, writes: true, ..read(operation, path, &[]) }
 }
 
 /// "None" has no documented form: nothing at all, `null`, no `contact`, or an empty one (G §6.9, §13). A contact that
@@ -158,7 +188,7 @@ pub(super) fn not_denied(answer: &Answer) -> Result<(), Error> {
 /// What was to be deleted and is not there is done (G §6.4).
 pub(super) fn gone(result: Result<(), Error>) -> Result<(), Error> {
     match result {
-        Err(Error::NotFound) => Ok(()),
+        Err(Error::Gone(_)) => Ok(()),
         result => result,
     }
 }

@@ -9,9 +9,10 @@ mod auth;
 mod budget;
 mod contacts;
 mod oauth;
+mod skew;
 pub mod wire;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use reqwest::{Method, Url};
@@ -20,12 +21,15 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::error::Error;
-use super::http::{Answer, Http, Vendor};
-use super::refusal::refusal;
+use super::http::{Answer, Http};
+use super::listed::{Listed, Odd};
+use super::not_sent::NotSent;
+use super::refusal::{Asked, Record, refusal};
 use crate::clock::Clock;
-use crate::model::{Lane, LocationId, Scopes, Secret};
+use crate::model::{Lane, LocationId, Scopes, Secret, Vendor};
 
 use allowance::Allowance;
+use skew::Skew;
 
 pub use auth::{Credential, Keeper};
 pub use contacts::ListAfter;
@@ -61,8 +65,7 @@ struct Connection {
     settings: GhlSettings,
     clock: Clock,
     allowance: Allowance,
-    /// How far our clock is ahead of GHL's, by its last answer.
-    skew: Mutex<Option<SignedDuration>>,
+    skew: Skew,
 }
 
 /// What a call is, apart from what is in it.
@@ -72,15 +75,26 @@ struct Call<'a> {
     method: Method,
     path: &'a [&'a str],
     query: &'a [(&'a str, &'a str)],
+    /// The one record that it is about: GHL may say that there is none.
+    record: Option<Record<'a>>,
+    /// Does it carry a record's content?
+    writes: bool,
+}
+
+impl<'a> Call<'a> {
+    /// The same, about this one record.
+    fn about(self, noun: &'static str, id: &'a str) -> Self {
+        Self { record: Some(Record { noun, id }), ..self }
+    }
 }
 
 const NO_BODY: Option<&Value> = None;
-const NO_TOKEN: Error = Error::NotSent { reason: "there is no token for this location" };
+const NO_TOKEN: Error = Error::NotSent { reason: NotSent::Kept("there is no token for this location") };
 
 impl Ghl {
     /// Connects to nothing yet.
     pub fn new(http: Http, settings: GhlSettings, clock: Clock) -> Self {
-        let (allowance, skew) = (Allowance::new(clock.clone()), Mutex::default());
+        let (allowance, skew) = (Allowance::new(clock.clone()), Skew::default());
         let connection = Connection { http, settings, clock, allowance, skew };
         Self { connection: Arc::new(connection), lane: Lane::Live }
     }
@@ -111,7 +125,12 @@ impl Ghl {
 
     /// How far our clock is ahead of GHL's, to the second, by the `Date` of its last answer; none: it has not said.
     pub fn clock_skew(&self) -> Option<SignedDuration> {
-        *self.connection.skew.lock().unwrap_or_else(PoisonError::into_inner)
+        self.connection.skew.get()
+    }
+
+    /// What GHL's clock shows when ours shows `ours`, by the `Date` of its last answer.
+    pub fn their_time(&self, ours: Timestamp) -> Timestamp {
+        self.connection.skew.theirs(ours)
     }
 
     async fn call<T>(
@@ -136,6 +155,13 @@ impl Ghl {
         }
     }
 
+    /// Reports what could not be read of a list's records.
+    fn listed<T>(&self, operation: &'static str, list: Listed<T>) -> Listed<T> {
+        let owner = self.location_id().as_str();
+        self.connection.http.report_odd(Vendor::Ghl, operation, owner, &list.odd);
+        list
+    }
+
     async fn once<T>(
         &self,
         call: &Call<'_>,
@@ -153,11 +179,10 @@ impl Ghl {
         let _place = allowance.place(self.lane).await?;
         let read = |answer: Answer| {
             let now = clock.now();
-            let refused = refusal(Vendor::Ghl, &answer, Some(call.scope), now);
+            let asked = Asked { record: call.record, writes: call.writes, scope: Some(call.scope) };
+            let refused = refusal(Vendor::Ghl, &answer, asked, now);
             allowance.learn(&answer, refused.as_ref());
-            if let Some(theirs) = answer.date() {
-                *self.connection.skew.lock().unwrap_or_else(PoisonError::into_inner) = Some(now.duration_since(theirs));
-            }
+            self.connection.skew.learn(&answer, now);
             match refused {
                 None => read(&answer),
                 Some(error) => Err(error),
@@ -168,8 +193,7 @@ impl Ghl {
 
     fn url(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Url, Error> {
         let mut url = self.connection.settings.base.clone();
-        let mut segments =
-            url.path_segments_mut().map_err(|()| Error::NotSent { reason: "the address is not an https address" })?;
+        let mut segments = url.path_segments_mut().map_err(|()| Error::NotSent { reason: NotSent::NotHttps })?;
         segments.pop_if_empty().extend(path);
         drop(segments);
         if !query.is_empty() {

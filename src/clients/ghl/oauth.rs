@@ -1,11 +1,13 @@
 //! How HighLevel lets an app in: codes become tokens, tokens become newer ones (G §3).
 //!
-//! A refresh token is good once. Nothing here is repeated, and nothing is kept: that is the caller's business.
+//! A refresh token is good once; for 30 seconds HighLevel answers the same one with the same new pair (G §3.3). Nothing here is
+//! repeated, and nothing is kept: that is the caller's business.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use oauth2::basic::{BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse};
 use oauth2::{
     AuthType, AuthUrl, AuthorizationCode, Client, ClientId, ClientSecret, CsrfToken, EndpointNotSet, EndpointSet,
@@ -17,16 +19,20 @@ use serde_json::json;
 
 use super::VERSION;
 use super::allowance::Allowance;
+use super::skew::Skew;
 use super::wire::{Granted, InstalledLocation, InstalledLocations, Reconnected};
-use crate::clients::error::{Error, VendorMessage};
-use crate::clients::http::{Answer, Http, Vendor};
+use crate::clients::error::{About, Error, VendorMessage};
+use crate::clients::http::{Answer, Http};
 use crate::clients::oauth::{Carrier, failure};
-use crate::clients::refusal::{refusal, words};
+use crate::clients::refusal::{Asked, of_install, refusal, words};
 use crate::clock::Clock;
-use crate::model::{CompanyId, Installer, Lane, LocationId, Scopes, Secret, Tokens};
+use crate::model::{CompanyId, Installer, Lane, LocationId, Scopes, Secret, Tokens, Vendor};
 
 /// A day, as long as an access token lives (G §3.3).
 const USUAL_LIFE: Duration = Duration::from_secs(86_399);
+/// For a request to the token endpoint: two of them have room in the 30 seconds in which the same refresh token is answered
+/// with the same pair (G §3.3).
+const LIMIT: Duration = Duration::from_secs(12);
 /// Locations on one page of an agency's list; 20 is what it gives by itself (G §3.5).
 const PAGE: usize = 100;
 
@@ -53,6 +59,7 @@ pub struct OAuth {
     /// Of agencies: their calls count apart from those of their locations (G §5).
     allowances: Arc<Mutex<HashMap<CompanyId, Arc<Allowance>>>>,
     clock: Clock,
+    skew: Skew,
 }
 
 /// What HighLevel granted.
@@ -86,7 +93,12 @@ type GhlClient = Client<
 impl OAuth {
     /// Connects to nothing yet.
     pub fn new(http: Http, app: AppSettings, clock: Clock) -> Self {
-        Self { http, app, allowances: Arc::default(), clock }
+        Self { http, app, allowances: Arc::default(), clock, skew: Skew::default() }
+    }
+
+    /// What HighLevel's clock shows when ours shows `ours`, by the `Date` of its last answer.
+    pub fn their_time(&self, ours: Timestamp) -> Timestamp {
+        self.skew.theirs(ours)
     }
 
     /// The app's id: what its webhooks name (G §3.1).
@@ -114,7 +126,7 @@ impl OAuth {
         grant(asked.map_err(|error| failure(error, Error::UNEXPECTED_BODY))?, None)
     }
 
-    /// A new pair for an old one, which is good once (G §3.3).
+    /// A new pair for an old one, which is good once, or again within 30 seconds (G §3.3).
     ///
     /// # Errors
     /// [`Error::GrantInvalid`]: the pair is lost. [`Error::LocationInactive`]: it stays good.
@@ -162,13 +174,14 @@ impl OAuth {
         company: &CompanyId,
     ) -> Result<Vec<InstalledLocation>, Error> {
         let (mut all, allowance) = (Vec::<InstalledLocation>::new(), self.allowance(company));
+        let mut skip = 0;
         loop {
             let mut url = self.url(&["oauth", "installedLocations"]);
             url.query_pairs_mut().extend_pairs([
                 ("companyId", company.as_str()),
                 ("appId", self.app_id()),
                 ("isInstalled", "true"),
-                ("skip", &all.len().to_string()),
+                ("skip", &skip.to_string()),
                 ("limit", &PAGE.to_string()),
             ]);
             let request = authorized(self.http.request(Method::GET, url), agency);
@@ -176,9 +189,11 @@ impl OAuth {
                 let _place = allowance.place(Lane::Live).await?;
                 self.ask("installed_locations", request, "oauth.readonly", Some(&allowance)).await?
             };
+            self.http.report_odd(Vendor::Ghl, "installed_locations", company.as_str(), &page.locations.odd);
+            skip += page.locations.given();
             // A vendor may give fewer than it was asked for; only an empty page is the end.
-            let (met, before) = (page.locations.len(), all.len());
-            for location in page.locations {
+            let (met, before) = (page.locations.given(), all.len());
+            for location in page.locations.items {
                 if !all.iter().any(|known| known.id == location.id) {
                     all.push(location);
                 }
@@ -190,10 +205,11 @@ impl OAuth {
         }
     }
 
-    /// A code for an app that is still installed and has lost its tokens (G §3.6: reported, not documented).
+    /// A code for an app that is still installed and has lost its tokens. Reported, not documented, and since September 2026
+    /// removed for some (G §3.6).
     ///
     /// # Errors
-    /// [`Error::GrantInvalid`]: a person has to authorise again.
+    /// [`Error::GrantInvalid`]: HighLevel refuses, or the endpoint is gone: a person has to authorise again.
     pub async fn reconnect(&self, installer: &Installer) -> Result<String, Error> {
         let key = match installer {
             Installer::Location(_) => "locationId",
@@ -224,7 +240,7 @@ impl OAuth {
         operation: &'static str,
         judge: &'a (dyn Fn(&Answer) -> Option<Error> + Sync),
     ) -> Carrier<'a> {
-        Carrier { http: &self.http, vendor: Vendor::Ghl, operation, judge }
+        Carrier { http: &self.http, vendor: Vendor::Ghl, operation, limit: LIMIT, judge }
     }
 
     async fn ask<T: serde::de::DeserializeOwned>(
@@ -235,7 +251,9 @@ impl OAuth {
         allowance: Option<&Allowance>,
     ) -> Result<T, Error> {
         let read = |answer: Answer| {
-            let refused = refusal(Vendor::Ghl, &answer, Some(scope), self.clock.now());
+            let (asked, now) = (Asked { scope: Some(scope), ..Asked::default() }, self.clock.now());
+            self.skew.learn(&answer, now);
+            let refused = refusal(Vendor::Ghl, &answer, asked, now);
             let refused = refused.map(|error| not_installed(error, &answer));
             if let Some(allowance) = allowance {
                 allowance.learn(&answer, refused.as_ref());
@@ -250,17 +268,21 @@ impl OAuth {
 
     /// What the token endpoint means (G §3.2); its words may repeat what we sent.
     fn judge(&self, answer: &Answer) -> Option<Error> {
-        let words = words(&answer.body);
-        let says = |part: &str| words.to_lowercase().contains(part);
-        match answer.status.as_u16() {
-            400 if says("location is not active") => Some(Error::LocationInactive),
-            400 if says("invalid grant") || says("invalid_grant") => Some(Error::GrantInvalid),
-            400 | 401 | 403 | 422 => {
-                let words = words.replace(self.app.client_secret.expose_secret(), "[REDACTED]");
-                Some(Error::CredentialsRefused { message: VendorMessage::new(&words) })
-            }
-            _ => refusal(Vendor::Ghl, answer, None, self.clock.now()).map(nobody_there),
+        let now = self.clock.now();
+        self.skew.learn(answer, now);
+        let refused = refusal(Vendor::Ghl, answer, Asked::default(), now)?;
+        if let Some(ended) = of_install(answer) {
+            return Some(ended);
         }
+        Some(match answer.status.as_u16() {
+            // A gateway's page says nothing about the pair.
+            _ if refused.about() == About::Path => nobody_there(refused),
+            400 | 401 | 403 | 422 => {
+                let words = words(&answer.body).replace(self.app.client_secret.expose_secret(), "[REDACTED]");
+                Error::CredentialsRefused { message: VendorMessage::new(&words) }
+            }
+            _ => nobody_there(refused),
+        })
     }
 
     fn url(&self, path: &[&str]) -> Url {
@@ -276,7 +298,6 @@ impl OAuth {
 /// A token endpoint that is not there says nothing about any contact, and must not read so.
 fn nobody_there(error: Error) -> Error {
     match error {
-        Error::NotFound => Error::Unavailable { status: 404, retry_after: None },
         Error::Refused { status, .. } => Error::Unavailable { status, retry_after: None },
         error => error,
     }
@@ -284,11 +305,12 @@ fn nobody_there(error: Error) -> Error {
 
 /// What the endpoints about installs mean by a refusal: the app is not installed there any more.
 fn not_installed(error: Error, answer: &Answer) -> Error {
+    if let Some(ended) = of_install(answer) {
+        return ended;
+    }
     match (error, answer.status.as_u16()) {
-        (Error::Refused { .. } | Error::NotFound, 400) if words(&answer.body).to_lowercase().contains("not active") => {
-            Error::LocationInactive
-        }
-        (Error::Refused { .. } | Error::NotFound, 400 | 404 | 410 | 422) => Error::GrantInvalid,
+        // In HighLevel's own JSON only: a gateway's page must not cost anybody the install.
+        (Error::Refused { about: About::Record | About::Unknown, .. }, 400 | 404 | 410 | 422) => Error::GrantInvalid,
         (error, _) => nobody_there(error),
     }
 }

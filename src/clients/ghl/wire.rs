@@ -8,7 +8,7 @@ mod search;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::clients::lenient;
+use crate::clients::{Listed, lenient};
 use crate::model::{ContactId, LocationId, ObjectId};
 
 pub(super) use bodies::{Completed, NewContactBody, Tags};
@@ -31,27 +31,27 @@ pub struct Contact {
     pub id: ContactId,
     #[serde(default, deserialize_with = "lenient::id")]
     pub location_id: Option<LocationId>,
-    #[serde(default, deserialize_with = "lenient::text")]
+    #[serde(default, deserialize_with = "lenient::identity")]
     pub name: Option<String>,
     /// In lists only.
-    #[serde(default, deserialize_with = "lenient::text")]
+    #[serde(default, deserialize_with = "lenient::identity")]
     pub contact_name: Option<String>,
-    #[serde(default, deserialize_with = "lenient::text")]
+    #[serde(default, deserialize_with = "lenient::identity")]
     pub first_name: Option<String>,
-    #[serde(default, deserialize_with = "lenient::text")]
+    #[serde(default, deserialize_with = "lenient::identity")]
     pub last_name: Option<String>,
     /// In lists only: the name before it was lower-cased (G §6.7).
-    #[serde(default, deserialize_with = "lenient::text")]
+    #[serde(default, deserialize_with = "lenient::identity")]
     pub first_name_raw: Option<String>,
     /// In lists only: the name before it was lower-cased (G §6.7).
-    #[serde(default, deserialize_with = "lenient::text")]
+    #[serde(default, deserialize_with = "lenient::identity")]
     pub last_name_raw: Option<String>,
-    #[serde(default, deserialize_with = "lenient::text")]
+    #[serde(default, deserialize_with = "lenient::identity")]
     pub email: Option<String>,
     /// Objects with `email`, as far as anybody has seen (G §6.1).
     #[serde(default, deserialize_with = "lenient::list")]
     pub additional_emails: Vec<Value>,
-    #[serde(default, deserialize_with = "lenient::text")]
+    #[serde(default, deserialize_with = "lenient::identity")]
     pub phone: Option<String>,
     #[serde(default, deserialize_with = "lenient::text")]
     pub gender: Option<String>,
@@ -89,7 +89,7 @@ pub struct Contact {
     pub assigned_to: Option<String>,
     #[serde(default, deserialize_with = "lenient::texts")]
     pub followers: Vec<String>,
-    #[serde(default, deserialize_with = "lenient::texts")]
+    #[serde(default, deserialize_with = "lenient::labels")]
     pub tags: Vec<String>,
     /// True means *blocked*.
     #[serde(default, deserialize_with = "lenient::flag")]
@@ -109,9 +109,6 @@ pub struct Contact {
     pub attribution_source: Value,
     #[serde(default)]
     pub last_attribution_source: Value,
-    /// In searches only: the place after this record (G §6.6).
-    #[serde(default, deserialize_with = "lenient::part", skip_serializing)]
-    pub search_after: Option<Cursor>,
 }
 
 impl Contact {
@@ -153,7 +150,6 @@ impl From<CustomFieldRecord> for CustomFieldValue {
 #[serde(rename_all = "camelCase")]
 pub struct Task {
     /// `_id` in some answers of the task search (G §7.3).
-    #[serde(alias = "_id")]
     pub id: ObjectId,
     /// What is to be done.
     #[serde(default, deserialize_with = "lenient::text")]
@@ -165,7 +161,7 @@ pub struct Task {
     #[serde(default, deserialize_with = "lenient::text")]
     pub assigned_to: Option<String>,
     /// ISO 8601.
-    #[serde(default, deserialize_with = "lenient::text")]
+    #[serde(default, deserialize_with = "lenient::time")]
     pub due_date: Option<String>,
     /// Done.
     #[serde(default, deserialize_with = "lenient::flag")]
@@ -184,11 +180,14 @@ pub struct Note {
     /// The text; HTML when it was written on GHL's screen.
     #[serde(default, deserialize_with = "lenient::text")]
     pub body: Option<String>,
+    /// The same as plain text; seen in live records only (G §6.15).
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient::text")]
+    pub body_text: Option<String>,
     /// Who wrote it.
     #[serde(default, deserialize_with = "lenient::text")]
     pub user_id: Option<String>,
     /// ISO 8601.
-    #[serde(default, deserialize_with = "lenient::text")]
+    #[serde(default, deserialize_with = "lenient::time")]
     pub date_added: Option<String>,
     /// Whose note it is.
     #[serde(default, deserialize_with = "lenient::id")]
@@ -217,13 +216,24 @@ pub struct Appointment {
     pub status: Option<String>,
     #[serde(default, deserialize_with = "lenient::text")]
     pub appointment_status: Option<String>,
+    /// The same under a misspelt key (G §6.19).
+    #[serde(
+        default,
+        rename = "appoinmentStatus",
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "lenient::text"
+    )]
+    pub misspelt_status: Option<String>,
+    /// A deleted one can still be read, with its old status (G §6.19).
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient::flag")]
+    pub deleted: Option<bool>,
     #[serde(default, deserialize_with = "lenient::text")]
     pub title: Option<String>,
     #[serde(default, deserialize_with = "lenient::text")]
     pub notes: Option<String>,
-    #[serde(default, deserialize_with = "lenient::text")]
+    #[serde(default, deserialize_with = "lenient::time")]
     pub start_time: Option<String>,
-    #[serde(default, deserialize_with = "lenient::text")]
+    #[serde(default, deserialize_with = "lenient::time")]
     pub end_time: Option<String>,
     #[serde(default, deserialize_with = "lenient::text")]
     pub address: Option<String>,
@@ -300,8 +310,7 @@ pub struct CustomField {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ContactList {
     /// Newest first.
-    #[serde(deserialize_with = "lenient::all")]
-    pub contacts: Vec<Contact>,
+    pub contacts: Listed<Contact>,
     /// How many there are.
     #[serde(default, deserialize_with = "lenient::number")]
     pub count: Option<i64>,
@@ -352,26 +361,24 @@ pub(super) struct LocationAnswer {
 
 #[derive(Deserialize)]
 pub(super) struct TasksAnswer {
-    #[serde(deserialize_with = "lenient::all")]
-    pub(super) tasks: Vec<Task>,
+    #[serde(deserialize_with = "search::tasks")]
+    pub(super) tasks: Listed<Task>,
 }
 
 #[derive(Deserialize)]
 pub(super) struct NotesAnswer {
-    #[serde(deserialize_with = "lenient::all")]
-    pub(super) notes: Vec<Note>,
+    pub(super) notes: Listed<Note>,
 }
 
 #[derive(Deserialize)]
 pub(super) struct AppointmentsAnswer {
-    #[serde(deserialize_with = "lenient::all")]
-    pub(super) events: Vec<Appointment>,
+    pub(super) events: Listed<Appointment>,
 }
 
 #[derive(Deserialize)]
 pub(super) struct CustomFieldsAnswer {
-    #[serde(rename = "customFields", deserialize_with = "lenient::all")]
-    pub(super) fields: Vec<CustomField>,
+    #[serde(rename = "customFields")]
+    pub(super) fields: Listed<CustomField>,
 }
 
 #[derive(Deserialize)]

@@ -37,7 +37,7 @@ async fn every_operation_asks_what_the_contract_says() {
         assigned_to: None,
     };
     let after = ListAfter { start_after: Some(7), start_after_id: contact.clone() };
-    let (email, phone) = (EmailKey::new("ada+x@example.com"), Phone::new("+14155550142", None));
+    let (email, phone) = (EmailKey::new("ada+x@example.com"), Phone::new("+14155550142", None).ok());
 
     sendable(ghl.contact(&contact)).await.unwrap();
     sendable(ghl.list_contacts(20, None)).await.unwrap();
@@ -118,21 +118,31 @@ async fn every_operation_asks_what_the_contract_says() {
 
 #[tokio::test]
 async fn every_answer_has_its_meaning() {
-    let refused = |status, text: &str| Error::Refused { status, message: VendorMessage::new(text) };
+    let refused = |about, status, text: &str| {
+        let message = VendorMessage::new(text);
+        Error::Refused { about, status, message, fields: vec![] }
+    };
+    let not_json = Error::Unreadable { is_json: false };
     for (status, body, want) in [
-        (200, "<html>Be right back</html>", Error::UNEXPECTED_BODY),
-        (200, "", Error::UNEXPECTED_BODY),
+        (200, "<html>Be right back</html>", not_json.clone()),
+        (200, "", not_json),
         (200, r#"{"contact":null}"#, Error::UNEXPECTED_BODY),
-        (302, "", refused(302, "")),
-        (400, r#"{"message":"Contact not found"}"#, Error::NotFound),
+        (200, r#"{"contact":{"id":"somebodyElse"}}"#, Error::AnotherRecord),
+        (200, r#"{"contact":{"id":"seD4PfOuKoVMLkEZqohJ","locationId":"another"}}"#, Error::AnotherRecord),
+        (302, "", refused(About::Path, 302, "")),
+        (400, r#"{"message":"Contact not found"}"#, Error::Gone(Gone::SAID)),
         (
             401,
             r#"{"message":"The token is not authorized for this scope."}"#,
             Error::ScopeMissing { scope: "contacts.readonly".into() },
         ),
         (401, r#"{"message":"Invalid JWT"}"#, Error::CredentialsRefused { message: VendorMessage::new("Invalid JWT") }),
-        (404, "", Error::NotFound),
-        (422, r#"{"message":["property X should not exist"]}"#, refused(422, "property X should not exist")),
+        (404, "", refused(About::Path, 404, "")),
+        (
+            422,
+            r#"{"message":["property X should not exist"]}"#,
+            refused(About::Unknown, 422, "property X should not exist"),
+        ),
         (429, "", Error::RateLimited { retry_after: None }),
         (502, "<html>", Error::Unavailable { status: 502, retry_after: None }),
     ] {
@@ -192,7 +202,7 @@ async fn no_more_than_8_mib_are_read() {
 
 #[tokio::test]
 async fn a_scope_known_to_be_missing_is_not_even_asked_for() {
-    let server = Server::always(200, r#"{"tasks":[],"contact":{"id":"c"}}"#).await;
+    let server = Server::always(200, r#"{"tasks":[],"contact":{"id":"seD4PfOuKoVMLkEZqohJ"}}"#).await;
     let ghl = connect(&server.url, http(), clock(), Some(Scopes::parse("contacts.readonly")));
     let missing = |scope: &str| Some(Error::ScopeMissing { scope: scope.into() });
     assert_eq!(ghl.create_contact(&NewContact::default()).await.err(), missing("contacts.write"));
@@ -217,7 +227,7 @@ async fn no_duplicate_has_many_forms() {
         (200, found, Ok(true)),
         (200, r#"{"contact":{"email":"ada@example.com"}}"#, Err(Error::UNEXPECTED_BODY)),
         (200, "[]", Err(Error::UNEXPECTED_BODY)),
-        (200, "<html>", Err(Error::UNEXPECTED_BODY)),
+        (200, "<html>", Err(Error::Unreadable { is_json: false })),
     ] {
         let server = Server::always(status, body).await;
         let duplicate = ghl(&server.url).find_duplicate(email.as_ref(), None).await;
@@ -233,7 +243,7 @@ async fn deleting_what_is_gone_is_done() {
     for (status, body, done) in [
         (200, r#"{"succeded":true}"#, true),
         (200, "", true),
-        (404, "", true),
+        (404, "", false),
         (400, r#"{"message":"Contact not found"}"#, true),
         (404, r#"{"message":"Cannot DELETE /contacts/x"}"#, false),
         (200, r#"{"succeded":false}"#, false),
@@ -260,7 +270,7 @@ async fn a_used_up_budget_is_told_and_a_short_wait_for_it_waited_out() {
         let reply = Response::builder().header("x-ratelimit-remaining", 100 - before);
         reply
             .header("x-ratelimit-interval-milliseconds", "10000")
-            .body(Body::from(r#"{"contact":{"id":"c"}}"#))
+            .body(Body::from(r#"{"contact":{"id":"seD4PfOuKoVMLkEZqohJ"}}"#))
             .unwrap()
     })
     .await;
@@ -301,7 +311,8 @@ async fn after_a_429_everyone_waits_as_long_as_it_says() {
 #[tokio::test]
 async fn calls_are_counted_by_what_came_of_them() {
     let server = Server::start(|_, before| async move {
-        answer([200, 200, 404][before], [r#"{"contact":{"id":"c"}}"#, "<html>", ""][before])
+        let there = r#"{"contact":{"id":"seD4PfOuKoVMLkEZqohJ"}}"#;
+        answer([200, 200, 404][before], [there, "<html>", r#"{"message":"Contact not found"}"#][before])
     })
     .await;
     let counts = CallCounts::default();
@@ -313,7 +324,7 @@ async fn calls_are_counted_by_what_came_of_them() {
     counts.register(&mut registry);
     let mut text = String::new();
     prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
-    for outcome in ["ok", "unanswered", "not_found"] {
+    for outcome in ["ok", "unreadable", "gone"] {
         assert_eq!(counts.get(&CallLabels { vendor: "ghl", operation: "contact", outcome }), 1);
         assert!(
             text.contains(&format!(r#"vendor_calls_total{{vendor="ghl",operation="contact",outcome="{outcome}"}} 1"#)),

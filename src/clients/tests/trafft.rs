@@ -1,11 +1,11 @@
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use super::super::trafft::wire::{CustomerPatch, NewCustomer, Pagination};
-use super::super::trafft::{Trafft, TrafftSettings};
+use super::super::trafft::{MayWrite, Trafft, TrafftSettings};
 use super::*;
 use crate::model::CustomerId;
 
@@ -82,12 +82,12 @@ async fn every_operation_asks_what_the_contract_says() {
     let page = sendable(trafft.customers(2, 50)).await.unwrap();
     assert_eq!(page.pagination, Pagination { total: Some(137), page: Some(2), limit: Some(50), pages: Some(3) });
     let customer = sendable(trafft.customer(id)).await.unwrap();
-    assert_eq!(page.data, std::slice::from_ref(&customer));
+    assert_eq!(page.data.items, std::slice::from_ref(&customer));
     assert_eq!((customer.id, customer.phone_number.as_deref(), customer.gender), (id, Some("+14155550142"), None));
     assert_eq!(sendable(trafft.create_customer(&new_customer())).await, Ok(CustomerId(141)));
     sendable(trafft.update_customer(id, &patch())).await.unwrap();
     sendable(trafft.delete_customer(id)).await.unwrap();
-    let appointments = sendable(trafft.appointments(1, 50)).await.unwrap().data;
+    let appointments = sendable(trafft.appointments(1, 50)).await.unwrap().data.items;
     let booked: Vec<_> =
         appointments.iter().map(|appointment| appointment.bookings[0].customer.as_ref().map(|c| c.id)).collect();
     assert_eq!(booked, [Some(id), None]);
@@ -115,18 +115,24 @@ async fn every_operation_asks_what_the_contract_says() {
 
 #[tokio::test]
 async fn every_answer_has_its_meaning() {
-    let refused = |status, text: &str| Error::Refused { status, message: VendorMessage::new(text) };
+    let refused = |about, status, text: &str| {
+        let message = VendorMessage::new(text);
+        Error::Refused { about, status, message, fields: vec![] }
+    };
+    let not_json = Error::Unreadable { is_json: false };
     for (status, body, want) in [
-        (200, "<html>Maintenance</html>", Error::UNEXPECTED_BODY),
-        (200, "", Error::UNEXPECTED_BODY),
+        (200, "<html>Maintenance</html>", not_json.clone()),
+        (200, "", not_json),
         (200, "{}", Error::UNEXPECTED_BODY),
         (201, r#"{"id":"x"}"#, Error::UNEXPECTED_BODY),
         (201, r#"{"id":0}"#, Error::UNEXPECTED_BODY),
-        (301, "", refused(301, "")),
+        (301, "", refused(About::Path, 301, "")),
+        (402, "", refused(About::Account, 402, "")),
+        (403, "<html>", refused(About::Path, 403, "<html>")),
         (403, r#"{"error":"plan"}"#, Error::CredentialsRefused { message: VendorMessage::new("plan") }),
-        (404, "", Error::NotFound),
-        (409, "taken", refused(409, "taken")),
-        (422, r#"{"message":"bad"}"#, refused(422, "bad")),
+        (404, "", refused(About::Path, 404, "")),
+        (409, r#"{"error":"taken"}"#, refused(About::Unknown, 409, "taken")),
+        (422, r#"{"message":"bad"}"#, refused(About::Record, 422, "bad")),
         (429, "", Error::RateLimited { retry_after: None }),
         (500, "", Error::Unavailable { status: 500, retry_after: None }),
         (503, "<html>", Error::Unavailable { status: 503, retry_after: None }),
@@ -135,17 +141,34 @@ async fn every_answer_has_its_meaning() {
         assert_eq!(trafft(&server.url).create_customer(&new_customer()).await, Err(want), "{status} {body}");
         assert_eq!(server.lines().len(), 2, "nothing is repeated: {status}");
     }
-    for (status, body, done) in
-        [(204, "", true), (200, "{}", true), (404, "", true), (200, "<html>", false), (500, "", false)]
-    {
+    for (status, body, done) in [
+        (204, "", true),
+        (200, "{}", true),
+        (404, r#"{"message":"Customer not found"}"#, true),
+        (404, "", false),
+        (404, "<html>", false),
+        (200, "<html>", false),
+        (500, "", false),
+    ] {
         let server = gives(status, body).await;
         assert_eq!(trafft(&server.url).delete_customer(CustomerId(1)).await.is_ok(), done, "{status} {body}");
     }
-    for body in ["<html>", "", "[]"] {
-        let server = gives(200, body).await;
-        assert_eq!(trafft(&server.url).update_customer(CustomerId(1), &patch()).await, Err(Error::UNEXPECTED_BODY));
+    for (status, body, done) in [
+        (200, r#"{"id":1}"#, true),
+        (200, r#"{"id":2}"#, false),
+        (200, r#"{"message":"Not Found"}"#, false),
+        (200, "", true),
+        (204, "", true),
+        (200, "<html>", false),
+        (200, "[]", false),
+    ] {
+        let server = gives(status, body).await;
+        let answer = trafft(&server.url).update_customer(CustomerId(1), &patch()).await;
+        assert_eq!(answer.is_ok(), done, "{status} {body}");
     }
-    for body in [r#"{"pagination":{}}"#, r#"{"data":[{"first_name":"no id"}]}"#, r#"{"data":{}}"#] {
+    let server = gives(200, JORDAN).await;
+    assert_eq!(trafft(&server.url).customer(CustomerId(23)).await, Err(Error::AnotherRecord));
+    for body in [r#"{"pagination":{}}"#, r#"{"data":{}}"#] {
         let server = gives(200, body).await;
         assert_eq!(trafft(&server.url).customers(1, 50).await, Err(Error::UNEXPECTED_BODY), "{body}");
     }
@@ -238,10 +261,76 @@ async fn two_are_in_flight_and_no_more() {
 }
 
 #[tokio::test]
+async fn whether_a_write_may_leave_is_asked_behind_every_wait() {
+    for waits_for_token in [true, false] {
+        let (gate, may) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicBool::new(true)));
+        let server = Server::start({
+            let gate = gate.clone();
+            move |request, _| {
+                let gate = gate.clone();
+                async move {
+                    if if waits_for_token { is_token(&request) } else { request.method == Method::GET } {
+                        gate.acquire().await.unwrap().forget();
+                    }
+                    answer(200, if is_token(&request) { TOKEN } else { JORDAN })
+                }
+            }
+        })
+        .await;
+        let trafft = trafft(&server.url).guarded(MayWrite::new({
+            let may = may.clone();
+            move || may.load(Ordering::SeqCst)
+        }));
+        // Two slow reads take both places.
+        let reads: Vec<_> = (0..if waits_for_token { 0 } else { 2 })
+            .map(|_| {
+                let trafft = trafft.clone();
+                tokio::spawn(async move { trafft.customer(CustomerId(22)).await.map(drop) })
+            })
+            .collect();
+        while server.lines().len() < if waits_for_token { 0 } else { 3 } {
+            tokio::task::yield_now().await;
+        }
+        let writes: Vec<_> = (0..3)
+            .map(|number| {
+                let trafft = trafft.clone();
+                tokio::spawn(async move {
+                    match number {
+                        0 => trafft.create_customer(&new_customer()).await.map(drop),
+                        1 => trafft.update_customer(CustomerId(22), &patch()).await,
+                        _ => trafft.delete_customer(CustomerId(22)).await,
+                    }
+                })
+            })
+            .collect();
+        while server.lines().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        for _ in 0..1_000 {
+            tokio::task::yield_now().await;
+        }
+        may.store(false, Ordering::SeqCst);
+        gate.add_permits(10);
+        for read in reads {
+            assert_eq!(read.await.unwrap(), Ok(()));
+        }
+        for write in writes {
+            assert_eq!(write.await.unwrap(), Err(Error::Withdrawn));
+        }
+        assert!(server.seen().iter().all(|request| request.method == Method::GET || is_token(request)));
+    }
+}
+
+#[tokio::test]
 async fn without_a_token_nothing_was_sent() {
     let credentials = |text: &str| Error::CredentialsRefused { message: VendorMessage::new(text) };
-    let not_json = || Error::NotSent { reason: "the answer to the request for a token is not the JSON expected" };
-    let trouble = || Error::NotSent { reason: "the vendor is in trouble and gives no token" };
+    let no_token = |why| Error::NoToken { why: Box::new(why) };
+    let not_json = || no_token(Error::UNEXPECTED_BODY);
+    let trouble = |status| no_token(Error::Unavailable { status, retry_after: None });
+    let elsewhere = |status| {
+        let message = VendorMessage::default();
+        no_token(Error::Refused { about: About::Path, status, message, fields: vec![] })
+    };
     for (status, body, want) in [
         (
             400,
@@ -250,10 +339,11 @@ async fn without_a_token_nothing_was_sent() {
         ),
         (401, r#"{"message":"wrong"}"#, credentials("wrong")),
         (403, "", credentials("")),
-        (404, "", Error::Refused { status: 404, message: VendorMessage::default() }),
+        (404, "", elsewhere(404)),
+        (302, "", elsewhere(302)),
         (429, "", Error::RateLimited { retry_after: None }),
-        (500, "", trouble()),
-        (503, "", trouble()),
+        (500, "", trouble(500)),
+        (503, "", trouble(503)),
         (200, "<html>", not_json()),
         (200, "", not_json()),
         (200, r#"{"access_token":7}"#, not_json()),
@@ -267,7 +357,8 @@ async fn without_a_token_nothing_was_sent() {
     }
     for origin in [nobody(), raw(b"").await, raw(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{").await] {
         let error = trafft(&origin).create_customer(&new_customer()).await.unwrap_err();
-        assert!(matches!(error, Error::NotSent { .. }), "{error}");
+        assert!(matches!(error, Error::NotSent { .. } | Error::NoToken { .. }), "{error}");
+        assert!(!error.may_have_been_carried_out());
     }
 }
 

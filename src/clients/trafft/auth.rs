@@ -10,11 +10,11 @@ use secrecy::ExposeSecret;
 use tokio::sync::Mutex;
 
 use crate::clients::error::{Error, VendorMessage};
-use crate::clients::http::{Answer, Http, Vendor};
+use crate::clients::http::{Answer, Http, Timeouts};
 use crate::clients::oauth::{Carrier, failure};
-use crate::clients::refusal::{refusal, words};
+use crate::clients::refusal::{Asked, refusal, words};
 use crate::clock::Clock;
-use crate::model::Secret;
+use crate::model::{Secret, Vendor};
 
 /// What a token lives when its answer does not say (T §3).
 const USUAL_LIFE: Duration = Duration::from_secs(3600);
@@ -72,16 +72,12 @@ impl Tokens {
             .set_auth_type(AuthType::RequestBody)
             .set_token_uri(TokenUrl::from_url(self.endpoint.clone()));
         let judge = |answer: &Answer| {
-            refusal(Vendor::Trafft, answer, None, self.clock.now()).map(|error| self.not_sent(error, answer))
+            refusal(Vendor::Trafft, answer, Asked::default(), self.clock.now()).map(|error| self.refused(error, answer))
         };
-        let carrier = Carrier { http: &self.http, vendor: Vendor::Trafft, operation: "token", judge: &judge };
-        let answer = client.exchange_client_credentials().request_async(&carrier).await.map_err(|error| {
-            let reason = "the answer to the request for a token is not the JSON expected";
-            match failure(error, Error::NotSent { reason }) {
-                Error::Unanswered { .. } => Error::NotSent { reason: "no answer to the request for a token" },
-                error => error,
-            }
-        })?;
+        let limit = Timeouts::default().request;
+        let carrier = Carrier { http: &self.http, vendor: Vendor::Trafft, operation: "token", limit, judge: &judge };
+        let answer = client.exchange_client_credentials().request_async(&carrier).await;
+        let answer = answer.map_err(|error| no_token(failure(error, Error::UNEXPECTED_BODY)))?;
         let life = answer.expires_in().unwrap_or(USUAL_LIFE);
         let life = life - RENEWED_EARLY.min(life / 2);
         Ok(Held {
@@ -90,18 +86,22 @@ impl Tokens {
         })
     }
 
-    /// Without a token the call it was for was not sent, so nothing of that call can have been carried out. OAuth
-    /// servers refuse credentials with 400 or 401 (T §3), and may repeat what they were sent.
-    fn not_sent(&self, error: Error, answer: &Answer) -> Error {
-        match (error, answer.status.as_u16()) {
-            // There is no API at this address. That must not read as "no such customer".
-            (Error::NotFound, status) => Error::Refused { status, message: VendorMessage::new(&words(&answer.body)) },
-            (Error::Unavailable { .. }, _) => Error::NotSent { reason: "the vendor is in trouble and gives no token" },
-            (_, 400 | 401 | 403) => {
+    /// OAuth servers refuse credentials with 400 or 401 (T §3), and may repeat what they were sent.
+    fn refused(&self, error: Error, answer: &Answer) -> Error {
+        match answer.status.as_u16() {
+            400 | 401 | 403 => {
                 let words = words(&answer.body).replace(self.client_secret.expose_secret(), "[REDACTED]");
                 Error::CredentialsRefused { message: VendorMessage::new(&words) }
             }
-            (error, _) => error,
+            _ => error,
         }
+    }
+}
+
+/// Without a token the call it was for was not sent: nothing of that call can have been carried out.
+fn no_token(error: Error) -> Error {
+    match error {
+        Error::CredentialsRefused { .. } | Error::RateLimited { .. } | Error::NotSent { .. } => error,
+        error => Error::NoToken { why: Box::new(error) },
     }
 }

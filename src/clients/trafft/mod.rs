@@ -5,19 +5,21 @@
 mod auth;
 pub mod wire;
 
+use std::fmt;
 use std::sync::Arc;
 
 use reqwest::{Method, StatusCode, Url};
 use secrecy::ExposeSecret;
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use super::error::Error;
-use super::http::{Answer, Http, Vendor};
-use super::refusal::refusal;
+use super::http::{Answer, Http};
+use super::not_sent::NotSent;
+use super::refusal::{Asked, Record, refusal};
 use crate::clock::Clock;
-use crate::model::{CustomerId, Secret};
+use crate::model::{CustomerId, Secret, Vendor};
 use auth::Tokens;
 use wire::{Appointment, Customer, CustomerPatch, NewCustomer, Page, Written};
 
@@ -38,7 +40,27 @@ pub struct TrafftSettings {
 
 /// A connection to one Trafft account. Cheap to clone; clones share the token and the two places.
 #[derive(Debug, Clone)]
-pub struct Trafft(Arc<Connection>);
+pub struct Trafft {
+    connection: Arc<Connection>,
+    may_write: MayWrite,
+}
+
+/// Asked right before a write leaves, after the wait for a free place and for a token: may this process still write?
+#[derive(Clone)]
+pub struct MayWrite(Arc<dyn Fn() -> bool + Send + Sync>);
+
+impl MayWrite {
+    /// Asks `check` each time.
+    pub fn new(check: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(check))
+    }
+}
+
+impl fmt::Debug for MayWrite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MayWrite")
+    }
+}
 
 #[derive(Debug)]
 struct Connection {
@@ -54,6 +76,8 @@ struct Call {
     operation: &'static str,
     method: Method,
     url: Url,
+    /// The customer that it is about: Trafft may say that there is none.
+    customer: Option<CustomerId>,
 }
 
 const NO_BODY: Option<&Value> = None;
@@ -64,57 +88,91 @@ impl Trafft {
         let base = base(settings.origin);
         let TrafftSettings { client_id, client_secret, .. } = settings;
         let tokens = Tokens::new(http.clone(), under(&base, &["token"]), client_id, client_secret, clock.clone());
-        Self(Arc::new(Connection { http, base, tokens, clock, places: Semaphore::new(AT_ONCE) }))
+        let connection = Arc::new(Connection { http, base, tokens, clock, places: Semaphore::new(AT_ONCE) });
+        Self { connection, may_write: MayWrite::new(|| true) }
+    }
+
+    /// The same connection; its writes leave only while `may_write` says so, else they end as [`Error::Withdrawn`].
+    #[must_use]
+    pub fn guarded(&self, may_write: MayWrite) -> Self {
+        Self { connection: self.connection.clone(), may_write }
+    }
+
+    /// The account, by its origin.
+    pub fn account(&self) -> String {
+        self.connection.base.origin().ascii_serialization()
     }
 
     /// A page of the customers, newest first, from page 1 (T §5). There is no search.
     pub async fn customers(&self, page: u32, limit: u32) -> Result<Page<Customer>, Error> {
-        self.call(self.page("customers", "customers", page, limit), NO_BODY, Answer::json).await
+        let page = self.call(self.page("customers", "customers", page, limit), NO_BODY, Answer::json).await?;
+        Ok(self.listed("customers", page))
     }
 
     /// One customer (T §5.1).
+    ///
+    /// # Errors
+    /// [`Error::Gone`]: Trafft says that there is no such customer.
     pub async fn customer(&self, id: CustomerId) -> Result<Customer, Error> {
-        self.call(self.one("customer", Method::GET, id), NO_BODY, Answer::json).await
+        self.call(self.one("customer", Method::GET, id), NO_BODY, |answer| {
+            let customer: Customer = answer.json()?;
+            if customer.id == id { Ok(customer) } else { Err(Error::AnotherRecord) }
+        })
+        .await
     }
 
     /// Creates a customer (T §5.2). What happens when the e-mail address is taken nobody knows (T §10): look first.
     pub async fn create_customer(&self, customer: &NewCustomer) -> Result<CustomerId, Error> {
-        let call =
-            Call { operation: "create_customer", method: Method::POST, url: under(&self.0.base, &["customers"]) };
+        let url = under(&self.connection.base, &["customers"]);
+        let call = Call { operation: "create_customer", method: Method::POST, url, customer: None };
         self.call(call, Some(customer), |answer| Ok(answer.json::<Written>()?.id)).await
     }
 
-    /// Writes the four fields (T §5.3). There is no version to compare: read, merge and write close together.
+    /// Writes the four fields (T §5.3). There is no version to compare: read, merge and write close together. An empty 2xx is a
+    /// success; any other has to name this customer, as Trafft's own answer does: another service's JSON does not.
     pub async fn update_customer(&self, id: CustomerId, patch: &CustomerPatch) -> Result<(), Error> {
-        let call = self.one("update_customer", Method::PATCH, id);
-        self.call(call, Some(patch), |answer| answer.json::<Map<String, Value>>().map(drop)).await
+        self.call(self.one("update_customer", Method::PATCH, id), Some(patch), |answer| {
+            if is_empty(answer) {
+                return Ok(());
+            }
+            let Written { id: written } = answer.json()?;
+            if written == id { Ok(()) } else { Err(Error::AnotherRecord) }
+        })
+        .await
     }
 
     /// Deletes a customer (T §5.4). One that is gone already is done.
     pub async fn delete_customer(&self, id: CustomerId) -> Result<(), Error> {
-        let read = |answer: &Answer| match answer.body.trim_ascii() {
-            b"" => Ok(()),
-            _ => answer.json::<Value>().map(drop),
-        };
-        match self.call(self.one("delete_customer", Method::DELETE, id), NO_BODY, read).await {
-            Err(Error::NotFound) => Ok(()),
+        // A page of a gateway is neither empty nor JSON.
+        let done = |answer: &Answer| if is_empty(answer) { Ok(()) } else { answer.json::<Value>().map(drop) };
+        match self.call(self.one("delete_customer", Method::DELETE, id), NO_BODY, done).await {
+            Err(Error::Gone(_)) => Ok(()),
             result => result,
         }
     }
 
     /// A page of the appointments, newest first, from page 1 (T §6). Filters do nothing there.
     pub async fn appointments(&self, page: u32, limit: u32) -> Result<Page<Appointment>, Error> {
-        self.call(self.page("appointments", "appointments", page, limit), NO_BODY, Answer::json).await
+        let page = self.call(self.page("appointments", "appointments", page, limit), NO_BODY, Answer::json).await?;
+        Ok(self.listed("appointments", page))
+    }
+
+    /// Reports what could not be read of a page's records.
+    fn listed<T>(&self, operation: &'static str, page: Page<T>) -> Page<T> {
+        let owner = self.connection.base.host_str().unwrap_or_default();
+        self.connection.http.report_odd(Vendor::Trafft, operation, owner, &page.data.odd);
+        page
     }
 
     fn page(&self, operation: &'static str, path: &str, page: u32, limit: u32) -> Call {
-        let mut url = under(&self.0.base, &[path]);
+        let mut url = under(&self.connection.base, &[path]);
         url.query_pairs_mut().append_pair("page", &page.to_string()).append_pair("limit", &limit.to_string());
-        Call { operation, method: Method::GET, url }
+        Call { operation, method: Method::GET, url, customer: None }
     }
 
     fn one(&self, operation: &'static str, method: Method, id: CustomerId) -> Call {
-        Call { operation, method, url: under(&self.0.base, &["customers", &id.to_string()]) }
+        let url = under(&self.connection.base, &["customers", &id.to_string()]);
+        Call { operation, method, url, customer: Some(id) }
     }
 
     async fn call<T>(
@@ -124,15 +182,15 @@ impl Trafft {
         read: impl Fn(&Answer) -> Result<T, Error>,
     ) -> Result<T, Error> {
         // Held for the token's request and for the repeat as well: two in flight, whatever they are for.
-        let closed = |_| Error::NotSent { reason: "the client is shut" };
-        let _place = self.0.places.acquire().await.map_err(closed)?;
-        let token = self.0.tokens.bearer().await?;
+        let closed = |_| Error::NotSent { reason: NotSent::Kept("the client is shut") };
+        let _place = self.connection.places.acquire().await.map_err(closed)?;
+        let token = self.connection.tokens.bearer().await?;
         let (first, unauthorized) = self.once(&call, &token, body, &read).await;
         if !unauthorized {
             return first;
         }
-        self.0.tokens.forget(&token).await;
-        let token = self.0.tokens.bearer().await?;
+        self.connection.tokens.forget(&token).await;
+        let token = self.connection.tokens.bearer().await?;
         self.once(&call, &token, body, &read).await.0
     }
 
@@ -143,21 +201,33 @@ impl Trafft {
         body: Option<&impl Serialize>,
         read: &impl Fn(&Answer) -> Result<T, Error>,
     ) -> (Result<T, Error>, bool) {
-        let mut request = self.0.http.request(call.method.clone(), call.url.clone());
+        let writes = call.method != Method::GET;
+        if writes && !(self.may_write.0)() {
+            return (Err(Error::Withdrawn), false);
+        }
+        let Connection { http, clock, .. } = &*self.connection;
+        let id = call.customer.map(|customer| customer.to_string());
+        let record = id.as_deref().map(|id| Record { noun: "customer", id });
+        let asked = Asked { record, writes, scope: None };
+        let mut request = http.request(call.method.clone(), call.url.clone());
         request = request.bearer_auth(token.expose_secret()).header("Accept", "application/json");
         if let Some(body) = body {
             request = request.json(body);
         }
         let mut unauthorized = false;
-        let result = self.0.http.send(Vendor::Trafft, call.operation, request.build(), |answer| {
+        let result = http.send(Vendor::Trafft, call.operation, request.build(), |answer| {
             unauthorized = answer.status == StatusCode::UNAUTHORIZED;
-            match refusal(Vendor::Trafft, &answer, None, self.0.clock.now()) {
+            match refusal(Vendor::Trafft, &answer, asked, clock.now()) {
                 None => read(&answer),
                 Some(error) => Err(error),
             }
         });
         (result.await, unauthorized)
     }
+}
+
+fn is_empty(answer: &Answer) -> bool {
+    answer.body.trim_ascii().is_empty()
 }
 
 fn base(origin: Url) -> Url {

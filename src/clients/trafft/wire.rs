@@ -4,7 +4,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use crate::clients::lenient;
+use crate::clients::{Listed, lenient};
 use crate::model::CustomerId;
 
 /// A customer, as it is read (T §5.1). Times of creation or change, `description` and custom fields are not to be had.
@@ -14,16 +14,16 @@ pub struct Customer {
     #[serde(deserialize_with = "customer_id")]
     pub id: CustomerId,
     /// Given name.
-    #[serde(default, deserialize_with = "lenient::text")]
+    #[serde(default, deserialize_with = "lenient::identity")]
     pub first_name: Option<String>,
     /// Family name.
-    #[serde(default, deserialize_with = "lenient::text")]
+    #[serde(default, deserialize_with = "lenient::identity")]
     pub last_name: Option<String>,
     /// May be `null` or empty.
-    #[serde(default, deserialize_with = "lenient::text")]
+    #[serde(default, deserialize_with = "lenient::identity")]
     pub email: Option<String>,
     /// E.164 in the accounts seen; `-` and empty mean none (T §5.5). Absent from customers inside appointments.
-    #[serde(default, deserialize_with = "lenient::text")]
+    #[serde(default, deserialize_with = "lenient::identity")]
     pub phone_number: Option<String>,
     /// Country or prefix, nobody knows; to be read only (T §5.1).
     #[serde(default, deserialize_with = "lenient::text")]
@@ -75,11 +75,17 @@ pub struct CustomerPatch {
 #[serde(bound(deserialize = "T: serde::de::DeserializeOwned"))]
 pub struct Page<T> {
     /// The records.
-    #[serde(deserialize_with = "lenient::all")]
-    pub data: Vec<T>,
+    pub data: Listed<T>,
     /// Where in the list this is.
     #[serde(default)]
     pub pagination: Pagination,
+}
+
+impl<T> Page<T> {
+    /// Is this the last page, read as number `number`? The answer's own paging is the truth, not what was asked for (T §10).
+    pub fn is_last(&self, number: u32) -> bool {
+        self.data.given() == 0 || self.pagination.pages.is_some_and(|pages| i64::from(number) >= pages)
+    }
 }
 
 /// Where in a list a page is (T §2).

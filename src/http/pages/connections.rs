@@ -11,9 +11,9 @@ use minijinja::{Value, context};
 use serde::Deserialize;
 
 use super::Refused;
+use crate::http::connections::Connection;
 use crate::http::{Problem, Service};
-use crate::model::{LocationId, Scopes, Secret, TrafftAccess};
-use crate::store::{ConnectionView, InstallStatus};
+use crate::model::{Level, LocationId, Scopes, Secret, StateName, TrafftAccess};
 use crate::sync::onboard::{Check, Entered, missing_scopes};
 
 /// What has just been done, by a word: a link cannot make a page say anything else.
@@ -36,6 +36,7 @@ impl Told {
             "entered" => {
                 "Trafft took the credentials. Contacts are synced from now on; `backfill` takes over those that are there already"
             }
+            "confirm-deletions" => "Confirmed: what was deleted in HighLevel is now handled as DELETE_POLICY says",
             "pause" => "Paused: what comes is stored, nothing is read or written",
             "resume" => "It goes on",
             _ => return None,
@@ -48,10 +49,13 @@ pub(super) async fn home(
     State(service): State<Arc<Service>>,
     told: Result<Query<Told>, QueryRejection>,
 ) -> Result<Response, Refused> {
-    let connections: Vec<_> = service.store.connections().await?.iter().map(|one| service.shown(one)).collect();
+    let connections: Vec<_> = service.connections().await?.iter().map(|one| service.shown(one)).collect();
     let Query(told) = told.unwrap_or_default();
     let app = service.onboard.has_app();
-    Ok(super::page("Connections", "home.html", context! { connections, app, notice => told.text() }))
+    let all = service.intake.deliveries().await.map_err(Problem::from)?;
+    let deliveries =
+        context! { accepted => all.accepted, all => all.accepted + all.refused, too_few => all.are_too_few() };
+    Ok(super::page("Connections", "home.html", context! { connections, app, deliveries, notice => told.text() }))
 }
 
 /// One location.
@@ -83,7 +87,7 @@ pub(super) async fn enter(
     let connection = service.located(&location).await?;
     let id: LocationId = parse(&location)?;
     let trafft = TrafftAccess { url: url.trim().to_owned(), client_id: client_id.trim().to_owned(), client_secret };
-    let options = connection.options.clone().unwrap_or_default();
+    let options = connection.view.options.clone().unwrap_or_default();
     let entered = Entered { location: id, token: None, trafft: trafft.clone(), options };
     match service.onboard.enter(entered).await {
         Ok(_) => Ok(Redirect::to(&format!("/connections/{location}?notice=entered")).into_response()),
@@ -104,8 +108,13 @@ pub(super) async fn act(
     let (connection, id) = (service.located(&location).await?, parse(&location)?);
     match verb.as_str() {
         "pause" | "resume" => {
-            service.store.pause(&id, verb == "pause").await?;
+            service.store.pause(&id, verb == "pause", service.clock.now()).await?;
             service.onboard.changed();
+            Ok(Redirect::to(&format!("/connections/{location}?notice={verb}")).into_response())
+        }
+        "confirm-deletions" => {
+            service.store.confirm_deletions(&id, service.clock.now()).await?;
+            service.intake.nudge(&id);
             Ok(Redirect::to(&format!("/connections/{location}?notice={verb}")).into_response())
         }
         "test" => {
@@ -121,36 +130,31 @@ fn parse(location: &str) -> Result<LocationId, Problem> {
 }
 
 impl Service {
-    async fn located(&self, location: &str) -> Result<ConnectionView, Problem> {
-        let known = self.store.connection(&parse(location)?).await?;
+    async fn located(&self, location: &str) -> Result<Connection, Problem> {
+        let known = self.find_connection(&parse(location)?).await?;
         known.ok_or_else(|| Problem::not_found("there is no such location: install the app there first"))
     }
 }
 
 impl Service {
-    fn page(&self, connection: &ConnectionView, context: Value) -> Response {
-        let scopes = connection.scopes.as_deref().map(Scopes::parse);
+    fn page(&self, connection: &Connection, context: Value) -> Response {
+        let view = &connection.view;
+        let scopes = view.scopes.as_deref().map(Scopes::parse);
         let missing: Vec<_> = scopes.as_ref().map(missing_scopes).unwrap_or_default();
         let missing: Vec<_> = missing.into_iter().map(|(scope, what)| context! { scope, what }).collect();
-        let title = connection.name.as_deref().unwrap_or(&connection.location_id);
+        let title = view.name.as_deref().unwrap_or(&view.location_id);
         super::page(title, "connection.html", context! { one => self.shown(connection), missing, ..context })
     }
 
     /// A location as the pages show it.
-    fn shown(&self, one: &ConnectionView) -> Value {
-        let by_settings = parse(&one.location_id).is_ok_and(|location| self.onboard.is_in_settings(&location));
-        let (state, is_well) = match one {
-            _ if by_settings && one.paused => ("paused", true),
-            _ if by_settings && one.owner.is_some() => ("working", true),
-            _ if by_settings => ("about to start", true),
-            ConnectionView { install: Some(InstallStatus::Lost), .. } => ("has to be authorised again", false),
-            ConnectionView { install: Some(InstallStatus::Uninstalled), .. } => ("uninstalled in HighLevel", false),
-            ConnectionView { install: None, .. } => ("no longer in the settings", false),
-            ConnectionView { trafft_account: None, .. } => ("waits for its Trafft account", false),
-            ConnectionView { paused: true, .. } => ("paused", true),
-            ConnectionView { owner: None, .. } => ("about to start", true),
-            _ => ("working", true),
-        };
-        context! { state, is_well, by_settings, ..Value::from(Serde(one)) }
+    fn shown(&self, one: &Connection) -> Value {
+        let by_settings = self.by_settings.accounts.keys().any(|known| known.as_str() == one.view.location_id);
+        let states: Vec<_> = one
+            .states
+            .iter()
+            .map(|one| context! { is_ill => one.state.level() == Level::Ill, ..Value::from(Serde(one)) })
+            .collect();
+        let is_held = one.states.iter().any(|one| one.state == StateName::DeletionsHeld);
+        context! { by_settings, states, is_held, ..Value::from(Serde(one)) }
     }
 }

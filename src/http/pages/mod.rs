@@ -9,7 +9,7 @@ use std::sync::{Arc, LazyLock};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::extract::rejection::FormRejection;
-use axum::http::{StatusCode, header};
+use axum::http::header;
 use axum::middleware::from_fn_with_state;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
@@ -17,9 +17,10 @@ use minijinja::{Environment, HtmlEscape, Value, context};
 use tracing::error;
 
 use super::{Problem, Service, auth};
+use crate::model::ProblemCode;
 
 /// Every template; `base.html` is what the others extend. Names end in `.html`, because that turns escaping on.
-const TEMPLATES: [(&str, &str); 8] = [
+const TEMPLATES: [(&str, &str); 9] = [
     ("base.html", include_str!("base.html")),
     ("connection.html", include_str!("connection.html")),
     ("confirm.html", include_str!("confirm.html")),
@@ -28,6 +29,7 @@ const TEMPLATES: [(&str, &str); 8] = [
     ("login.html", include_str!("login.html")),
     ("onward.html", include_str!("onward.html")),
     ("refused.html", include_str!("refused.html")),
+    ("states.html", include_str!("states.html")),
 ];
 
 #[expect(clippy::expect_used, reason = "they are part of the program, and every test that sees a page loads them all")]
@@ -76,7 +78,7 @@ pub(super) fn page(title: &str, template: &str, context: Value) -> Response {
         Err(cause) => {
             error!(error = %cause, "a page could not be made: {cause}");
             let detail = "the page could not be made; see the log of the service";
-            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "a mistake of ours", detail).into_response()
+            Problem::new(ProblemCode::Internal, detail).into_response()
         }
     }
 }
@@ -93,14 +95,16 @@ impl<E: Into<Problem>> From<E> for Refused {
 
 impl From<FormRejection> for Problem {
     fn from(error: FormRejection) -> Self {
-        Self::new(error.status(), "not this form", format!("{}; open the page anew", error.body_text()))
+        let mut problem = Self::bad_request(format!("{}; open the page anew", error.body_text()));
+        problem.status = error.status().as_u16();
+        problem
     }
 }
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         let Self(problem) = self;
-        let page = page(problem.title, "refused.html", context! { error => &problem.detail });
+        let page = page(&problem.title, "refused.html", context! { error => &problem.detail });
         with_page(problem, page)
     }
 }

@@ -6,11 +6,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::super::identity::{Found, find};
-use super::super::project::{State, project, values};
+use super::super::project::project;
+use super::super::values::{State, values};
 use super::super::{Connection, Failure};
-use super::contacts::{following, search, updated};
+use super::contacts::{following, search, unread, updated};
 use crate::clients::ghl::wire::{Contact, ContactSearch};
-use crate::model::{ContactId, Lane};
+use crate::model::{ContactId, Facets, Lane};
 use crate::store::{self, ContactKey, Import, Step, Store, Sweeping};
 
 /// So many contacts may wait in the last lane before more are put there.
@@ -18,14 +19,17 @@ const BACKLOG: i64 = 500;
 /// Then the sweep looks again after so long.
 const UNTIL_LESS: Duration = Duration::from_secs(10);
 
-/// A step that waits for the last lane to empty, if it has to.
-async fn wait_for_room(
+/// How many contacts may be put into the last lane now; else a step that waits for it to empty.
+pub(super) async fn wait_for_room(
     store: &Store,
     connection: &Connection,
     sweeping: &Sweeping,
-) -> Result<Option<Step>, store::Error> {
+) -> Result<Result<i64, Step>, store::Error> {
     let waiting = store.waiting(&connection.location, Lane::Backfill).await?;
-    Ok((waiting >= BACKLOG).then(|| Step {
+    if waiting < BACKLOG {
+        return Ok(Ok(BACKLOG - waiting));
+    }
+    Ok(Err(Step {
         // Even before the first step: it has begun.
         cursor: Some(sweeping.cursor.clone().unwrap_or_else(|| START.to_owned())),
         due_at: Some(connection.clock.now() + UNTIL_LESS),
@@ -39,7 +43,7 @@ const START: &str = "null";
 
 /// One page of all contacts, taken over.
 pub(super) async fn step(store: &Store, connection: &Connection, at: &Sweeping) -> Result<Step, Failure> {
-    if let Some(wait) = wait_for_room(store, connection, at).await? {
+    if let Err(wait) = wait_for_room(store, connection, at).await? {
         return Ok(wait);
     }
     let page = search(connection, ContactSearch::all(), at).await?;
@@ -47,8 +51,9 @@ pub(super) async fn step(store: &Store, connection: &Connection, at: &Sweeping) 
         let fields = serde_json::to_string(contact).map_err(|error| store::Error::Corrupt(error.to_string()))?;
         Ok(Import { contact: contact.id.clone(), fields, updated: updated(contact) })
     };
-    let imports = page.contacts.iter().map(import).collect::<Result<_, store::Error>>()?;
-    Ok(Step { imports, ..following(page, connection.clock.now(), None) })
+    let found = unread(&page, Facets::ALL);
+    let imports = page.contacts.items.iter().map(import).collect::<Result<_, store::Error>>()?;
+    Ok(Step { imports, found, ..following(page, connection.clock.now(), None) })
 }
 
 /// What a backfill would do, counted; where the search goes on with it.
@@ -72,7 +77,7 @@ pub(super) async fn dry_run(store: &Store, connection: &Connection, at: &Sweepin
     }
     let place = Sweeping { cursor: tally.next.take(), ..at.clone() };
     let page = search(connection, ContactSearch::all(), &place).await?;
-    for contact in &page.contacts {
+    for contact in &page.contacts.items {
         match fate(store, connection, contact).await? {
             Fate::Create => tally.create += 1,
             Fate::Update => tally.update += 1,
@@ -99,7 +104,7 @@ async fn fate(store: &Store, connection: &Connection, contact: &Contact) -> Resu
     if is_known(store, connection, &contact.id).await? {
         return Ok(Fate::Leave);
     }
-    let place = connection.metadata.place(&connection.ghl).await.map_err(Failure::Ghl)?;
+    let place = connection.metadata.place(&connection.ghl, connection.clock.now()).await.map_err(Failure::Ghl)?;
     let now = connection.clock.now();
     let mapping = &connection.mapping;
     let definitions = if mapping.uses_custom {

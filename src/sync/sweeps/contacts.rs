@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::super::{Connection, Failure};
+use super::FINDINGS;
 use crate::clients::ghl::wire::{Contact, ContactPage, ContactSearch, Cursor};
-use crate::model::{Facet, Facets, Sweep};
-use crate::store::{Finding, Step, Store, Sweeping};
+use crate::model::{ContactId, Facet, Facets, Sweep};
+use crate::store::{Drift, Finding, Step, Store, Sweeping};
 
 /// A page of the search: 100 is what was seen to work (G §6.6).
 const PAGE: u32 = 100;
@@ -15,13 +17,26 @@ const PAGE: u32 = 100;
 /// Searches lag behind writes by seconds (G §6.6), and clocks differ: each search begins so long before the one before it did.
 const OVERLAP: Duration = Duration::from_mins(5);
 
+/// Where a search for changes goes on, and when it began, by GHL's clock: the times that it searches for are GHL's, and ours may be
+/// wrong.
+#[derive(Serialize, Deserialize)]
+struct Changes {
+    began: Timestamp,
+    next: String,
+}
+
 /// One page of the contacts that changed since the last sweep began.
 pub(super) async fn changed(store: &Store, connection: &Connection, at: &Sweeping) -> Result<Step, Failure> {
     let now = connection.clock.now();
-    let since = at.since.unwrap_or(now) - OVERLAP;
-    let page = search(connection, ContactSearch::updated(since, None), at).await?;
+    let pass: Option<Changes> = at.cursor.as_deref().and_then(|cursor| serde_json::from_str(cursor).ok());
+    let latest = connection.ghl.their_time(now);
+    let since = at.since.unwrap_or(latest).min(latest) - OVERLAP;
+    let place = Sweeping { cursor: pass.as_ref().map(|pass| pass.next.clone()), ..at.clone() };
+    let page = search(connection, ContactSearch::updated(since, None), &place).await?;
+    // After the answer, which says how late it is there.
+    let began = pass.map_or_else(|| connection.ghl.their_time(now), |pass| pass.began);
     let mut found = Vec::new();
-    for contact in &page.contacts {
+    for contact in &page.contacts.items {
         let updated = updated(contact);
         let (facets, what) = match store.contact_standing(&connection.location, &contact.id).await? {
             // It is read anyway.
@@ -30,37 +45,89 @@ pub(super) async fn changed(store: &Store, connection: &Connection, at: &Sweepin
             Some(_) => (Facet::Contact.into(), "changed"),
             None => (Facets::ALL, "created"),
         };
-        found.push(Finding { contact: contact.id.clone(), facets, what: Some(what), drifted: false });
+        found.push(Finding { contact: contact.id.clone(), facets, what: Some(what), drift: Drift::None });
     }
+    found.extend(unread(&page, Facets::ALL));
     let pace = connection.policy.pace.of(Sweep::Contacts);
     let mut step = following(page, now, pace);
     step.found = found;
-    // From the beginning of this sweep: what changed while it went on is found again, and not marked again.
-    step.since = step.cursor.is_none().then(|| at.started_at.unwrap_or(now));
+    match step.cursor.take() {
+        Some(next) => step.cursor = serde_json::to_string(&Changes { began, next }).ok(),
+        // From the beginning of this sweep: what changed while it went on is found again, and not marked again.
+        None => step.since = Some(began),
+    }
     Ok(step)
 }
 
-/// One page of all contacts; at the end, those that it has not met are read, and two not-founds decide.
+/// Where a pass over all ids is: where the search goes on, and how many of the contacts before were there without an id.
+#[derive(Default, Serialize, Deserialize)]
+struct Pass {
+    nameless: usize,
+    next: Option<String>,
+    /// The last page has been read: now those are marked that no page has shown.
+    #[serde(default)]
+    is_read: bool,
+}
+
+/// One page of all contacts. Who was taken for gone and is met is read again. Behind the last page, those that no page has shown are
+/// read, so many a step, and two not-founds decide.
 pub(super) async fn gone(store: &Store, connection: &Connection, at: &Sweeping) -> Result<Step, Failure> {
     let now = connection.clock.now();
-    let page = search(connection, ContactSearch::all(), at).await?;
-    let met = page.contacts.iter().map(|contact| contact.id.clone()).collect();
-    let mut step = following(page, now, connection.policy.pace.of(Sweep::Ids));
-    step.met = met;
-    if step.cursor.is_none() {
-        let began = at.started_at.unwrap_or(now);
-        let missing = store.not_met(&connection.location, began).await?;
-        let missing = missing.into_iter().filter(|contact| !step.met.contains(contact));
-        step.found = missing
-            .map(|contact| Finding {
-                contact,
-                facets: Facet::Contact.into(),
-                what: Some("not among the contacts any more"),
-                drifted: false,
-            })
-            .collect();
+    let mut pass: Pass = at.cursor.as_deref().and_then(|cursor| serde_json::from_str(cursor).ok()).unwrap_or_default();
+    if pass.is_read {
+        return unmet(store, connection, at).await;
     }
+    let place = Sweeping { cursor: pass.next.take(), ..at.clone() };
+    let page = search(connection, ContactSearch::all(), &place).await?;
+    let page_ids: Vec<_> = page.contacts.items.iter().map(|contact| contact.id.clone()).collect();
+    let met = page_ids.iter().cloned();
+    let unread = unread(&page, Facet::Contact.into());
+    let met = met.chain(unread.iter().map(|finding| finding.contact.clone())).collect();
+    pass.nameless += page.contacts.odd.len() - unread.len();
+    let is_last = page.contacts.given() < PAGE as usize;
+    let mut step = following(page, now, connection.policy.pace.of(Sweep::Ids));
+    (step.met, step.found) = (met, unread);
+    for contact in &page_ids {
+        if store.is_absent(&connection.location, contact).await? {
+            step.found.push(absence(contact.clone(), "among the contacts again"));
+        }
+    }
+    pass.next = step.cursor.take();
+    // A contact that was met without its id may be any of those that were not met.
+    if pass.next.is_none() && (pass.nameless > 0 || !is_last) {
+        let reason =
+            format!("{} contacts came without an id that can be read, so nobody is taken as deleted", pass.nameless);
+        step.reason = Some(reason);
+        return Ok(step);
+    }
+    pass.is_read = pass.next.is_none();
+    (step.cursor, step.due_at) = (serde_json::to_string(&pass).ok(), Some(now));
     Ok(step)
+}
+
+/// Some of those that the pass has not met.
+async fn unmet(store: &Store, connection: &Connection, at: &Sweeping) -> Result<Step, Failure> {
+    let now = connection.clock.now();
+    let missing = store.not_met(&connection.location, at.started_at.unwrap_or(now), FINDINGS as i64).await?;
+    let more = missing.len() == FINDINGS;
+    let found = |contact| absence(contact, "not among the contacts any more");
+    Ok(Step {
+        found: missing.into_iter().map(found).collect(),
+        cursor: at.cursor.clone().filter(|_| more),
+        due_at: if more { Some(now) } else { connection.policy.pace.of(Sweep::Ids).map(|pace| now + pace) },
+        ..Step::default()
+    })
+}
+
+/// Contacts of a page that could not be read there: each is read by itself, where it has an id.
+pub(super) fn unread(page: &ContactPage, facets: Facets) -> Vec<Finding> {
+    let ids = page.contacts.odd.iter().filter_map(|odd| odd.id.as_deref()?.parse().ok());
+    ids.map(|contact| Finding { contact, facets, what: Some("cannot be read in a search"), drift: Drift::None })
+        .collect()
+}
+
+fn absence(contact: ContactId, what: &'static str) -> Finding {
+    Finding { contact, facets: Facet::Contact.into(), what: Some(what), drift: Drift::None }
 }
 
 /// The page at which the sweep is.
@@ -80,10 +147,11 @@ pub(super) async fn search(
 
 /// What the page says about where it goes on.
 pub(super) fn following(page: ContactPage, now: Timestamp, pace: Option<Duration>) -> Step {
-    let full = page.contacts.len() >= PAGE as usize;
-    let next = page.next().filter(|_| full).and_then(|next| serde_json::to_string(&next).ok());
+    let given = page.contacts.given();
+    let full = given >= PAGE as usize;
+    let next = page.next.filter(|_| full).and_then(|next| serde_json::to_string(&next).ok());
     Step {
-        seen: page.contacts.len() as i64,
+        seen: given as i64,
         calls: 1,
         total: page.total,
         due_at: if next.is_some() { Some(now) } else { pace.map(|pace| now + pace) },

@@ -1,45 +1,118 @@
 //! The slow pass over Trafft's customers: what staff edited or deleted there. GoHighLevel wins on the fields it has, so what
 //! differs is looked at again.
 
+use serde::{Deserialize, Serialize};
+
 use super::super::directory::indexed;
 use super::super::{Connection, Failure};
+use super::FINDINGS;
+use crate::clients::trafft::wire::{self, Page};
 use crate::model::Sweep;
-use crate::store::{Customer, Finding, Step, Store, Sweeping};
+use crate::store::{Customer, Drift, Finding, Step, Store, Sweeping};
 
-/// One page.
-pub(super) async fn step(store: &Store, connection: &Connection, at: &Sweeping) -> Result<Step, Failure> {
-    let (now, location) = (connection.clock.now(), &connection.location);
-    let number: u32 = at.cursor.as_deref().and_then(|cursor| cursor.parse().ok()).unwrap_or(1);
-    connection.lease.check()?;
-    let place = connection.metadata.place(&connection.ghl).await.map_err(Failure::Ghl)?;
-    let page = connection.customers_page(number).await?;
-    let customers: Vec<Customer> = page.data.iter().map(|customer| indexed(customer, place.region)).collect();
-    let told = store.index_customers(location, &customers, now).await?;
-    let mut found = Vec::new();
-    let pages = page.pagination.pages.unwrap_or(i64::MAX);
-    let last = page.data.is_empty() || i64::from(number) >= pages;
-    if last && let Some(before) = at.since {
-        // A deletion while we page hides a customer from one pass (T §2), hardly from two.
-        for (customer, contact) in store.unseen_customers(location, before).await? {
-            match contact {
-                Some(contact) => found.push(Finding::drifted(contact, "not among Trafft's customers any more")),
-                None => store.forget_customer(location, customer, now).await?,
-            }
+/// Where a pass is: its next page, and what the pages before have shown.
+#[derive(Serialize, Deserialize)]
+struct Pass {
+    page: u32,
+    /// Customers that could not be read.
+    unread: usize,
+    /// Customers on all pages so far, and how many there should be, as each page told it.
+    #[serde(default)]
+    shown: i64,
+    #[serde(default)]
+    total: Option<i64>,
+    /// Two pages told different totals: somebody was made or deleted meanwhile, and one may have slipped over a page's edge (T §2).
+    #[serde(default)]
+    is_torn: bool,
+    /// The last page has been read: now those are marked that no page has shown.
+    #[serde(default)]
+    is_read: bool,
+}
+
+impl Default for Pass {
+    fn default() -> Self {
+        Self { page: 1, unread: 0, shown: 0, total: None, is_torn: false, is_read: false }
+    }
+}
+
+impl Pass {
+    fn next(&self, page: &Page<wire::Customer>) -> Self {
+        let given = page.data.given();
+        let (told, before) = (page.pagination.total, self.total);
+        Self {
+            page: self.page + 1,
+            unread: self.unread + page.data.odd.len(),
+            shown: self.shown + given as i64,
+            total: told.or(before),
+            is_torn: self.is_torn || told.is_some() && before.is_some() && told != before,
+            is_read: page.is_last(self.page),
         }
     }
-    if last {
+
+    /// Why nobody counts as deleted who was not shown, if so.
+    fn doubt(&self) -> Option<String> {
+        if self.unread > 0 {
+            Some(format!("{} customers cannot be read (the log names them), so none is taken as deleted", self.unread))
+        } else if self.is_torn || self.total.is_some_and(|total| self.shown < total) {
+            Some("customers were made or deleted while they were paged through, so none is taken as deleted".to_owned())
+        } else {
+            None
+        }
+    }
+}
+
+/// One page; behind the last, those that neither this pass nor the one before has shown, so many a step.
+pub(super) async fn step(store: &Store, connection: &Connection, at: &Sweeping) -> Result<Step, Failure> {
+    let (now, location) = (connection.clock.now(), &connection.location);
+    let pass: Pass = at.cursor.as_deref().and_then(|cursor| serde_json::from_str(cursor).ok()).unwrap_or_default();
+    if pass.is_read {
+        return unseen(store, connection, at, pass.doubt()).await;
+    }
+    connection.lease.check()?;
+    let place = connection.metadata.place(&connection.ghl, now).await.map_err(Failure::Ghl)?;
+    let page = connection.customers_page(pass.page).await?;
+    let customers: Vec<Customer> = page.data.items.iter().map(|customer| indexed(customer, place.region)).collect();
+    let told = store.index_customers(location, &customers, now).await?;
+    let next = pass.next(&page);
+    Ok(Step {
+        told,
+        seen: page.data.given() as i64,
+        calls: 1,
+        total: page.pagination.total,
+        cursor: Some(serde_json::json!(next).to_string()),
+        due_at: Some(if next.is_read { now } else { now + connection.policy.page_pause }),
+        ..Step::default()
+    })
+}
+
+/// Some of those that no page has shown. A deletion while we page hides a customer from one pass (T §2), hardly from two.
+async fn unseen(store: &Store, connection: &Connection, at: &Sweeping, doubt: Option<String>) -> Result<Step, Failure> {
+    let (now, location) = (connection.clock.now(), &connection.location);
+    let unseen = match at.since {
+        Some(before) if doubt.is_none() => store.unseen_customers(location, before, FINDINGS as i64).await?,
+        _ => Vec::new(),
+    };
+    let more = unseen.len() == FINDINGS;
+    let mut found = Vec::new();
+    for (customer, contact) in unseen {
+        match contact {
+            Some(contact) => {
+                found.push(Finding::drifted(contact, Drift::Unseen, "not among Trafft's customers any more"))
+            }
+            None => store.forget_customer(location, customer, now).await?,
+        }
+    }
+    if !more {
         store.revive_conflicts(location, now).await?;
     }
     let pace = connection.policy.pace.of(Sweep::Customers);
     Ok(Step {
         found,
-        told,
-        seen: customers.len() as i64,
-        calls: 1,
-        total: page.pagination.total,
-        cursor: (!last).then(|| (number + 1).to_string()),
-        due_at: if last { pace.map(|pace| now + pace) } else { Some(now + connection.policy.page_pause) },
-        since: last.then(|| at.started_at.unwrap_or(now)),
+        cursor: at.cursor.clone().filter(|_| more),
+        // The pass before counts as long as this one shows nothing for certain.
+        since: (!more && doubt.is_none()).then(|| at.started_at.unwrap_or(now)),
+        reason: doubt,
+        due_at: if more { Some(now) } else { pace.map(|pace| now + pace) },
         ..Step::default()
     })
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::super::{Connection, Failure};
 use crate::model::{Facet, Facets, Lane};
-use crate::store::{Finding, Step, Store};
+use crate::store::{Drift, Finding, Step, Store};
 
 /// Contacts that come to their turn together, at most.
 const BATCH: i64 = 50;
@@ -24,7 +24,7 @@ pub(super) async fn step(store: &Store, connection: &Connection) -> Result<Step,
     let found = turn.into_iter().map(|(contact, never)| {
         // What a backfill took from a search is read once from the contact itself (G §6.7: names may have lost their capitals).
         let facets = if never { Facets::ALL } else { activities };
-        Finding { contact, facets, what: None, drifted: false }
+        Finding { contact, facets, what: None, drift: Drift::None }
     });
     let found: Vec<_> = found.collect();
     Ok(Step {

@@ -3,7 +3,7 @@
 use super::super::{Connection, Failure};
 use crate::clients::ghl::wire::{Task, TaskSearch};
 use crate::model::{Facet, Sweep};
-use crate::store::{Finding, Step, Store, Sweeping};
+use crate::store::{Drift, Finding, Step, Store, Sweeping};
 
 const PAGE: u32 = 100;
 
@@ -14,20 +14,22 @@ pub(super) async fn step(store: &Store, connection: &Connection, at: &Sweeping) 
     connection.lease.check()?;
     let search = TaskSearch { limit: Some(PAGE), skip: Some(skip), ..TaskSearch::default() };
     let tasks = connection.ghl.lane(at.kind.lane()).search_tasks(&search).await.map_err(Failure::Ghl)?;
-    let seen = tasks.len();
+    let seen = tasks.given();
     let mut found: Vec<Finding> = Vec::new();
-    for task in tasks {
+    for task in tasks.items {
         let Some(contact) = task.contact_id.clone() else { continue };
-        let known = store.activity(&connection.location, Facet::Tasks, &task.id).await?;
-        let known = known.filter(|(holder, _)| *holder == contact);
-        let same = known.is_some_and(|(_, object)| {
-            serde_json::from_str::<Task>(&object).is_ok_and(|known| !differs(&known, &task))
-        });
-        if !same
-            && !found.iter().any(|finding| finding.contact == contact)
-            && is_known(store, connection, &contact).await?
-        {
-            found.push(Finding { contact, facets: Facet::Tasks.into(), what: Some("a task changed"), drifted: false });
+        let holders = store.holders(&connection.location, Facet::Tasks, &task.id).await?;
+        let is_same = |object: &str| serde_json::from_str::<Task>(object).is_ok_and(|known| !differs(&known, &task));
+        if holders.iter().any(|(holder, object)| *holder == contact && is_same(object)) {
+            continue;
+        }
+        // Whoever had it until now may have it no longer.
+        let others = holders.into_iter().map(|(holder, _)| holder).filter(|holder| *holder != contact);
+        for contact in others.chain([contact.clone()]) {
+            if !found.iter().any(|finding| finding.contact == contact) && is_known(store, connection, &contact).await? {
+                let (facets, what, drift) = (Facet::Tasks.into(), Some("a task changed"), Drift::None);
+                found.push(Finding { contact, facets, what, drift });
+            }
         }
     }
     let more = seen >= PAGE as usize;

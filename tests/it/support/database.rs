@@ -38,9 +38,19 @@ impl Database {
         server.map(Self::on)
     }
 
+    /// The same, made in a way of its own.
+    pub fn postgres_with(options: &str) -> Option<Self> {
+        Self::postgres()?;
+        std::env::var(SERVER).ok().map(|server| Self::made(server, options))
+    }
+
     fn on(server: String) -> Self {
+        Self::made(server, "")
+    }
+
+    fn made(server: String, options: &str) -> Self {
         let name = format!("test_{}", uuid::Uuid::new_v4().simple());
-        psql(&server, &format!("CREATE DATABASE {name}"));
+        psql(&server, &format!("CREATE DATABASE {name} {options}"));
         // The server is not what dies in these tests, so they need not wait for its disk.
         psql(&server, &format!("ALTER DATABASE {name} SET synchronous_commit = off"));
         let (base, _) = server.rsplit_once('/').expect("an address ends with a database's name");
@@ -52,9 +62,46 @@ impl Database {
         let (server, name) = self.made.as_ref().expect("a PostgreSQL");
         psql(server, &format!("ALTER DATABASE {name} ALLOW_CONNECTIONS {}", !refuse));
         if refuse {
-            let end = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
-            psql(server, &end);
+            self.end_sessions();
         }
+    }
+
+    /// It is away from now on, or back.
+    pub fn lose(&self, is: bool) {
+        if self.made.is_some() {
+            return self.refuse(is);
+        }
+        let here = self.url.trim_start_matches("sqlite://").to_owned();
+        let elsewhere = format!("{here}.elsewhere");
+        let (from, to) = if is { (&here, &elsewhere) } else { (&elsewhere, &here) };
+        std::fs::rename(from, to).unwrap();
+    }
+
+    /// A default for the sessions that begin from now on.
+    pub fn set(&self, setting: &str) {
+        let (server, name) = self.made.as_ref().expect("a PostgreSQL");
+        psql(server, &format!("ALTER DATABASE {name} SET {setting}"));
+    }
+
+    /// Its sessions end.
+    pub fn end_sessions(&self) {
+        let (server, name) = self.made.as_ref().expect("a PostgreSQL");
+        psql(server, &format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"));
+    }
+
+    /// The same database by another way.
+    pub fn through(&self, address: &str) -> String {
+        let (_, name) = self.made.as_ref().expect("a PostgreSQL");
+        let user =
+            self.url.split_once("://").and_then(|(_, rest)| rest.rsplit_once('@')).map_or("postgres", |(user, _)| user);
+        format!("postgres://{user}@{address}/{name}")
+    }
+
+    /// Host and port of the server.
+    pub fn server(&self) -> String {
+        let rest = self.url.rsplit_once('@').map_or(&*self.url, |(_, rest)| rest);
+        let address = rest.split_once('/').expect("an address ends with a database's name").0.to_owned();
+        if address.contains(':') { address } else { format!("{address}:5432") }
     }
 
     /// One statement, beside the service.

@@ -7,6 +7,7 @@ use sandbox::{Clock, Sandbox};
 use tempfile::TempDir;
 
 use super::command::{Said, run};
+use super::process::Process;
 use super::{ADMIN, SEALING};
 
 /// A row of the table in the documentation: a mistake, what one sees, what to do. `…` stands for what varies.
@@ -64,7 +65,17 @@ impl Desk {
         let mut desk = Self { sandbox, settings, http: Client::new(), folder };
         let database = format!("sqlite://{}/sync.db", desk.folder.path().display());
         desk.set(&[("DATABASE_URL", &database), ("ADMIN_TOKEN", ADMIN), ("TRAFFT_PAGE_PAUSE_MS", "0")]);
+        // Nobody is given that port: no service of somebody else answers there.
+        desk.set(&[("BIND_ADDR", "127.0.0.1:1")]);
         desk
+    }
+
+    /// The service, running with these settings.
+    pub async fn serve(&mut self) -> Process {
+        let service = Process::start(self.settings.clone());
+        service.ready(&self.http).await;
+        self.set(&[("BIND_ADDR", service.url.trim_start_matches("http://"))]);
+        service
     }
 
     /// Empty: not set.

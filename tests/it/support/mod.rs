@@ -10,7 +10,10 @@ pub mod desk;
 pub mod installed;
 pub mod others;
 pub mod process;
+pub mod relay;
+pub mod standing;
 pub mod ticker;
+pub mod tls;
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -87,6 +90,7 @@ impl Answer {
         let said = |name: &str| self.json[name].as_str().is_some_and(|text| !text.is_empty());
         self.headers.get("content-type").is_some_and(|kind| kind == "application/problem+json")
             && self.json["status"] == self.code.as_u16()
+            && said("code")
             && said("title")
             && said("detail")
     }
@@ -193,6 +197,16 @@ impl World {
         }
     }
 
+    /// One statement to the database, beside the service.
+    pub async fn sql(&self, statement: &'static str) {
+        self._database.execute(statement).await;
+    }
+
+    /// The database is away from now on, or back.
+    pub fn lose_database(&self, is: bool) {
+        self._database.lose(is);
+    }
+
     pub fn set(&mut self, name: &str, value: &str) {
         self.settings.insert(name.to_owned(), value.to_owned());
     }
@@ -204,7 +218,7 @@ impl World {
 
     /// Why the service does not start.
     pub async fn refusal(&self) -> String {
-        let config = load(&Sources { environment: self.settings.clone(), file: None }).unwrap();
+        let config = load(&Sources { environment: self.settings.clone(), ..Default::default() }).unwrap();
         App::build(config, self.clock.clone(), CancellationToken::new()).await.expect_err("it was built").to_string()
     }
 
@@ -221,7 +235,7 @@ impl World {
 
     /// Starts the service, without waiting.
     pub async fn start_idle(&mut self) {
-        let config = load(&Sources { environment: self.settings.clone(), file: None }).unwrap();
+        let config = load(&Sources { environment: self.settings.clone(), ..Default::default() }).unwrap();
         let stop = CancellationToken::new();
         let app = App::build(config, self.clock.clone(), stop.clone()).await.unwrap();
         let (url, handle) = (format!("http://{}", app.address()), app.handle());

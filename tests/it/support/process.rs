@@ -1,7 +1,9 @@
 //! The real program, run as a process of its own, to be killed, paused and started again.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
@@ -10,6 +12,8 @@ use reqwest::Client;
 
 /// A process, started anew as often as wanted, on the same port and with the same settings.
 pub struct Process {
+    /// The program with its arguments, behind those that start it.
+    program: Vec<OsString>,
     settings: HashMap<String, String>,
     pub url: String,
     child: Child,
@@ -22,17 +26,32 @@ impl Process {
     }
 
     /// Started by another program, which `wrap` names with its arguments.
-    pub fn wrapped(mut settings: HashMap<String, String>, wrap: impl FnOnce(&mut Command)) -> Self {
+    pub fn wrapped(settings: HashMap<String, String>, wrap: impl FnOnce(&mut Command)) -> Self {
+        let mut command = Command::new("env");
+        wrap(&mut command);
+        command.args([env!("CARGO_BIN_EXE_ghl-trafft-sync"), "serve"]);
+        Self::of(command.get_args().map(Into::into).collect(), settings)
+    }
+
+    /// Another program than the usual one, with its arguments.
+    pub fn of(program: Vec<OsString>, mut settings: HashMap<String, String>) -> Self {
         let address = free_address();
         settings.insert("BIND_ADDR".to_owned(), address.to_string());
-        let child = spawn(&settings, wrap);
-        Self { settings, url: format!("http://{address}"), child }
+        let child = spawn(&program, &settings);
+        Self { program, settings, url: format!("http://{address}"), child }
     }
 
     /// Dead on the spot, as by a power cut, and started again.
     pub fn kill_and_start(&mut self) {
         self.kill();
-        self.child = spawn(&self.settings, |_| {});
+        self.child = spawn(&self.program, &self.settings);
+    }
+
+    /// Started again if it has ended by itself, as whatever looks after services does.
+    pub fn keep_up(&mut self) {
+        if self.child.try_wait().unwrap().is_some() {
+            self.child = spawn(&self.program, &self.settings);
+        }
     }
 
     pub fn kill(&mut self) {
@@ -95,11 +114,18 @@ impl Drop for Process {
     }
 }
 
-fn spawn(settings: &HashMap<String, String>, wrap: impl FnOnce(&mut Command)) -> Child {
-    // It runs what it is given, as itself.
+/// What stands between a program and the machine, compiled from its source beside the tests. Returns where it is.
+pub fn shim(source: &str, folder: &Path) -> String {
+    let (source, shim) = (format!("{}/tests/it/{source}", env!("CARGO_MANIFEST_DIR")), folder.join(source));
+    let shim = shim.with_extension("so").display().to_string();
+    assert!(Command::new("cc").args(["-shared", "-fPIC", "-o", &shim, &source]).status().unwrap().success());
+    shim
+}
+
+fn spawn(program: &[OsString], settings: &HashMap<String, String>) -> Child {
+    // It runs what it is given, as itself; tests may run under nohup, which would make a hangup nothing to it.
     let mut command = Command::new("/usr/bin/env");
-    wrap(&mut command);
-    command.args([env!("CARGO_BIN_EXE_ghl-trafft-sync"), "serve"]).env_clear().env("PATH", "/usr/bin:/bin");
+    command.arg("--default-signal=HUP").args(program).env_clear().env("PATH", "/usr/bin:/bin");
     // What it says is of interest only to whoever looks into a failure, or into the log itself.
     match settings.get("LOG_TO").map(Into::into).or_else(|| std::env::var_os("LOG_TO")) {
         Some(path) => {

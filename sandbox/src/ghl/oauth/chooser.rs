@@ -6,7 +6,7 @@ use crate::front::{Answer, Call, form};
 use crate::ghl::Shared;
 use crate::ghl::state::Scopes;
 
-/// What an app asks for that is installed from the marketplace's own page: all that the book suggests (G §3.8).
+/// What an app asks for that is installed from the marketplace's own page: more than this service needs (G §3.8).
 const LISTED: [&str; 8] = [
     "contacts.readonly",
     "contacts.write",

@@ -11,7 +11,7 @@ use crate::ghl::state::Location;
 /// For the text at `GET /`.
 pub(crate) const TEXT: &str = "\
 GET    /_control/app           client id and secret, where the app is installed
-PUT    /_control/app           {\"redirect_uris\", \"echo_state\", \"reconnect\", \"location_refresh_tokens\", \"bulk_install_events\"}
+PUT    /_control/app           {\"redirect_uris\", \"echo_state\", \"reconnect\", \"same_pair\", \"location_refresh_tokens\", \"bulk_install_events\"}
 POST   /_control/lose-tokens   {\"id\"} of a location or the company: what its install had is worthless, the app stays
 POST   /_control/expire-tokens all access tokens expire
 POST   /_control/locations     {\"id\", \"name\", \"timezone\", \"country\"}  a new location of the agency
@@ -87,6 +87,7 @@ fn switch(shared: &Shared, fields: &Map<String, Value>) -> Result<(), String> {
             }
             ("echo_state", Value::Bool(on)) => app.echo_state = *on,
             ("reconnect", Value::Bool(on)) => app.reconnect = *on,
+            ("same_pair", Value::Bool(on)) => app.same_pair = *on,
             ("location_refresh_tokens", Value::Bool(on)) => app.location_refresh_tokens = *on,
             ("bulk_install_events", Value::Bool(on)) => app.bulk_events = *on,
             _ => return Err(key.clone()),

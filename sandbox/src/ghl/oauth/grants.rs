@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::papers::Paper;
+use super::papers::{Paper, Rotation};
 use super::seat::Seat;
 use super::{Form, No, wrong};
 use crate::front::{Answer, Call};
@@ -71,15 +71,27 @@ impl State {
     }
 
     fn by_refresh(&mut self, now: i64, token: &str) -> Result<Value, No> {
-        let installs = &self.installs;
-        let rotated = self.papers.rotate(now, token, |paper| installs.active(&paper.seat))?;
-        let Some(paper) = rotated else {
-            // No complaint: after a crash between this answer and its commit, the old one is all that a client has.
-            self.app.refresh_reuses += 1;
-            return Err(No::Sorry(400, BAD_REFRESH));
+        let (installs, again) = (&self.installs, self.app.same_pair);
+        let mut paper = match self.papers.rotate(now, token, again, |paper| installs.active(&paper.seat))? {
+            Rotation::New(paper) => paper,
+            Rotation::Same(pair) => {
+                self.app.refresh_repeats += 1;
+                return Ok(pair);
+            }
+            Rotation::Used => {
+                // No complaint: after a crash between this answer and its commit, the old one is all that a client has.
+                self.app.refresh_reuses += 1;
+                return Err(No::Sorry(400, BAD_REFRESH));
+            }
         };
+        // What the account has granted by now (assumed: a new version of the app shows in the next token, G §8.5).
+        if let Some(scopes) = self.installs.scopes(&paper.seat) {
+            paper.scopes = scopes;
+        }
         self.app.refreshes += 1;
-        Ok(self.pair(now, &paper))
+        let pair = self.pair(now, &paper);
+        self.papers.rotated(now, token, &pair);
+        Ok(pair)
     }
 }
 

@@ -47,6 +47,15 @@ impl Installs {
         }
     }
 
+    /// The scopes that a seat's next tokens have; none where the app is not there any more.
+    pub(super) fn scopes(&self, seat: &Seat) -> Option<Scopes> {
+        match seat {
+            Seat::Company => Some(self.company.as_ref()?.scopes.clone()),
+            Seat::Location(location) => self.placed.get(location)?.own.clone(),
+            Seat::Through(_) => Some(passed_on(&self.company.as_ref()?.scopes)),
+        }
+    }
+
     /// The seat and scopes that a location's tokens have, if the app is there.
     pub(super) fn seat(&self, location: &str) -> Option<(Seat, Scopes)> {
         let placed = self.placed.get(location)?;
@@ -133,6 +142,21 @@ impl State {
             about.insert("userId".to_owned(), json!(USER));
         }
         self.emit(now, "INSTALL", None, about);
+    }
+
+    /// An account takes a new version of the app. False: it has not installed it by itself.
+    pub(super) fn take_update(&mut self, now: i64, location_or_company: &str, new: Scopes) -> bool {
+        let mut about = about_company();
+        let held = if location_or_company == COMPANY {
+            self.installs.company.as_mut().map(|company| &mut company.scopes)
+        } else {
+            about.insert("locationId".to_owned(), json!(location_or_company));
+            self.installs.placed.get_mut(location_or_company).and_then(|placed| placed.own.as_mut())
+        };
+        let Some(held) = held else { return false };
+        *held = new;
+        self.emit(now, "UPDATE", None, about);
+        true
     }
 
     /// Gone from a location, however it came there. False: it was not there.

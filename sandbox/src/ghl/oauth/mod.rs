@@ -49,11 +49,14 @@ pub(crate) struct App {
     pub(crate) redirect_uris: Vec<String>,
     pub(crate) echo_state: bool,
     pub(crate) reconnect: bool,
+    /// Whether a refresh token that was just used brings the same pair again.
+    pub(crate) same_pair: bool,
     pub(crate) location_refresh_tokens: bool,
     /// Whether a company's install also tells of each of its locations.
     pub(crate) bulk_events: bool,
-    /// Successful calls so far, but for the second, which counts refused ones.
+    /// Successful calls so far, but for the reuses, which were refused.
     pub(crate) refreshes: usize,
+    pub(crate) refresh_repeats: usize,
     pub(crate) refresh_reuses: usize,
     pub(crate) location_token_calls: usize,
     pub(crate) reconnects: usize,
@@ -67,10 +70,12 @@ impl App {
             client_secret: uuid::Uuid::new_v4().to_string(),
             redirect_uris: Vec::new(),
             echo_state: true,
-            reconnect: true,
+            reconnect: false,
+            same_pair: true,
             location_refresh_tokens: false,
             bulk_events: false,
             refreshes: 0,
+            refresh_repeats: 0,
             refresh_reuses: 0,
             location_token_calls: 0,
             reconnects: 0,

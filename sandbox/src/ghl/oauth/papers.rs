@@ -17,6 +17,8 @@ pub(super) const CODE_MS: i64 = 15 * 60 * 1000;
 pub(super) const ACCESS_SECONDS: i64 = 86_399;
 /// A year (G §3.3).
 const REFRESH_MS: i64 = 365 * 86_400_000;
+/// How long a used refresh token is answered with the same pair again (G §3.3, reported).
+const SAME_PAIR_MS: i64 = 30_000;
 
 /// What codes and tokens have in common.
 #[derive(Clone)]
@@ -37,7 +39,18 @@ struct Code {
 
 struct Refresh {
     paper: Paper,
-    used: bool,
+    /// When it was used, and the pair that it brought.
+    used: Option<(i64, Value)>,
+}
+
+/// What a refresh token is good for.
+pub(super) enum Rotation {
+    /// A new pair.
+    New(Paper),
+    /// The pair that it brought before.
+    Same(Value),
+    /// Nothing: it was used too long ago.
+    Used,
 }
 
 /// What a bearer token is good for.
@@ -131,29 +144,36 @@ impl Papers {
         Ok((code.paper, code.approved))
     }
 
-    /// Takes a refresh token in, once (G §3.3). `Ok(None)`: it was used before.
+    /// Looks at a refresh token that has come in; a new pair for it is to be [remembered](Self::rotated). `again`: for a while the
+    /// same one is answered with the same pair (G §3.3).
     pub(super) fn rotate(
-        &mut self,
+        &self,
         now: i64,
         token: &str,
+        again: bool,
         refused: impl FnOnce(&Paper) -> Result<(), No>,
-    ) -> Result<Option<Paper>, No> {
+    ) -> Result<Rotation, No> {
         let Some(known) = self.refresh.get(token) else {
             return super::wrong(400, super::grants::BAD_REFRESH);
         };
         if self.is_worthless(&known.paper) || now >= known.paper.ends_ms {
             return Err(No::Sorry(400, super::grants::BAD_REFRESH));
         }
-        if known.used {
-            return Ok(None);
+        match &known.used {
+            Some((at, pair)) if again && now <= at + SAME_PAIR_MS => return Ok(Rotation::Same(pair.clone())),
+            Some(_) => return Ok(Rotation::Used),
+            None => {}
         }
         refused(&known.paper)?;
         // Assumed: the access token that came with it stays good until its own end.
-        let paper = known.paper.clone();
+        Ok(Rotation::New(known.paper.clone()))
+    }
+
+    /// A refresh token has brought this pair, and brings no other one.
+    pub(super) fn rotated(&mut self, now: i64, token: &str, pair: &Value) {
         if let Some(known) = self.refresh.get_mut(token) {
-            known.used = true;
+            known.used = Some((now, pair.clone()));
         }
-        Ok(Some(paper))
     }
 
     fn mint(&mut self, now: i64, kind: &str, paper: &Paper) -> String {
@@ -188,7 +208,7 @@ impl Papers {
     pub(super) fn refresh(&mut self, now: i64, seat: Seat, scopes: Scopes) -> String {
         let paper = self.paper(seat, scopes, now + REFRESH_MS);
         let token = self.mint(now, "refresh", &paper);
-        self.refresh.insert(token.clone(), Refresh { paper, used: false });
+        self.refresh.insert(token.clone(), Refresh { paper, used: None });
         token
     }
 

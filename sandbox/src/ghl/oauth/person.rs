@@ -46,9 +46,14 @@ impl Ghl {
         self.0.state().app.echo_state = echo;
     }
 
-    /// Whether `POST /oauth/reconnect` is there; it is at first, though the official files lack it (G §3.6).
+    /// Whether `POST /oauth/reconnect` is there; it is not at first, as it was removed for some in September 2026 (G §3.6).
     pub fn set_reconnect(&self, on: bool) {
         self.0.state().app.reconnect = on;
+    }
+
+    /// Whether a refresh token is answered with the same pair again for 30 seconds after its use; it is at first (G §3.3).
+    pub fn set_same_pair(&self, on: bool) {
+        self.0.state().app.same_pair = on;
     }
 
     /// Whether location tokens come with refresh tokens; they do not at first (G §3.4).
@@ -95,6 +100,15 @@ impl Ghl {
         there(self.0.change(|state, now| state.install_more(now, location)), "company install for", location);
     }
 
+    /// An account, a location or the company, takes a new version of the app, with these scopes: `UPDATE`, and the next refresh
+    /// brings them (G §8.5).
+    #[track_caller]
+    pub fn take_update(&self, location_or_company: &str, scopes: &[&str]) {
+        let scopes = chosen(scopes);
+        let taken = self.0.change(|state, now| state.take_update(now, location_or_company, scopes));
+        there(taken, "install on", location_or_company);
+    }
+
     /// The app is removed from a location: its tokens are dead, and `UNINSTALL` (G §8.5).
     #[track_caller]
     pub fn uninstall_location(&self, location: &str) {
@@ -131,7 +145,12 @@ impl Ghl {
         self.0.state().app.refreshes
     }
 
-    /// How often a refresh token came that had been used before. No complaint, because a crash between the answer and its
+    /// How many refreshes were answered with the pair that the same token had brought just before.
+    pub fn refresh_repeats(&self) -> usize {
+        self.0.state().app.refresh_repeats
+    }
+
+    /// How often a refresh token came that had been used before, and was refused. No complaint, because a crash between the answer and its
     /// commit leaves a client with nothing else; more often than there were crashes is a fault.
     pub fn refresh_reuses(&self) -> usize {
         self.0.state().app.refresh_reuses

@@ -1,4 +1,4 @@
-//! `POST /oauth/reconnect`: a new code for an app that is installed but lost its tokens (G §3.6).
+//! `POST /oauth/reconnect`: a new code for an app that is installed but lost its tokens, where it has not been removed (G §3.6).
 
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -36,7 +36,8 @@ impl Shared {
         let now = self.now();
         let mut state = self.state();
         if !state.app.reconnect {
-            return Err(No::Sorry(404, "Cannot POST /oauth/reconnect"));
+            // The status is reported, the wording is ours.
+            return Err(No::Sorry(400, "This endpoint has been removed"));
         }
         let Some(Value::Object(body)) = call.json() else {
             return wrong(400, "Unexpected token in JSON at position 0");

@@ -71,6 +71,37 @@ fn the_headers_name_limits_and_what_is_left() {
 }
 
 #[test]
+fn the_day_starts_anew_when_highlevel_says_so_within_reason() {
+    const HOUR: i64 = 3_600_000;
+    for (reset, opens) in [
+        (5 * HOUR, 5 * HOUR),
+        (24 * HOUR, 24 * HOUR),
+        // A minute at least; what cannot be is not believed.
+        (3, 60_000),
+        (24 * HOUR + 1, HOUR),
+        (0, HOUR),
+        (-1, HOUR),
+    ] {
+        let headers = told(&[("x-ratelimit-daily-reset", reset), ("x-ratelimit-daily-remaining", 0)]);
+        let mut budget = warm();
+        assert_eq!(budget.reserve(Lane::Live, at(0)), Ok(()));
+        budget.learn(&headers, at(0));
+        budget.answered(at(0));
+        assert_eq!(budget.reserve(Lane::Live, at(0)), Err(Wait::Until(at(opens))), "{reset}");
+        assert_eq!(budget.reserve(Lane::Live, at(opens - 1)), Err(Wait::Until(at(opens))), "{reset}");
+        assert_eq!(budget.reserve(Lane::Live, at(opens)), Ok(()), "{reset}");
+    }
+    // Lanes that leave a part of the day to others wait for the new day too, and know it when it is there.
+    let mut budget = warm();
+    assert_eq!(budget.reserve(Lane::Live, at(0)), Ok(()));
+    let day = [("x-ratelimit-limit-daily", 1000), ("x-ratelimit-daily-remaining", 100)];
+    budget.learn(&told(&[day[0], day[1], ("x-ratelimit-daily-reset", 2 * HOUR)]), at(0));
+    budget.answered(at(0));
+    assert_eq!(budget.reserve(Lane::Backfill, at(0)), Err(Wait::Until(at(2 * HOUR))));
+    assert_eq!(budget.reserve(Lane::Backfill, at(2 * HOUR)), Ok(()));
+}
+
+#[test]
 fn what_others_use_is_left_to_them_for_a_window() {
     let mut budget = warm();
     assert_eq!(budget.reserve(Lane::Live, at(0)), Ok(()));

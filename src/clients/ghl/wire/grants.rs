@@ -7,7 +7,7 @@ use oauth2::basic::BasicTokenType;
 use oauth2::{AccessToken, RefreshToken, Scope, TokenResponse};
 use serde::{Deserialize, Serialize};
 
-use crate::clients::lenient;
+use crate::clients::{Listed, lenient};
 use crate::model::{CompanyId, LocationId};
 
 /// Tokens, and whose they are.
@@ -56,8 +56,8 @@ impl TokenResponse for Granted {
 #[derive(Debug, Deserialize)]
 pub struct InstalledLocations {
     /// On this page.
-    #[serde(default, deserialize_with = "lenient::parts")]
-    pub locations: Vec<InstalledLocation>,
+    #[serde(default)]
+    pub locations: Listed<InstalledLocation>,
 }
 
 /// One of them.

@@ -23,7 +23,7 @@ pub struct Envelope {
     pub company_id: Option<String>,
     /// The contact, task, note or location that it is about; which of them, `kind` tells.
     pub id: Option<String>,
-    /// Whose task or note it is. Missing from real task events (G §10, #332).
+    /// Whose task or note it is. Missing from real task events (G §8.5, #332).
     pub contact_id: Option<ContactId>,
     /// The appointment that it is about.
     pub appointment: Option<EnvelopeAppointment>,

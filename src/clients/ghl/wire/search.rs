@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
 use super::{Contact, Task};
-use crate::clients::lenient;
+use crate::clients::{Listed, lenient};
 use crate::model::{ContactId, LocationId, ObjectId};
 
 /// A place between two records of a search, copied from the record before it (G §6.6).
@@ -108,19 +108,29 @@ pub(in crate::clients::ghl) struct ContactSearchBody<'a> {
 
 /// A page of a search (G §6.6). An empty one, or one shorter than asked for, is the last.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(from = "ContactPageRecord")]
 pub struct ContactPage {
     /// What was found.
-    #[serde(deserialize_with = "lenient::all")]
-    pub contacts: Vec<Contact>,
+    pub contacts: Listed<Contact>,
     /// How many there are on all pages.
-    #[serde(default, deserialize_with = "lenient::number")]
     pub total: Option<i64>,
+    /// The place after this page; `None` when the page is empty, or says no place.
+    pub next: Option<Cursor>,
 }
 
-impl ContactPage {
-    /// The place after this page; `None` when the page is empty, or says no place.
-    pub fn next(&self) -> Option<Cursor> {
-        self.contacts.last()?.search_after.clone()
+#[derive(Deserialize)]
+struct ContactPageRecord {
+    contacts: Listed<Value>,
+    #[serde(default, deserialize_with = "lenient::number")]
+    total: Option<i64>,
+}
+
+impl From<ContactPageRecord> for ContactPage {
+    /// The place is that of the last record that has one: it need not be one that can be read.
+    fn from(ContactPageRecord { contacts, total }: ContactPageRecord) -> Self {
+        let place = |record: &Value| serde_json::from_value(record.get("searchAfter")?.clone()).ok();
+        let next = contacts.items.iter().rev().find_map(place);
+        Self { contacts: Listed::of(contacts.items), total, next }
     }
 }
 
@@ -154,25 +164,27 @@ pub struct TaskSearch {
 /// A page of the task search (G §7.3).
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct TasksFound {
-    /// Those with an id. This is a search, not the list of a contact's tasks, so what is unreadable is passed over.
-    #[serde(deserialize_with = "nested")]
-    pub tasks: Vec<Task>,
+    /// What was found.
+    #[serde(deserialize_with = "tasks")]
+    pub tasks: Listed<Task>,
 }
 
-/// The published schema says lists of lists, which must be wrong (G §7.3); should it be right, we read that, too.
-fn nested<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Task>, D::Error> {
-    let flat = lenient::list(from)?.into_iter().flat_map(|value| match value {
+/// Tasks, also from lists of lists: the published schema says so, which must be wrong (G §7.3), but could be right. Where
+/// `id` is missing, `_id` is the id.
+pub(super) fn tasks<'de, D: Deserializer<'de>>(from: D) -> Result<Listed<Task>, D::Error> {
+    let records: Listed<Value> = Listed::deserialize(from)?;
+    let flat = records.items.into_iter().flat_map(|value| match value {
         Value::Array(list) => list,
         value => vec![value],
     });
-    Ok(flat
-        .filter_map(|mut task| {
-            if task["id"].is_string()
-                && let Some(task) = task.as_object_mut()
-            {
-                task.remove("_id");
-            }
-            serde_json::from_value(task).ok()
-        })
-        .collect())
+    let with_id = |mut task: Value| {
+        if let Some(task) = task.as_object_mut()
+            && let Some(id) = task.remove("_id")
+            && task.get("id").is_none_or(Value::is_null)
+        {
+            task.insert("id".to_owned(), id);
+        }
+        task
+    };
+    Ok(Listed::of(flat.map(with_id).collect()))
 }

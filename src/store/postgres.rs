@@ -1,0 +1,126 @@
+//! What is particular to PostgreSQL: how its sessions are set up, and what is looked at before the first one is used.
+
+use sqlx::any::AnyPoolOptions;
+use sqlx::error::DatabaseError;
+use sqlx::migrate::{Migrate, MigrateError, Migrator};
+use sqlx::{AnyConnection, AnyPool, Connection, Executor, Row};
+
+use super::db::soon;
+use super::{Error, Result};
+
+/// Of the pool; the group commit has one more, and the listener.
+pub(super) const CONNECTIONS: u32 = 10;
+
+/// What a process was in the middle of when it was paused must not keep its locks from those that take over. Nobody waits longer
+/// for a lock than a webhook can wait. What is written is fenced by row locks, so each statement has to see what was committed
+/// before it, whatever the role's default is.
+pub(super) const SESSION: &str = "SET idle_in_transaction_session_timeout = '10s'; SET statement_timeout = '20s'; \
+    SET lock_timeout = '3s'; SET default_transaction_isolation = 'read committed'";
+
+/// A migration of a large table takes as long as it takes, and waits for that of another process.
+const MIGRATION: &str = "SET idle_in_transaction_session_timeout = 0; SET statement_timeout = 0; SET lock_timeout = 0; \
+    SET default_transaction_isolation = 'read committed'";
+
+/// Looks whether this database will do, and brings its schema up to date. Takes as long as the migrations do.
+pub(super) async fn prepare(url: &str) -> Result<()> {
+    let pool = AnyPoolOptions::new().max_connections(2).acquire_timeout(super::db::PATIENCE).connect(url).await;
+    let pool = pool.map_err(|error| match code(&error).as_deref() {
+        _ if is_startup_refused(&error) => Error::Pooler(error),
+        Some("3D000") => Error::NoDatabase,
+        _ => error.into(),
+    })?;
+    let mut connection = pool.acquire().await?.detach();
+    let encoding: String = soon(connection.fetch_one("SHOW server_encoding")).await??.try_get(0)?;
+    if encoding != "UTF8" {
+        return Err(Error::Encoding(encoding));
+    }
+    keeps_sessions(&pool, &mut connection).await?;
+    soon(connection.execute(MIGRATION)).await??;
+    migrate(&mut connection).await?;
+    // It was of use for once; that it may not end well is of no consequence.
+    let _ = soon(connection.close()).await;
+    pool.close().await;
+    Ok(())
+}
+
+/// Looks first: sqlx begins with a CREATE TABLE, which PostgreSQL refuses to a role without CREATE even where the table is there.
+/// Where there is something to do, its lock sees to it that one process does it.
+async fn migrate(connection: &mut AnyConnection) -> Result<()> {
+    let migrator = sqlx::migrate!();
+    if is_up_to_date(connection, &migrator).await {
+        return Ok(());
+    }
+    migrator.run(connection).await.map_err(|error| match error {
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) if is_denied(&error) => {
+            Error::MayNotMigrate(error)
+        }
+        error => error.into(),
+    })
+}
+
+/// Does the schema have exactly what this program knows? What cannot be read is told by the migration.
+async fn is_up_to_date(connection: &mut AnyConnection, migrator: &Migrator) -> bool {
+    // Where sqlx takes down what it has done.
+    const APPLIED: &str = "_sqlx_migrations";
+    let Ok(None) = connection.dirty_version(APPLIED).await else { return false };
+    let Ok(applied) = connection.list_applied_migrations(APPLIED).await else { return false };
+    let applied = applied.iter().map(|one| (one.version, &one.checksum));
+    applied.eq(migrator.iter().map(|one| (one.version, &one.checksum)))
+}
+
+fn is_denied(error: &sqlx::Error) -> bool {
+    code(error).as_deref() == Some("42501")
+}
+
+/// PgBouncer ends a connection whose startup names a parameter that it does not keep track of; sqlx names
+/// `extra_float_digits`, and lets nobody leave it out of an `Any` connection.
+fn is_startup_refused(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|error| error.message().contains("extra_float_digits"))
+}
+
+/// A pooler that gives each transaction another server connection loses what belongs to a session: prepared statements, LISTEN,
+/// the settings above, and the lock of the migrations.
+///
+/// It is noticed by a setting of one connection's session, looked at while another one has a transaction open: with such a pooler
+/// the second holds the first's server connection, and sees its setting; or the first has been given another, and does not.
+async fn keeps_sessions(pool: &AnyPool, first: &mut AnyConnection) -> Result<()> {
+    const MARK: &str = "SET ghl_trafft_sync.session = 'first'";
+    const MARKED: &str = "SELECT COALESCE(current_setting('ghl_trafft_sync.session', true), '')";
+    let mut second = pool.acquire().await?.detach();
+    let marked = async |connection: &mut AnyConnection| {
+        Ok::<_, sqlx::Error>(connection.fetch_one(MARKED).await?.try_get::<String, _>(0)? == "first")
+    };
+    let look = async {
+        // Once is enough where nobody else uses the pooler.
+        for _ in 0..5 {
+            first.execute(MARK).await?;
+            second.execute("BEGIN").await?;
+            let kept = !marked(&mut second).await? && marked(first).await?;
+            second.execute("ROLLBACK").await?;
+            first.execute("RESET ghl_trafft_sync.session").await?;
+            if !kept {
+                return Ok(false);
+            }
+        }
+        Ok::<_, sqlx::Error>(true)
+    };
+    match soon(look).await? {
+        Ok(true) => {}
+        Ok(false) => return Err(Error::Transactions),
+        // PgBouncer's pool_mode = statement refuses BEGIN itself.
+        Err(error) if code(&error).as_deref() == Some("08P01") => return Err(Error::Transactions),
+        Err(error) => return Err(error.into()),
+    }
+    let _ = soon(second.close()).await;
+    Ok(())
+}
+
+/// Is the statement refused for what one of its rows holds? Then the other rows need not share its fate. Data, constraints, limits
+/// of the program, row security, and what triggers raise.
+pub(super) fn is_about_rows(code: &str) -> bool {
+    code == "42501" || ["22", "23", "44", "54", "P0"].iter().any(|class| code.starts_with(class))
+}
+
+fn code(error: &sqlx::Error) -> Option<String> {
+    error.as_database_error().and_then(DatabaseError::code).map(Into::into)
+}

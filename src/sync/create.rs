@@ -1,0 +1,221 @@
+//! Makes a customer, once: the intent is stored before the POST, and what an unclear end has made is looked for.
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::Failure;
+use super::directory::{self, Turn};
+use super::identity::made_by_us;
+use super::place::Place;
+use super::project::Projection;
+use super::reconcile::{Run, done};
+use super::write::{PHONE, names};
+use crate::clients::trafft::wire::{Appointment, Booking, NewCustomer};
+use crate::clients::{About, Error};
+use crate::model::{CustomerId, Status, Verdict};
+use crate::store::{self, CreateIntent, Decision, Link};
+
+/// How many pages of appointments are looked through for one of a customer that may be somebody else's.
+const BOOKINGS_PAGES: u32 = 4;
+
+impl Run<'_> {
+    /// Looks for what an earlier create may have made. `None`: it made nothing.
+    pub(super) async fn adopt(
+        &mut self,
+        intent: &CreateIntent,
+        projection: &mut Projection,
+    ) -> Result<Option<Verdict>, Failure> {
+        let made = made_by_us(self.store, self.connection, &meant(intent)?, intent.newest).await?;
+        match made.as_slice() {
+            [] => {
+                self.drop_intent(intent).await?;
+                Ok(None)
+            }
+            [one] => {
+                let ours = self.is_made_by_us(one.id, intent).await?;
+                if let Some(taken) = self.linked(one.id, ours, Some(&intent.id)).await? {
+                    return Ok(Some(taken));
+                }
+                self.claim_description(projection);
+                Ok(Some(self.update(projection, None).await?))
+            }
+            several => Ok(Some(Verdict::Conflict {
+                reason: format!("{} new customers look like this contact: decide with `contacts link`", several.len()),
+                customer: several.first().map(|customer| customer.id),
+            })),
+        }
+    }
+
+    /// A customer looks like the one that our POST was to make. The person may have booked in Trafft meanwhile, with the same name
+    /// and e-mail: an appointment, or a field that we never send, says that it may be somebody else's. Then staff may have typed
+    /// notes there, and neither its description nor its deletion is ours. What remains: a booking that was cancelled and removed.
+    async fn is_made_by_us(&mut self, customer: CustomerId, intent: &CreateIntent) -> Result<bool, Failure> {
+        self.trafft_calls += 1;
+        let shown = match self.connection.trafft.customer(customer).await {
+            Ok(shown) => shown,
+            // It was deleted meanwhile. The update that follows asks again, and finds out.
+            Err(Error::Gone(_)) => return Ok(false),
+            Err(error) => return Err(Failure::Trafft(error)),
+        };
+        let filled = |field: &Option<String>| field.as_deref().is_some_and(|text| !text.is_empty());
+        if filled(&shown.birthday) || filled(&shown.gender) {
+            return Ok(false);
+        }
+        for number in 1..=BOOKINGS_PAGES {
+            self.trafft_calls += 1;
+            let page = match self.connection.trafft.appointments(number, directory::PAGE).await {
+                Ok(page) => page,
+                // Without the right to read appointments there is no way to know.
+                Err(error) if matches!(error.about(), About::Record | About::Account) => return Ok(false),
+                Err(error) => return Err(Failure::Trafft(error)),
+            };
+            let of_it = |one: &Booking| one.customer.as_ref().is_some_and(|booked| booked.id == customer);
+            let booked = |appointment: &Appointment| appointment.bookings.iter().any(of_it);
+            // One that cannot be read may be this person's.
+            if !page.data.odd.is_empty() || page.data.items.iter().any(booked) {
+                return Ok(false);
+            }
+            // Newest first (T §6): what was made before our POST is not this person's.
+            let is_older = |one: &Appointment| {
+                let made = one.created_at.as_deref().and_then(|at| at.parse::<Timestamp>().ok());
+                made.is_some_and(|made| made + self.connection.policy.settle_time < intent.at)
+            };
+            if page.data.items.iter().any(is_older) || page.is_last(number) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Stores the intent, sends the POST, and links what it made.
+    pub(super) async fn create(
+        &mut self,
+        mut projection: Projection,
+        turn: &mut Turn<'_>,
+        place: &Place,
+    ) -> Result<Verdict, Failure> {
+        let new = projection.new_customer();
+        let intent = CreateIntent {
+            id: Uuid::new_v4().to_string(),
+            customer: serde_json::to_string(&new).map_err(|error| store::Error::Corrupt(error.to_string()))?,
+            newest: turn.seen(),
+            at: self.connection.clock.now(),
+        };
+        self.connection.lease.check()?;
+        if !self.store.intend(self.connection.epoch, &self.contact, &intent).await? {
+            return Ok(self.overruled());
+        }
+        self.contact.link = Link::Creating(intent.clone());
+        self.trafft_calls += 1;
+        let answer = self.connection.trafft.create_customer(&new).await;
+        if answer == Err(Error::Withdrawn) {
+            // It never left, so nothing has to be looked for.
+            self.drop_intent(&intent).await?;
+            return Err(store::Error::NotOwner.into());
+        }
+        self.record("create", answer.as_ref().ok().copied(), &names(&new), answer.as_ref().err()).await?;
+        match answer {
+            // Trafft may answer an e-mail that it knows with the customer that has it (T §10): then it is not ours.
+            Ok(customer)
+                if customer.0 <= intent.newest
+                    || self.store.customer(&self.connection.location, customer).await?.is_some() =>
+            {
+                self.drop_intent(&intent).await?;
+                self.was_there_before(customer, &projection, place).await
+            }
+            Ok(customer) => {
+                if let Some(taken) = self.linked(customer, true, Some(&intent.id)).await? {
+                    return Ok(taken);
+                }
+                let row = self.index(customer, new.clone().into()).await?;
+                self.claim_description(&mut projection);
+                self.written(&projection, &row);
+                Ok(done(Status::Synced, &projection.explain("")))
+            }
+            Err(error) if error.may_have_been_carried_out() => {
+                // The call may have taken long before it broke: the settle time begins now.
+                let intent = CreateIntent { at: self.connection.clock.now(), ..intent };
+                self.store.unclear(&self.contact.key, &intent).await?;
+                let settled = intent.at + self.connection.policy.settle_time;
+                Ok(match self.fail(error) {
+                    Verdict::Retry { at, reason } => Verdict::Retry { at: at.max(settled), reason },
+                    Verdict::Snooze { until, reason, waits_for } => {
+                        Verdict::Snooze { until: until.max(settled), reason, waits_for }
+                    }
+                    other => other,
+                })
+            }
+            Err(error) => {
+                self.drop_intent(&intent).await?;
+                match error.about() {
+                    About::Record => Box::pin(self.refused(error, projection, turn, place)).await,
+                    _ => Ok(self.fail(error)),
+                }
+            }
+        }
+    }
+
+    /// Trafft made nothing, and answered with a customer that was there. Who that is, is judged as ever: by a look at it. A person who
+    /// wanted another one has to know that there is none.
+    async fn was_there_before(
+        &mut self,
+        customer: CustomerId,
+        projection: &Projection,
+        place: &Place,
+    ) -> Result<Verdict, Failure> {
+        self.look_at_another(customer).await?;
+        if self.contact.decision != Some(Decision::Create)
+            && let Some(verdict) = self.find(projection, place).await?
+        {
+            return Ok(verdict);
+        }
+        let reason = format!(
+            "Trafft makes no other customer with this e-mail or phone than customer {customer}: `contacts link` it, or change the contact"
+        );
+        Ok(Verdict::Conflict { reason, customer: Some(customer) })
+    }
+
+    /// The POST certainly made nothing.
+    async fn drop_intent(&mut self, intent: &CreateIntent) -> Result<(), Failure> {
+        self.store.drop_intent(&self.contact.key, &intent.id).await?;
+        if matches!(&self.contact.link, Link::Creating(known) if known.id == intent.id) {
+            self.contact.link = Link::None;
+        }
+        Ok(())
+    }
+
+    /// A create that Trafft refused: for its e-mail, for its phone, or because somebody has just become a customer with that e-mail
+    /// (T §10).
+    async fn refused(
+        &mut self,
+        error: Error,
+        projection: Projection,
+        turn: &mut Turn<'_>,
+        place: &Place,
+    ) -> Result<Verdict, Failure> {
+        if projection.email.is_none() && error.names(&["email"]) {
+            return Ok(done(
+                Status::Skipped,
+                "Trafft refuses a customer without e-mail: add one to the contact in GoHighLevel",
+            ));
+        }
+        if projection.email.is_some() && projection.phone.is_some() && error.names(&PHONE) {
+            // A phone that Trafft does not take must not keep the rest from it, as with an update.
+            let mut spared = projection;
+            spared.phone = None;
+            spared.left_out.push("Trafft refused the phone");
+            return self.create(spared, turn, place).await;
+        }
+        self.refresh(turn).await?;
+        match self.find(&projection, place).await? {
+            Some(verdict) => Ok(verdict),
+            None => Ok(self.fail(error)),
+        }
+    }
+}
+
+/// What a create was to make.
+pub(super) fn meant(intent: &CreateIntent) -> Result<NewCustomer, store::Error> {
+    let corrupt = |_| store::Error::Corrupt("`contacts.intent_customer` is not the JSON expected".to_owned());
+    serde_json::from_str(&intent.customer).map_err(corrupt)
+}

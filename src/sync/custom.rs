@@ -1,0 +1,132 @@
+//! Custom fields, as the mapping's templates see them.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use minijinja::Value;
+use serde_json::Value as Json;
+
+use super::text::one_line;
+use crate::clients::ghl::wire::{Contact, CustomField};
+
+/// By id, by key with and without its `contact.`, and by name.
+pub(super) fn custom(contact: &Contact, definitions: &[CustomField]) -> Value {
+    let mut custom = BTreeMap::new();
+    for field in &contact.custom_fields {
+        let definition = definitions.iter().find(|definition| definition.id == field.id);
+        let value = typed(&field.value, definition.and_then(|definition| definition.data_type.as_deref()));
+        if let Some(definition) = definition {
+            let key = definition.field_key.clone().unwrap_or_default();
+            custom.insert(key.strip_prefix("contact.").unwrap_or(&key).to_owned(), value.clone());
+            custom.insert(key, value.clone());
+            custom.insert(definition.name.clone().unwrap_or_default(), value.clone());
+        }
+        custom.insert(field.id.clone(), value);
+    }
+    Value::from(custom)
+}
+
+/// A value of that type (G §7.2). A field for numbers that holds none is missing: a text is greater than any number.
+fn typed(value: &Json, kind: Option<&str>) -> Value {
+    match kind {
+        Some("NUMERICAL" | "MONETORY" | "MONETARY") => match value {
+            Json::String(text) => number_in(text.trim()),
+            number => plain_number(number),
+        },
+        Some("DATE") => Value::from(date(value).unwrap_or_else(|| words(value))),
+        Some("FILE_UPLOAD" | "SIGNATURE") => Value::from(files(value).unwrap_or_else(|| words(value))),
+        _ if value.is_number() => plain_number(value),
+        _ => Value::from(words(value)),
+    }
+}
+
+fn plain_number(number: &Json) -> Value {
+    match (number.as_i64(), number.as_f64()) {
+        (Some(whole), _) => Value::from(whole),
+        (None, Some(broken)) => Value::from(broken),
+        (None, None) => Value::UNDEFINED,
+    }
+}
+
+fn number_in(text: &str) -> Value {
+    let broken = || text.parse().ok().filter(|number: &f64| number.is_finite()).map(Value::from);
+    text.parse::<i64>().ok().map(Value::from).or_else(broken).unwrap_or(Value::UNDEFINED)
+}
+
+/// A day that is given in milliseconds since 1970, also one before it: many are birthdays. A few digits are something else.
+fn date(value: &Json) -> Option<String> {
+    let number: i64 = value.as_i64().or_else(|| value.as_str()?.trim().parse().ok())?;
+    let day = Timestamp::from_millisecond(number).ok().filter(|_| number.unsigned_abs() >= 100_000_000)?;
+    Some(day.strftime("%Y-%m-%d").to_string())
+}
+
+/// The names of uploaded files, which come as an object with one entry a file.
+fn files(value: &Json) -> Option<String> {
+    let parsed;
+    let value = match value {
+        Json::String(text) => {
+            parsed = serde_json::from_str(text).ok()?;
+            &parsed
+        }
+        value => value,
+    };
+    let files: Vec<&Json> = match value {
+        Json::Object(files) => files.values().collect(),
+        Json::Array(files) => files.iter().collect(),
+        _ => return None,
+    };
+    let names: Vec<_> = files.into_iter().filter_map(file_name).map(|name| one_line(&name)).collect();
+    (!names.is_empty()).then(|| names.join(", "))
+}
+
+fn file_name(file: &Json) -> Option<String> {
+    let named = |of: &Json| ["originalname", "name"].iter().find_map(|key| of[*key].as_str().map(str::to_owned));
+    let from_url = || file["url"].as_str()?.rsplit('/').next().map(str::to_owned);
+    named(&file["meta"]).or_else(|| named(file)).or_else(from_url)
+}
+
+/// As text; a list's parts with commas (G §8.5: string, number, array or object).
+fn words(value: &Json) -> String {
+    match value {
+        Json::Null => String::new(),
+        Json::String(text) => one_line(text),
+        Json::Array(parts) => parts.iter().map(words).collect::<Vec<_>>().join(", "),
+        other => one_line(&other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn values_are_told_by_their_type() {
+        for (value, kind, shown) in [
+            (json!("75"), Some("NUMERICAL"), "75"),
+            (json!(75.5), None, "75.5"),
+            (json!("n/a"), Some("NUMERICAL"), ""),
+            (json!("01234"), Some("TEXT"), "01234"),
+            (json!(1_915_747_200_000_i64), Some("DATE"), "2030-09-16"),
+            (json!("1915747200000"), Some("DATE"), "2030-09-16"),
+            (json!("2030-09-16"), Some("DATE"), "2030-09-16"),
+            (json!(86_400_000_000_i64), Some("DATE"), "1972-09-27"),
+            (json!("-86400000000"), Some("DATE"), "1967-04-07"),
+            (json!("20300916"), Some("DATE"), "20300916"),
+            (json!("007"), Some("NUMERICAL"), "7"),
+            (json!(".5"), Some("NUMERICAL"), "0.5"),
+            (json!(["a", "b"]), Some("MULTIPLE_OPTIONS"), "a, b"),
+            (
+                json!({ "0b9c": { "meta": { "originalname": "consent.pdf" }, "url": "https://example.com/x" } }),
+                Some("FILE_UPLOAD"),
+                "consent.pdf",
+            ),
+            (json!([{ "url": "https://example.com/files/plan.png" }]), Some("FILE_UPLOAD"), "plan.png"),
+            (json!(r#"{"0b9c":{"meta":{"name":"a.pdf"}}}"#), Some("FILE_UPLOAD"), "a.pdf"),
+            (json!(null), Some("DATE"), ""),
+        ] {
+            assert_eq!(typed(&value, kind).to_string(), shown, "{value} as {kind:?}");
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! The text of what may be HTML: GHL's editor is rich text (G §6.15), and people type `<` and `&` all the same.
+
+use std::cell::{Cell, RefCell};
+
+use html5ever::Attribute;
+use html5ever::tendril::StrTendril;
+use html5ever::tokenizer::states::RawKind;
+use html5ever::tokenizer::{BufferQueue, Tag, TagKind, Token, TokenSink, TokenSinkResult, Tokenizer, TokenizerOpts};
+
+/// What a browser would show of it, without a line structure; `None`: it is no HTML, and is to be taken as it was typed.
+///
+/// It is HTML if it has a tag that HTML knows: not for a `<` or a `&`. Reads tags one after the other and builds no tree, so
+/// that deeply nested markup costs no more than other text.
+pub(super) fn text_of(html: &str) -> Option<String> {
+    // More than any note says; the parser's time does not grow in proportion.
+    const ENOUGH: usize = 64 * 1024;
+    if !html.contains('<') {
+        return None;
+    }
+    let html = match &html[..html.floor_char_boundary(ENOUGH)] {
+        whole if whole.len() == html.len() => whole,
+        // No tag is torn.
+        part => match (part.rfind('<'), part.rfind('>')) {
+            (Some(open), close) if close.is_none_or(|close| close < open) => &part[..open],
+            _ => part,
+        },
+    };
+    let input = BufferQueue::default();
+    input.push_back(StrTendril::from_slice(html));
+    let tokenizer = Tokenizer::new(Reader::default(), TokenizerOpts::default());
+    let _ = tokenizer.feed(&input);
+    tokenizer.end();
+    let Reader { text, is_html, .. } = tokenizer.sink;
+    is_html.get().then(|| text.into_inner())
+}
+
+#[derive(Default)]
+struct Reader {
+    text: RefCell<String>,
+    is_html: Cell<bool>,
+    /// Inside of what is no text.
+    is_hidden: Cell<bool>,
+    /// Whether the items of this list are checked, where the list says so.
+    list: Cell<Option<bool>>,
+}
+
+impl TokenSink for Reader {
+    type Handle = ();
+
+    fn process_token(&self, token: Token, _line: u64) -> TokenSinkResult<()> {
+        match token {
+            Token::CharacterTokens(text) if !self.is_hidden.get() => self.push(&text),
+            Token::TagToken(tag) => return self.tag(&tag),
+            _ => {}
+        }
+        TokenSinkResult::Continue
+    }
+}
+
+impl Reader {
+    fn push(&self, text: &str) {
+        self.text.borrow_mut().push_str(text);
+    }
+
+    fn tag(&self, tag: &Tag) -> TokenSinkResult<()> {
+        let (name, is_start) = (&*tag.name, tag.kind == TagKind::StartTag);
+        if is_known(name) && tag.attrs.iter().all(has_sense) {
+            self.is_html.set(true);
+        }
+        match name {
+            "script" | "style" => {
+                self.is_hidden.set(is_start);
+                if is_start {
+                    let kind = if name == "script" { RawKind::ScriptData } else { RawKind::Rawtext };
+                    return TokenSinkResult::RawData(kind);
+                }
+            }
+            "ul" | "ol" => {
+                self.list.set(checked(&tag.attrs).filter(|_| is_start));
+                self.push(" ");
+            }
+            "li" if is_start => self.push(match checked(&tag.attrs).or(self.list.get()) {
+                None => " • ",
+                Some(true) => " [x] ",
+                Some(false) => " [ ] ",
+            }),
+            "input" if attribute(&tag.attrs, "type") == Some("checkbox") => {
+                self.push(if attribute(&tag.attrs, "checked").is_some() { "[x] " } else { "[ ] " });
+            }
+            // These stand inside a word or a sentence.
+            "a" | "abbr" | "b" | "big" | "cite" | "code" | "del" | "em" | "font" | "i" | "ins" | "label" | "mark"
+            | "s" | "small" | "span" | "strike" | "strong" | "sub" | "sup" | "u" | "wbr" => {}
+            // An address in its angle brackets, in a text that is HTML elsewhere.
+            name if is_start && name.contains('@') => self.push(&format!("<{name}>")),
+            _ => self.push(" "),
+        }
+        TokenSinkResult::Continue
+    }
+}
+
+/// `a<b and c>d` is a tag by HTML's grammar, and none that anybody meant.
+fn has_sense(attribute: &Attribute) -> bool {
+    !attribute.value.is_empty() || matches!(&*attribute.name.local, "alt" | "checked" | "class" | "disabled" | "hidden")
+}
+
+/// What editors, mail programs and office programs write.
+fn is_known(name: &str) -> bool {
+    matches!(
+        name,
+        "a" | "abbr"
+            | "article"
+            | "b"
+            | "big"
+            | "blockquote"
+            | "body"
+            | "br"
+            | "center"
+            | "cite"
+            | "code"
+            | "dd"
+            | "del"
+            | "div"
+            | "dl"
+            | "dt"
+            | "em"
+            | "figure"
+            | "font"
+            | "footer"
+            | "h1"
+            | "h2"
+            | "h3"
+            | "h4"
+            | "h5"
+            | "h6"
+            | "head"
+            | "header"
+            | "hr"
+            | "html"
+            | "i"
+            | "iframe"
+            | "img"
+            | "input"
+            | "ins"
+            | "label"
+            | "li"
+            | "link"
+            | "mark"
+            | "meta"
+            | "ol"
+            | "p"
+            | "pre"
+            | "s"
+            | "script"
+            | "section"
+            | "small"
+            | "span"
+            | "strike"
+            | "strong"
+            | "style"
+            | "sub"
+            | "sup"
+            | "svg"
+            | "table"
+            | "tbody"
+            | "td"
+            | "tfoot"
+            | "th"
+            | "thead"
+            | "title"
+            | "tr"
+            | "u"
+            | "ul"
+            | "wbr"
+    )
+}
+
+fn attribute<'a>(attributes: &'a [Attribute], name: &str) -> Option<&'a str> {
+    attributes.iter().find(|attribute| &*attribute.name.local == name).map(|attribute| &*attribute.value)
+}
+
+/// Whether a list or its item is checked, in the words of the usual editors.
+fn checked(attributes: &[Attribute]) -> Option<bool> {
+    match attribute(attributes, "data-checked").or_else(|| attribute(attributes, "data-list"))? {
+        "true" | "checked" => Some(true),
+        "false" | "unchecked" => Some(false),
+        _ => None,
+    }
+}

@@ -1,0 +1,164 @@
+//! Projects every known contact anew when the rules have changed: the mapping with its filter, a policy, the zone, the region, or
+//! the projection itself. Nothing is read that was read before, and only what differs is written.
+
+use std::fmt;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+use tracing::info;
+
+use super::super::metadata::Metadata;
+use super::super::project;
+use super::super::{Connection, DescriptionPolicy, Mapping, Policy, Reached, phones};
+use super::backfill::wait_for_room;
+use super::{FINDINGS, Failure};
+use crate::clients::Error;
+use crate::clients::ghl::Ghl;
+use crate::clock::Clock;
+use crate::model::{Facets, LocationId, Region};
+use crate::store::{Drift, Finding, Step, Store, Sweeping};
+
+/// When it is asked again for what HighLevel has not told yet.
+const LATER: Duration = Duration::from_hours(1);
+
+/// What stands for what HighLevel does not tell for now.
+const UNTOLD: &str = "?";
+
+/// What decides what a contact becomes. Two equal ones project alike.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Revision {
+    /// What is ours: the mapping, a policy, this program. One word.
+    rules: String,
+    /// What HighLevel tells: the zone, the region, custom fields. One word, or [`UNTOLD`].
+    told: String,
+}
+
+impl Revision {
+    async fn of(
+        mapping: &Mapping,
+        policy: &Policy,
+        metadata: &Metadata,
+        ghl: &Ghl,
+        now: Timestamp,
+    ) -> Result<Self, Error> {
+        let place = metadata.place(ghl, now).await?;
+        let tells_fields = !mapping.uses_custom || metadata.tells_custom_fields(ghl, now).await?;
+        let description = match policy.description {
+            DescriptionPolicy::Created => "created",
+            DescriptionPolicy::All => "all",
+            DescriptionPolicy::AtCreation => "at creation",
+        };
+        let own =
+            [project::VERSION.to_string(), phones::RULE.to_string(), description.to_owned(), policy.escape.to_string()];
+        let zone = place.zone.map(|zone| zone.iana_name().map_or_else(|| format!("{zone:?}"), str::to_owned));
+        let region = place.region.map(Region::letters).unwrap_or_default();
+        Ok(Self {
+            rules: word(own.iter().chain(&mapping.sources)),
+            told: match place.is_told && tells_fields {
+                true => word([&zone.unwrap_or_default(), &region.to_string()].into_iter()),
+                false => UNTOLD.to_owned(),
+            },
+        })
+    }
+
+    /// Was everybody projected by these rules before? While HighLevel tells less than it did, what it told counts.
+    fn holds(&self, before: Option<&str>) -> bool {
+        let is_same_but_untold = self.told == UNTOLD && before.is_some_and(|before| before.starts_with(&self.rules));
+        is_same_but_untold || before == Some(self.to_string().as_str())
+    }
+}
+
+impl fmt::Display for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.rules, self.told)
+    }
+}
+
+/// The parts as one word: equal only for equal parts.
+fn word<'a>(parts: impl Iterator<Item = &'a String>) -> String {
+    let mut digest = Sha256::new();
+    for part in parts {
+        // With their lengths: no two lists of parts are written alike.
+        digest.update((part.len() as u64).to_le_bytes());
+        digest.update(part);
+    }
+    digest.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The next contacts, by id. The cursor holds for which revision the pass is: with another one it begins anew.
+pub(super) async fn step(store: &Store, connection: &Connection, at: &Sweeping) -> Result<Step, Failure> {
+    let Connection { location, metadata, ghl, .. } = connection;
+    let (now, lacked) = (connection.clock.now(), metadata.lacked());
+    let revision =
+        Revision::of(&connection.mapping, &connection.policy, metadata, ghl, now).await.map_err(Failure::Ghl)?;
+    // What HighLevel does not tell yet may be granted later.
+    let end = Step { due_at: (revision.told == UNTOLD).then(|| now + LATER), ..Step::default() };
+    let before = store.projection(location).await?;
+    if revision.holds(before.as_deref()) && (revision.told == UNTOLD || !lacked) {
+        if lacked {
+            // Who is worked meanwhile is projected without it. Once it is told again, everybody is looked at anew.
+            store.projected(location, connection.epoch, Some(&revision.to_string())).await?;
+        }
+        return Ok(end);
+    }
+    let revision = revision.to_string();
+    let place_of_pass = at.cursor.as_deref().and_then(|cursor| cursor.strip_prefix(&revision)?.strip_prefix(' '));
+    let mut total = None;
+    if place_of_pass.is_none() {
+        // Until the pass has ended some are projected by these rules and some by others, whichever come next.
+        store.projected(location, connection.epoch, None).await?;
+        let contacts = store.count_projectable(location).await?;
+        total = Some(contacts);
+        if contacts > 0 {
+            info!(
+                location.id = %location, contacts,
+                "the mapping, a policy, the zone, the region or this program projects contacts otherwise than before: {contacts} \
+                 are looked at anew, and written where they differ"
+            );
+        }
+    }
+    let after = place_of_pass.unwrap_or_default();
+    let begun = Sweeping { cursor: Some(format!("{revision} {after}")), ..at.clone() };
+    let room = match wait_for_room(store, connection, &begun).await? {
+        Err(wait) => return Ok(Step { total, ..wait }),
+        Ok(room) => room.min(FINDINGS as i64),
+    };
+    let contacts = store.projectable(location, after, room).await?;
+    let Some(last) = contacts.last() else {
+        store.projected(location, connection.epoch, Some(&revision)).await?;
+        return Ok(Step { total, ..end });
+    };
+    Ok(Step {
+        cursor: Some(format!("{revision} {last}")),
+        due_at: Some(now),
+        seen: contacts.len() as i64,
+        total,
+        found: contacts
+            .into_iter()
+            .map(|contact| Finding { contact, facets: Facets::NONE, what: None, drift: Drift::None })
+            .collect(),
+        ..Step::default()
+    })
+}
+
+/// How many contacts of a location will be projected anew, because the rules have changed since. Writes nothing.
+///
+/// # Errors
+/// In words: the store's, or the vendor's.
+pub async fn to_be_projected(
+    store: &Store,
+    location: &LocationId,
+    reached: &Reached,
+    clock: &Clock,
+) -> Result<i64, String> {
+    let Reached { ghl, mapping, policy, .. } = reached;
+    let metadata = Metadata::new(policy.zone.clone(), policy.region);
+    let revision =
+        Revision::of(mapping, policy, &metadata, ghl, clock.now()).await.map_err(|error| error.to_string())?;
+    let before = store.projection(location).await.map_err(|error| error.to_string())?;
+    if revision.holds(before.as_deref()) {
+        return Ok(0);
+    }
+    store.count_projectable(location).await.map_err(|error| error.to_string())
+}

@@ -1,0 +1,51 @@
+//! What is so in a world from its first to its last moment, settled by its first seed; `WORLD=friendly` leaves it out.
+
+use sandbox::trafft::Forms;
+
+use crate::dice::Dice;
+use crate::support::World;
+use crate::weather::is_friendly;
+
+/// What the service has to ask for; the friendly world has it set.
+pub fn asked_for() -> &'static [(&'static str, &'static str)] {
+    if is_friendly() { &[] } else { &[("TIME_ZONE", ""), ("PHONE_REGION", "")] }
+}
+
+/// In which form Trafft shows values.
+pub fn forms(seed: u64) -> Forms {
+    if is_friendly() {
+        return Forms::default();
+    }
+    let mut dice = Dice::new(seed, 5);
+    Forms {
+        lower_email: dice.chance(50),
+        longest_name: dice.pick(&[None, Some(6), Some(20)]),
+        national_phone: dice.chance(50),
+        escaped: dice.chance(50),
+    }
+}
+
+/// What becomes of the customer of a deleted contact.
+pub fn delete_policy(seed: u64) -> &'static str {
+    if is_friendly() { "keep" } else { Dice::new(seed, 6).pick(&["keep", "delete-created", "delete-created"]) }
+}
+
+/// Is the customer of a deleted contact deleted, too?
+pub fn deletes(world: &World) -> bool {
+    world.settings()["DELETE_POLICY"] == "delete-created"
+}
+
+/// What operators try: a filter, another description, fewer notes. Empty: the mapping that the service brings along.
+pub const MAPPINGS: [&str; 4] = [
+    "",
+    "only = \"'vip' in tags\"",
+    "[description]\ntemplate = \"{% for note in notes %}{{ note.text }} {% endfor %}\"",
+    "[description]\nnotes = 1\ntasks = 2",
+];
+
+/// Takes effect at the next start.
+pub fn set_mapping(world: &mut World, text: &str) {
+    let path = world.path("mapping.toml");
+    std::fs::write(&path, text).unwrap();
+    world.set("MAPPING_FILE", if text.is_empty() { "" } else { &path });
+}

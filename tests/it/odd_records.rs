@@ -1,0 +1,413 @@
+//! One odd record stops no other: it is read as far as it can be, or left as it was, named and counted; the others go on.
+
+use std::time::Duration;
+
+use reqwest::Method;
+use sandbox::{Fault, Matcher};
+use serde_json::{Value, json};
+
+use crate::support::World;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// What JavaScript's `substring` leaves of an emoji.
+const HALF: &str = r#""half \ud83d""#;
+const HALF_READ: &str = "half \u{fffd}";
+
+fn person(name: &str) -> Value {
+    json!({ "firstName": name, "lastName": "Example", "email": format!("{}@example.com", name.to_lowercase()) })
+}
+
+impl World {
+    /// How many records could not be read, by the metrics.
+    async fn odd(&self, vendor: &str, operation: &str) -> u64 {
+        let text = self.http.get(self.url("/metrics")).send().await.unwrap().text().await.unwrap();
+        let name = format!("ghl_trafft_sync_odd_records_total{{vendor=\"{vendor}\",operation=\"{operation}\"}} ");
+        text.lines().find_map(|line| line.strip_prefix(&name)).map_or(0, |count| count.parse().unwrap())
+    }
+
+    async fn ask_for(&self, sweep: &str) {
+        let asked = self.admin(Method::POST, &format!("/api/v1/sweeps/{sweep}"), None).await;
+        assert_eq!(asked.code, 202, "{sweep}: {}", asked.json);
+        self.drain().await;
+    }
+}
+
+#[tokio::test]
+async fn odd_texts_in_a_contact_and_in_its_lists_are_read_and_the_others_kept() {
+    let world = World::new().await;
+    let ghl = &world.sandbox.ghl;
+    let id = ghl.create_contact(person("Ada"));
+    ghl.add_note(&id, json!({ "body": "allergic to lavender" }));
+    let odd = ghl.add_note(&id, json!({ "body": "cut" }));
+    ghl.raw().field("/contacts/", &id, "lastName", HALF);
+    ghl.raw().field("/contacts/", &id, "city", r#""Paris","companyName":1e999,"source":"a","source":"b""#);
+    ghl.raw().field("/contacts/", &id, "customFields", &format!("{}1{}", "[".repeat(5_000), "]".repeat(5_000)));
+    ghl.raw().field("/contacts/", &odd, "body", HALF);
+    assert_eq!(world.deliver_all().await.status(), "unchanged");
+    let reason = world.contact(&id).await["reason"].clone();
+    assert!(reason.as_str().is_some_and(|reason| reason.contains("a character of the name is broken")), "{reason}");
+    let made = world.customer_of(&id).await;
+    assert_eq!((made.first_name.as_str(), made.last_name.as_str()), ("Ada", HALF_READ));
+    let description = made.description.unwrap();
+    assert!(description.contains("allergic to lavender") && description.contains(HALF_READ), "{description}");
+}
+
+#[tokio::test]
+async fn a_member_of_a_list_that_cannot_be_read_is_left_as_it_was() {
+    let world = World::new().await;
+    let ghl = &world.sandbox.ghl;
+    let id = world.synced(person("Ada")).await;
+    let notes: Vec<_> = ["first", "second"].map(|body| ghl.add_note(&id, json!({ "body": body }))).into();
+    let task = ghl.add_task(&id, json!({ "title": "call back" }));
+    world.deliver_all().await;
+    for (number, (text, named)) in [
+        ("null", "without an id"),
+        (r#"{"body":"x"}"#, "without an id"),
+        ("7", "without an id"),
+        (r#"{"id":"a b"}"#, "a b"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        ghl.raw().clear();
+        ghl.raw().record(&format!("/contacts/{id}/notes"), &notes[1], text);
+        ghl.raw().record(&format!("/contacts/{id}/tasks"), &task, "null");
+        ghl.edit_note(&id, &notes[0], json!({ "body": format!("first {number}") }));
+        ghl.add_task(&id, json!({ "title": format!("task {number}") }));
+        let answer = world.deliver_all().await;
+        let shown = world.contact(&id).await;
+        let reason = shown["reason"].as_str().unwrap_or_default();
+        assert_eq!(answer.status(), "synced", "{text}: {shown}");
+        assert!(
+            reason.contains("cannot be read and is left as it was") && reason.contains("without an id"),
+            "{reason}"
+        );
+        let description = world.customer_of(&id).await.description.unwrap();
+        for there in [&format!("first {number}"), "call back", &format!("task {number}")] {
+            assert!(description.contains(there), "{text}: `{there}` is gone: {description}");
+        }
+        // What has another id than ours is another note, so ours is gone; what has none may be ours.
+        assert_eq!(description.contains("second"), named != "a b", "{text}: {description}");
+    }
+    assert!(world.odd("ghl", "notes").await >= 4 && world.odd("ghl", "tasks").await >= 4);
+    // Read well again, the list is the truth again.
+    ghl.raw().clear();
+    ghl.delete_note(&id, &notes[0]);
+    world.deliver_all().await;
+    let description = world.customer_of(&id).await.description.unwrap();
+    assert!(!description.contains("first") && description.contains("second"), "{description}");
+    assert_eq!(world.contact(&id).await["reason"], Value::Null);
+}
+
+#[tokio::test]
+async fn an_email_that_cannot_be_read_is_not_an_email_that_is_not_there() {
+    let world = World::new().await;
+    // Somebody else has that e-mail in Trafft already.
+    let staffs = json!({ "first_name": "Zoe", "email": "ada@example.com" });
+    world.sandbox.trafft.staff_create(staffs);
+    let ghl = &world.sandbox.ghl;
+    let id = ghl.create_contact(json!({ "firstName": "Ada", "email": "ada@example.com", "phone": "+14155550142" }));
+    for odd in ["{}", "[[]]"] {
+        ghl.raw().field("/contacts/", &id, "email", odd);
+        world.tell(world.event(json!({ "id": id }))).await;
+        world.rest(HOUR).await;
+        assert_eq!(world.sandbox.trafft.customers().len(), 1, "nobody is made of half a contact");
+        ghl.raw().clear();
+    }
+    world.admin(Method::POST, "/api/v1/retry", None).await;
+    world.rest(HOUR).await;
+    assert_eq!(world.contact(&id).await["status"], "conflict");
+    // Tags decide who is synced at all, and are told.
+    let vip = ghl.create_contact(json!({ "firstName": "Eve", "email": "eve@example.com", "tags": ["vip"] }));
+    world.deliver_all().await;
+    world.rest(HOUR).await;
+    ghl.raw().field("/contacts/", &vip, "tags", "{}");
+    ghl.edit_contact(&vip, json!({ "lastName": "Sample" }));
+    world.deliver_all().await;
+    world.rest(HOUR).await;
+    assert!(world.customer_of(&vip).await.description.unwrap().contains("vip"));
+    ghl.raw().clear();
+    // The same for a customer: it is not forgotten by whom it is known.
+    let customer = world.sandbox.trafft.staff_create(json!({ "first_name": "Bob", "email": "bob@example.com" }));
+    world.ask_for("customers").await;
+    world.sandbox.trafft.raw().field("/api/v2/customers", customer, "email", "{}");
+    world.ask_for("customers").await;
+    ghl.create_contact(json!({ "firstName": "Bob", "email": "bob@example.com" }));
+    world.deliver_all().await;
+    world.rest(HOUR).await;
+    assert_eq!(world.sandbox.trafft.customers().len(), 3, "not created twice");
+    world.sandbox.ghl.take_events();
+}
+
+#[tokio::test]
+async fn ids_of_every_safe_form_are_ids() {
+    let world = World::new().await;
+    let ghl = &world.sandbox.ghl;
+    let id = world.synced(person("Ada")).await;
+    for (number, shown) in [r#""YQ==""#, r#""n@1:2""#, "12345", "7.0", r#""a.b""#].into_iter().enumerate() {
+        let note = ghl.add_note(&id, json!({ "body": format!("note {number}") }));
+        ghl.raw().field("/contacts/", note, "id", shown);
+    }
+    let answer = world.deliver_all().await;
+    assert!(["synced", "unchanged"].contains(&answer.status()) && answer.reason().is_empty(), "{}", answer.json);
+    let timeline = world.get(&format!("/api/v1/contacts/{id}/timeline")).await;
+    let mut ids: Vec<_> =
+        timeline.json["entries"].as_array().unwrap().iter().map(|entry| entry["id"].as_str().unwrap()).collect();
+    ids.sort_unstable();
+    assert_eq!(ids, ["12345", "7", "YQ==", "a.b", "n@1:2"], "{}", timeline.json);
+    assert_eq!(world.odd("ghl", "notes").await, 0);
+    // A contact with such an id is asked for, linked, shown and acted on like any other.
+    for contact in ["YQ==", "c@1:2", "12345", "a.b"] {
+        let told = world.tell(world.event(json!({ "id": contact }))).await;
+        assert_eq!(told.status(), "queued", "{}", told.json);
+        world.drain().await;
+        let asked =
+            world.sandbox.ghl.journal().entries().into_iter().filter(|entry| entry.path.ends_with(contact)).count();
+        assert!(asked > 0, "{contact} was asked for under its own path");
+        assert_eq!(world.contact(contact).await["contact_id"], *contact);
+    }
+}
+
+#[tokio::test]
+async fn a_record_in_a_search_that_names_another_location_is_not_used() {
+    let world = World::with(&[("SWEEP_IDS_HOURS", "24")]).await;
+    let ghl = &world.sandbox.ghl;
+    let known = world.synced(person("Ada")).await;
+    let new = ghl.create_contact(person("Blaise"));
+    ghl.take_events();
+    for id in [&known, &new] {
+        ghl.raw().field("/contacts/search", id, "locationId", r#""anotherLocation00001""#);
+        ghl.raw().field("/contacts/search", id, "email", r#""bob@example.com""#);
+    }
+    world.rest(MINUTE).await;
+    world.ask_for("backfill").await;
+    world.rest(HOUR).await;
+    // It is there all the same, and is read by itself.
+    assert_eq!(world.customer_of(&new).await.email.as_deref(), Some("blaise@example.com"));
+    assert_eq!(world.sandbox.trafft.customers().len(), 2);
+    assert!(world.odd("ghl", "search_contacts").await >= 2);
+    world.ask_for("ids").await;
+    world.rest(HOUR).await;
+    for id in [&known, &new] {
+        assert_eq!(world.contact(id).await["gone_at"], Value::Null, "not believed is not absent");
+    }
+}
+
+#[tokio::test]
+async fn odd_records_in_searches_stop_no_sweep() {
+    let mut world = World::with(&[
+        ("SWEEP_CONTACTS_MINUTES", "15"),
+        ("SWEEP_TASKS_MINUTES", "60"),
+        ("SWEEP_IDS_HOURS", "24"),
+        ("SWEEP_CUSTOMERS_HOURS", "12"),
+    ])
+    .await;
+    world.forgiving = true;
+    let ghl = &world.sandbox.ghl;
+    let ids =
+        [world.synced(person("Ada")).await, world.synced(person("Blaise")).await, world.synced(person("Emmy")).await];
+    let task = ghl.add_task(&ids[0], json!({ "title": "call back" }));
+    let other = ghl.add_task(&ids[1], json!({ "title": "send the form" }));
+    world.deliver_all().await;
+    world.rest(HOUR).await;
+    // Half an emoji in one contact: both are found. One that is null: the others are found.
+    ghl.raw().field("/contacts/search", &ids[0], "lastName", HALF);
+    ghl.raw().record("/contacts/search", &ids[2], "null");
+    ghl.raw().field("/locations/", &task, "body", HALF);
+    ghl.edit_contact(&ids[0], json!({ "city": "Paris" }));
+    ghl.edit_contact(&ids[1], json!({ "lastName": "Pascal" }));
+    ghl.edit_contact(&ids[2], json!({ "lastName": "Noether" }));
+    ghl.edit_task(&ids[1], &other, json!({ "title": "send the other form" }));
+    ghl.take_events();
+    world.rest(16 * MINUTE).await;
+    assert_eq!(world.customer_of(&ids[1]).await.last_name, "Pascal");
+    assert!(world.odd("ghl", "search_contacts").await >= 1);
+    world.rest(HOUR).await;
+    let description = world.customer_of(&ids[1]).await.description.unwrap();
+    assert!(description.contains("send the other form"), "{description}");
+    // Nobody is taken as deleted by a pass that met somebody without an id, though one was never met and one really went.
+    ghl.delete_contact(&ids[1]);
+    ghl.take_events();
+    world.forget_calls();
+    world.ask_for("ids").await;
+    let asked = |id: &str| {
+        let path = format!("/contacts/{id}");
+        ghl.journal().entries().into_iter().filter(|entry| entry.method == "GET" && entry.path == path).count()
+    };
+    assert_eq!((asked(&ids[1]), asked(&ids[2])), (0, 0));
+    let sweeps = world.get("/api/v1/sweeps").await.json;
+    assert!(sweeps.to_string().contains("nobody is taken as deleted"), "{sweeps}");
+    ghl.raw().clear();
+    world.ask_for("ids").await;
+    world.rest(HOUR).await;
+    assert!(asked(&ids[1]) > 0, "a whole pass decides again");
+    assert!(world.contact(&ids[1]).await["gone_at"].is_i64() && world.contact(&ids[2]).await["gone_at"].is_null());
+}
+
+#[tokio::test]
+async fn a_backfill_goes_past_odd_records_on_every_page() {
+    let mut world = World::stopped(&[]).await;
+    let ghl = &world.sandbox.ghl;
+    let ids: Vec<_> = (0..130).map(|number| ghl.create_contact(person(&format!("P{number}")))).collect();
+    ghl.take_events();
+    // The last of a page keeps its place; the first loses everything.
+    ghl.raw().record("/contacts/search", &ids[0], "null");
+    ghl.raw().field("/contacts/search", &ids[99], "id", "null");
+    ghl.raw().field("/contacts/search", &ids[129], "id", "[]");
+    ghl.raw().field("/contacts/search", &ids[120], "lastName", HALF);
+    // The search knows what was written a moment ago only after a while.
+    world.advance(MINUTE);
+    world.start().await;
+    world.ask_for("backfill").await;
+    assert_eq!(world.sandbox.trafft.customers().len(), 127);
+    assert_eq!(world.odd("ghl", "search_contacts").await, 3);
+}
+
+#[tokio::test]
+async fn odd_customers_do_not_keep_the_index_from_being_built() {
+    let mut world = World::stopped(&[("SWEEP_CUSTOMERS_HOURS", "12")]).await;
+    let trafft = &world.sandbox.trafft;
+    let customer = |name: &str| {
+        let email = format!("{}@example.com", name.to_lowercase());
+        trafft.staff_create(json!({ "first_name": name, "last_name": "Example", "email": email }))
+    };
+    let ids: Vec<_> = ["Ada", "Blaise", "Emmy", "Grace", "Hedy", "Kurt"].iter().map(|name| customer(name)).collect();
+    let path = "/api/v2/customers";
+    trafft.raw().field(path, ids[0], "last_name", HALF);
+    trafft.raw().field(path, ids[1], "id", "null");
+    trafft.raw().field(path, ids[2], "id", "0");
+    trafft.raw().field(path, ids[3], "id", &format!("{}.0", ids[3]));
+    trafft.raw().field(path, ids[4], "id", &format!("\"{}\"", ids[4]));
+    world.start().await;
+    assert_eq!(world.odd("trafft", "customers").await, 2, "one pass is enough: what could not be read was met");
+    for (name, number) in [("Grace", 3), ("Hedy", 4), ("Kurt", 5)] {
+        let id = world.sandbox.ghl.create_contact(person(name));
+        world.deliver_all().await;
+        assert_eq!(world.customer_of(&id).await.id, ids[number], "{name} was found");
+    }
+    // A linked customer that comes back without an id is not taken as deleted by the passes.
+    let linked = ids[5];
+    world.sandbox.trafft.raw().clear();
+    world.sandbox.trafft.raw().field(path, linked, "id", "null");
+    world.forget_calls();
+    world.rest(40 * HOUR).await;
+    let asked = world
+        .sandbox
+        .trafft
+        .journal()
+        .entries()
+        .into_iter()
+        .filter(|entry| entry.path.ends_with(&format!("/{linked}")))
+        .count();
+    assert_eq!(asked, 0);
+    assert!(world.get("/api/v1/sweeps").await.json.to_string().contains("none is taken as deleted"));
+}
+
+#[tokio::test]
+async fn an_unreadable_answer_or_a_504_over_one_contact_is_that_contacts_trouble() {
+    let mut world = World::new().await;
+    world.forgiving = true;
+    let ghl = &world.sandbox.ghl;
+    let mut odd = Vec::new();
+    for (number, text) in ["null", "{}", "[]", r#"{"id":null}"#, r#""cut"#].into_iter().enumerate() {
+        let id = ghl.create_contact(person(&format!("Odd{number}")));
+        ghl.raw().record(&format!("/contacts/{id}"), &id, text);
+        odd.push(id);
+    }
+    world.deliver_all().await;
+    let healthy = ghl.create_contact(person("Ada"));
+    assert_eq!(world.deliver_all().await.status(), "synced", "the vendor is not down");
+    assert_eq!(world.customer_of(&healthy).await.first_name, "Ada");
+    for id in &odd {
+        let shown = world.contact(id).await;
+        assert_eq!(shown["status"], "queued", "{shown}");
+        assert!(!shown["reason"].as_str().unwrap().contains("is down"), "{shown}");
+    }
+    ghl.raw().clear();
+    world.drain().await;
+    for id in &odd {
+        assert_eq!(world.contact(id).await["status"], "synced", "read well, it is synced by itself");
+    }
+
+    let slow = world.synced(person("Slow")).await;
+    ghl.faults()
+        .push(Matcher::path(&format!("/contacts/{slow}")).times(1_000), Fault::StatusWithBody(504, "<html>".into()));
+    ghl.edit_contact(&slow, json!({ "city": "Paris" }));
+    world.deliver_all().await;
+    // Behind the third try in a row, and before any pause of the vendor's could be over.
+    world.rest(Duration::from_secs(45)).await;
+    ghl.edit_contact(&healthy, json!({ "lastName": "Lovelace" }));
+    assert_eq!(world.deliver_all().await.status(), "synced", "three failures over one record are no outage");
+    world.rest(20 * MINUTE).await;
+    assert!(world.contact(&slow).await["attempt"].as_i64().unwrap() >= 3);
+    ghl.edit_contact(&healthy, json!({ "lastName": "Byron" }));
+    assert_eq!(world.deliver_all().await.status(), "synced", "one slow record is not the vendor's trouble");
+}
+
+#[tokio::test]
+async fn a_stored_row_that_means_nothing_is_an_error_of_that_row_alone() {
+    let mut world = World::new().await;
+    world.forgiving = true;
+    let ghl = &world.sandbox.ghl;
+    let ids =
+        [world.synced(person("Ada")).await, world.synced(person("Blaise")).await, world.synced(person("Emmy")).await];
+    for id in &ids {
+        ghl.add_note(id, json!({ "body": "first" }));
+        ghl.add_note(id, json!({ "body": "second" }));
+    }
+    world.deliver_all().await;
+    // Somebody edits the database: Ada's row, one note of Blaise's, a sweep, an event whose contact has to be found.
+    let first = format!("'{}'", ids[0]);
+    for statement in [
+        format!("UPDATE contacts SET gone_at = 9223372036854775807 WHERE contact_id = {first}"),
+        format!("UPDATE activities SET object_id = 'a/b' WHERE contact_id = '{}' AND object LIKE '%first%'", ids[1]),
+        "INSERT INTO sweeps (location_id, kind, due_at) SELECT location_id, 'moon', 1 FROM connections".to_owned(),
+        "INSERT INTO contacts (location_id, contact_id, sequence, contact_wanted, tasks_wanted, notes_wanted,
+            appointments_wanted, lane, due_at, status, marked_at, known_since)
+         SELECT location_id, '../x', 1, 1, 1, 1, 1, 0, 1, 'queued', 1, 1 FROM connections"
+            .to_owned(),
+        "INSERT INTO events (id, location_id, source, type, facets, received_at, body, status, due_at, object_id)
+         SELECT 'odd', location_id, 'marketplace', 'TaskCreate', 64, 1, '{}', 'unresolved', 1, 't1' FROM connections"
+            .to_owned(),
+    ] {
+        world.sql(statement.leak()).await;
+    }
+    for id in &ids {
+        ghl.edit_contact(id, json!({ "city": "Paris", "lastName": "Edited" }));
+    }
+    let mut answers = Vec::new();
+    world.advance(MINUTE);
+    for event in ghl.take_events() {
+        // Nobody told the service of what was edited: its next look at the location finds all of it.
+        answers.push(world.deliver_now(&event).await);
+    }
+    for (answer, status, column) in [
+        (&answers[0], "failed", "contacts.gone_at"),
+        (&answers[1], "failed", "activities.object_id"),
+        (&answers[2], "synced", ""),
+    ] {
+        assert_eq!((answer.code.as_u16(), answer.status()), (200, status), "{column}: {}", answer.json);
+        assert!(answer.reason().contains(column), "{column}: {}", answer.json);
+    }
+    assert_eq!(world.customer_of(&ids[2]).await.last_name, "Edited");
+    world.drain().await;
+    let listed = world.get("/api/v1/contacts?limit=50").await;
+    let reasons = listed.json["contacts"].as_array().unwrap();
+    assert_eq!(reasons.len(), 4, "{}", listed.json);
+    let odd = reasons.iter().find(|contact| contact["contact_id"] == "../x").unwrap();
+    assert!(odd["status"] == "failed" && odd["reason"].as_str().unwrap().contains("contacts.contact_id"), "{odd}");
+    let event = world.get("/api/v1/events/odd").await.json;
+    assert!(event.to_string().contains("events.facets"), "{event}");
+    let sweeps = world.get("/api/v1/sweeps").await.json;
+    assert!(sweeps.to_string().contains("sweeps.kind"), "{sweeps}");
+    let timeline = world.get(&format!("/api/v1/contacts/{}/timeline", ids[1])).await;
+    assert_eq!(timeline.json["entries"].as_array().unwrap().len(), 1, "{}", timeline.json);
+    // Put right, it goes on with the next event.
+    world.sql(format!("UPDATE contacts SET gone_at = NULL WHERE contact_id = {first}").leak()).await;
+    ghl.edit_contact(&ids[0], json!({ "lastName": "Again" }));
+    assert_eq!(world.deliver_all().await.status(), "synced");
+    assert_eq!(world.customer_of(&ids[0]).await.last_name, "Again");
+    world.is_well().await;
+}
