@@ -24,6 +24,9 @@ const SCHEDULE: [Duration; 10] = [
 /// How long a vendor that asked for less traffic, without saying how long, is left alone (G §13).
 const BREATHER: Duration = Duration::from_secs(10);
 
+/// A refusal that names no field may be a gateway's JSON: it is believed once it has been repeated so often, which takes some minutes.
+const REPEATED: i64 = 3;
+
 /// How often we look whether refused credentials have been put right.
 const UNTIL_MENDED: Duration = Duration::from_mins(15);
 
@@ -44,7 +47,13 @@ pub(super) fn decide(
         }
         // Nothing is wrong with the contact: it waits, and goes on by itself once somebody has mended the account.
         (_, About::Account) => Verdict::Snooze { until: later(UNTIL_MENDED), reason, waits_for: Some(vendor) },
-        (_, About::Path | About::Unknown) => {
+        (_, About::Record) if error.names_any() || attempt >= REPEATED => Verdict::Dead {
+            reason: match error.vendor_message() {
+                Some(said) => format!("{reason}; it said: {said}; mend the contact in GoHighLevel, or replay"),
+                None => format!("{reason}; mend the contact in GoHighLevel, or replay"),
+            },
+        },
+        (_, About::Path | About::Unknown | About::Record) => {
             let retry_after = if let Error::Unavailable { retry_after, .. } = error { *retry_after } else { None };
             match SCHEDULE.get(usize::try_from(attempt).unwrap_or(usize::MAX)) {
                 Some(wait) => Verdict::Retry { at: later(retry_after.unwrap_or_default().max(*wait)), reason },
@@ -55,12 +64,6 @@ pub(super) fn decide(
                 },
             }
         }
-        (_, About::Record) => Verdict::Dead {
-            reason: match error.vendor_message() {
-                Some(said) => format!("{reason}; it said: {said}; mend the contact in GoHighLevel, or replay"),
-                None => format!("{reason}; mend the contact in GoHighLevel, or replay"),
-            },
-        },
     }
 }
 
@@ -124,9 +127,17 @@ mod tests {
     }
 
     #[test]
+    fn a_refusal_that_names_no_field_is_believed_once_it_is_repeated() {
+        for (attempt, is_final) in [(0, false), (2, false), (3, true)] {
+            let verdict = decided(&refused(About::Record, 422), attempt);
+            assert_eq!(matches!(verdict, Verdict::Dead { .. }), is_final, "{attempt}: {verdict:?}");
+        }
+    }
+
+    #[test]
     fn a_refusal_is_final_and_says_what_the_vendor_said() {
         let message = VendorMessage::new("e-mail is odd");
-        let error = Error::Refused { about: About::Record, status: 422, message, fields: vec![] };
+        let error = Error::Refused { about: About::Record, status: 422, message, fields: vec!["email".to_owned()] };
         let Verdict::Dead { reason } = decided(&error, 0) else { panic!("not final") };
         assert!(reason.contains("Trafft") && reason.contains("e-mail is odd") && reason.contains("replay"), "{reason}");
     }

@@ -44,10 +44,22 @@ impl Run<'_> {
                 if spared.phone == patch.phone {
                     return Ok(self.fail(error));
                 }
-                match self.send(customer, &spared).await? {
-                    Ok(row) => self.written(projection, &row),
+                let kept = match self.send(customer, &spared).await? {
+                    Ok(row) => row,
                     Err(error) => return Ok(self.fail(error)),
+                };
+                // A refusal that names no field may be a gateway's, and that of one moment: it counts once it is repeated.
+                if !error.names(&PHONE) {
+                    match self.send(customer, &patch).await? {
+                        Ok(row) => {
+                            self.written(projection, &row);
+                            return Ok(done(Status::Synced, &projection.explain("")));
+                        }
+                        Err(error) if error.about() == About::Record => {}
+                        Err(error) => return Ok(self.fail(error)),
+                    }
                 }
+                self.written(projection, &kept);
                 return Ok(done(Status::Synced, "Trafft refused the phone; it keeps its own"));
             }
             Err(error) => return Ok(self.fail(error)),
@@ -161,7 +173,6 @@ impl Run<'_> {
         };
         self.store.forget_customer(&self.connection.location, customer, self.connection.clock.now()).await?;
         self.contact.customer_missing_since = None;
-        self.contact.drift = Drift::None;
         if !was_linked {
             return Ok(snooze(self.now, format!("customer {customer} is no longer in Trafft; it is looked for anew")));
         }

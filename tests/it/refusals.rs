@@ -93,6 +93,24 @@ async fn a_create_that_is_refused_is_judged_by_what_the_refusal_names() {
 }
 
 #[tokio::test]
+async fn a_refusal_that_names_no_field_counts_once_it_is_repeated() {
+    let nameless = r#"{"error":"no route"}"#;
+    for (times, shown, status) in [(1, "+14155550143", "synced"), (3, "+14155550142", "queued")] {
+        let world = World::in_memory(&[]).await;
+        let mut ada = person("Ada");
+        ada["phone"] = json!("+14155550142");
+        let ada = world.synced(ada).await;
+        let faults = world.sandbox.trafft.faults();
+        faults.push(Matcher::new("PATCH", "/api/v2/customers").times(times), answers(400, nameless));
+        world.sandbox.ghl.edit_contact(&ada, json!({ "phone": "+14155550143" }));
+        assert_eq!(world.deliver_all().await.status(), status, "{times}");
+        assert_eq!(world.customer_of(&ada).await.phone_number.as_deref(), Some(shown), "{times}");
+        world.drain().await;
+        assert_eq!(world.customer_of(&ada).await.phone_number.as_deref(), Some("+14155550143"), "{times}");
+    }
+}
+
+#[tokio::test]
 async fn an_answer_about_another_record_is_not_used() {
     let world = World::new().await;
     let ada = world.synced(person("Ada")).await;
