@@ -12,6 +12,7 @@ use super::place::Place;
 use super::project::Projection;
 use super::reconcile::{Run, done, snooze};
 use super::{DescriptionPolicy, Failure};
+use crate::clients::Odd;
 use crate::model::{CustomerId, EmailKey, Status, Vendor, Verdict};
 use crate::store::{Agreed, Customer, Decision, Drift, Link, LinkOutcome, Linked};
 
@@ -111,12 +112,13 @@ impl Run<'_> {
                     "a create without an answer may still be running; looked for when it has settled",
                 ));
             }
-            self.refresh(&mut turn).await?;
-            if let Some(verdict) = self.adopt(&intent, &mut projection).await? {
+            let unread = self.refresh(&mut turn, intent.newest).await?;
+            if let Some(verdict) = self.adopt(&intent, &unread, &mut projection).await? {
                 return Ok(verdict);
             }
         } else {
-            self.refresh(&mut turn).await?;
+            let seen = turn.seen();
+            self.refresh(&mut turn, seen).await?;
         }
         if self.contact.decision != Some(Decision::Create) {
             if let Some(until) = self.others_intent(&projection).await? {
@@ -170,9 +172,11 @@ impl Run<'_> {
         Ok(until)
     }
 
-    pub(super) async fn refresh(&mut self, turn: &mut Turn<'_>) -> Result<(), Failure> {
-        self.trafft_calls += self.connection.refresh_directory(self.store, turn).await?;
-        Ok(())
+    /// Takes in Trafft's newest customers, those after `back_to` at least. Returns the records that could not be read.
+    pub(super) async fn refresh(&mut self, turn: &mut Turn<'_>, back_to: i64) -> Result<Vec<Odd>, Failure> {
+        let (calls, unread) = self.connection.refresh_directory(self.store, turn, back_to).await?;
+        self.trafft_calls += calls;
+        Ok(unread)
     }
 
     /// Links a customer that was there before.
@@ -207,10 +211,6 @@ impl Run<'_> {
         }
     }
 
-    pub(super) fn overruled(&self) -> Verdict {
-        snooze(self.connection.clock.now(), "a person decided about this contact meanwhile; it is looked at anew")
-    }
-
     /// Stores the link; a verdict if another contact holds the customer.
     pub(super) async fn linked(
         &mut self,
@@ -225,10 +225,12 @@ impl Run<'_> {
                 ),
                 customer: Some(customer),
             })),
-            LinkOutcome::Overruled => Ok(Some(self.overruled())),
+            LinkOutcome::Overruled => Err(Failure::Overruled),
             LinkOutcome::Recorded { created: ours } => {
                 let (fingerprint, agreed) = (None, Agreed::default());
                 self.contact.link = Link::Linked(Linked { customer, ours, fingerprint, agreed });
+                // What was doubted was another customer.
+                self.contact.customer_missing_since = None;
                 Ok(None)
             }
         }

@@ -1,5 +1,7 @@
 //! Makes a customer, once: the intent is stored before the POST, and what an unclear end has made is looked for.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -8,25 +10,35 @@ use super::directory::{self, Turn};
 use super::identity::made_by_us;
 use super::place::Place;
 use super::project::Projection;
-use super::reconcile::{Run, done};
+use super::reconcile::{Run, done, snooze};
 use super::write::{PHONE, names};
 use crate::clients::trafft::wire::{Appointment, Booking, NewCustomer};
-use crate::clients::{About, Error};
+use crate::clients::{About, Error, Odd};
 use crate::model::{CustomerId, Status, Verdict};
 use crate::store::{self, CreateIntent, Decision, Link};
 
 /// How many pages of appointments are looked through for one of a customer that may be somebody else's.
 const BOOKINGS_PAGES: u32 = 4;
 
+/// How often a list is looked at again that has a record which cannot be read.
+const UNREAD: Duration = Duration::from_mins(10);
+
 impl Run<'_> {
     /// Looks for what an earlier create may have made. `None`: it made nothing.
     pub(super) async fn adopt(
         &mut self,
         intent: &CreateIntent,
+        unread: &[Odd],
         projection: &mut Projection,
     ) -> Result<Option<Verdict>, Failure> {
         let made = made_by_us(self.store, self.connection, &meant(intent)?, intent.newest).await?;
         match made.as_slice() {
+            // A person who has looked may say that it is not the one.
+            [] if self.contact.decision != Some(Decision::Create) && may_hide(unread, intent) => Ok(Some(snooze(
+                self.connection.clock.now() + UNREAD,
+                "a create had no answer, and a new record in Trafft's list cannot be read: it may be the customer that was made; \
+                 looked at again in 10 minutes, or see Trafft, and `contacts create` if it made none",
+            ))),
             [] => {
                 self.drop_intent(intent).await?;
                 Ok(None)
@@ -103,7 +115,7 @@ impl Run<'_> {
         };
         self.connection.lease.check()?;
         if !self.store.intend(self.connection.epoch, &self.contact, &intent).await? {
-            return Ok(self.overruled());
+            return Err(Failure::Overruled);
         }
         self.contact.link = Link::Creating(intent.clone());
         self.trafft_calls += 1;
@@ -206,12 +218,19 @@ impl Run<'_> {
             spared.left_out.push("Trafft refused the phone");
             return self.create(spared, turn, place).await;
         }
-        self.refresh(turn).await?;
+        let seen = turn.seen();
+        self.refresh(turn, seen).await?;
         match self.find(&projection, place).await? {
             Some(verdict) => Ok(verdict),
             None => Ok(self.fail(error)),
         }
     }
+}
+
+/// May one of these records be the customer that a create has made? Whatever was there before it, is not.
+fn may_hide(unread: &[Odd], intent: &CreateIntent) -> bool {
+    let id = |odd: &Odd| odd.id.as_deref().and_then(|id| id.parse::<i64>().ok());
+    unread.iter().any(|odd| id(odd).is_none_or(|id| id > intent.newest))
 }
 
 /// What a create was to make.

@@ -8,6 +8,7 @@ use tracing::info;
 
 use super::phones::is_of_older_rule;
 use super::{Connection, Failure};
+use crate::clients::Odd;
 use crate::clients::trafft::wire;
 use crate::model::{Phone, Region};
 use crate::store::{Customer, Store};
@@ -95,17 +96,24 @@ impl Connection {
         Ok(())
     }
 
-    /// Takes in what came since the last look, newest first. Returns the calls it took.
-    pub(super) async fn refresh_directory(&self, store: &Store, turn: &mut Turn<'_>) -> Result<i64, Failure> {
+    /// Takes in what came since the last look, newest first, and whatever is newer than `back_to`. Returns the calls it took, and the
+    /// records that could not be read.
+    pub(super) async fn refresh_directory(
+        &self,
+        store: &Store,
+        turn: &mut Turn<'_>,
+        back_to: i64,
+    ) -> Result<(i64, Vec<Odd>), Failure> {
         let place = self.metadata.place(&self.ghl, self.clock.now()).await.map_err(Failure::Ghl)?;
         self.read_phones_anew(store, &place, &mut turn.0.phone_keys).await?;
-        let (seen, mut newest, mut calls) = (turn.seen(), turn.seen(), 0);
+        let (seen, mut newest, mut calls, mut unread) = (turn.seen(), turn.seen(), 0, Vec::new());
         for _ in 1..=PASSES {
             let mut totals = HashSet::new();
             let reached = |page: &wire::Page<wire::Customer>| {
                 newest = page.data.items.iter().map(|customer| customer.id.0).max().unwrap_or_default().max(newest);
                 totals.insert(page.pagination.total);
-                page.data.items.iter().any(|customer| customer.id.0 <= seen)
+                unread.extend(page.data.odd.iter().cloned());
+                page.data.items.iter().any(|customer| customer.id.0 <= seen.min(back_to))
             };
             calls += self.page_through(store, place.region, reached).await?;
             // Else one may have slipped over a page's edge, as in the first full pass.
@@ -117,7 +125,7 @@ impl Connection {
             store.customers_seen(&self.location, self.epoch, newest).await?;
             turn.0.seen = Some(newest);
         }
-        Ok(calls)
+        Ok((calls, unread))
     }
 
     /// One page of Trafft's customers, newest first.

@@ -48,6 +48,31 @@ async fn a_create_without_an_answer_makes_one_customer() {
 }
 
 #[tokio::test]
+async fn a_create_without_an_answer_is_not_repeated_while_a_new_customer_cannot_be_read() {
+    for odd in ["null", r#"{"id":{"a":1}}"#, "email"] {
+        let world = World::in_memory(&[]).await;
+        world.sandbox.trafft.staff_create(json!({ "first_name": "Bob", "last_name": "Old" }));
+        world.synced(json!({ "firstName": "Eve", "email": "eve@example.com" })).await;
+        world.sandbox.trafft.faults().push(Matcher::new("POST", "/api/v2/customers"), Fault::DoneThenDropped);
+        let contact = world.sandbox.ghl.create_contact(ada());
+        world.deliver_all().await;
+        let made = world.sandbox.trafft.customers().into_iter().map(|customer| customer.id).max().unwrap();
+        match odd {
+            "email" => world.sandbox.trafft.raw().field("/api/v2/customers", made, "email", "{}"),
+            record => world.sandbox.trafft.raw().record("/api/v2/customers", made, record),
+        }
+        world.rest(Duration::from_hours(2)).await;
+        let known = world.contact(&contact).await;
+        assert_eq!(world.sandbox.trafft.customers().len(), 3, "{odd}: {known}");
+        assert!(known["reason"].as_str().unwrap().contains("cannot be read"), "{odd}: {known}");
+        world.sandbox.trafft.raw().clear();
+        world.drain().await;
+        assert_eq!(world.contact(&contact).await["customer_id"], made, "{odd}");
+        assert_eq!(world.sandbox.trafft.customers().len(), 3, "{odd}");
+    }
+}
+
+#[tokio::test]
 async fn an_update_that_fails_is_made_true_later() {
     for fault in [
         Fault::DoneThenDropped,

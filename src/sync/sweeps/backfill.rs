@@ -73,7 +73,8 @@ pub(super) async fn dry_run(store: &Store, connection: &Connection, at: &Sweepin
     if at.cursor.is_none() {
         // Staff add customers all the time; the ones of today are to be counted.
         let mut turn = connection.directory.turn().await;
-        connection.refresh_directory(store, &mut turn).await?;
+        let seen = turn.seen();
+        connection.refresh_directory(store, &mut turn, seen).await?;
     }
     let place = Sweeping { cursor: tally.next.take(), ..at.clone() };
     let page = search(connection, ContactSearch::all(), &place).await?;
