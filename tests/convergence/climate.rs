@@ -22,6 +22,8 @@ pub fn forms(seed: u64) -> Forms {
         longest_name: dice.pick(&[None, Some(6), Some(20)]),
         national_phone: dice.chance(50),
         escaped: dice.chance(50),
+        upper_name: dice.chance(50),
+        stored: dice.chance(50),
     }
 }
 

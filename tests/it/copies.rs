@@ -126,22 +126,36 @@ async fn a_customer_that_may_be_somebody_elses_is_linked_and_its_note_left_alone
 
 #[tokio::test]
 async fn a_customer_that_we_made_is_known_by_traffts_form_of_its_name() {
-    let world = World::with(&[]).await;
-    world.sandbox.trafft.set_forms(Forms { longest_name: Some(6), escaped: true, ..Forms::default() });
-    world.sandbox.trafft.faults().push(Matcher::new("POST", "/api/v2/customers"), Fault::DoneThenDropped);
-    let mut named = ada();
-    named["lastName"] = json!("O'Byron-Lovelace");
-    let contact = world.sandbox.ghl.create_contact(named);
-    assert_eq!(world.deliver_all().await.status(), "queued", "nobody knows whether it was made");
-    world.drain().await;
-    assert_eq!(world.contact(&contact).await["status"], "synced");
-    assert_eq!(world.customer_of(&contact).await.last_name, "O'Byron-Lovelace");
-    assert_eq!(world.sandbox.trafft.customers().len(), 1);
+    for (forms, name) in [
+        (Forms { longest_name: Some(6), escaped: true, ..Forms::default() }, "O'Byron-Lovelace"),
+        (Forms { escaped: true, ..Forms::default() }, "Byron & Sons"),
+        (Forms { upper_name: true, ..Forms::default() }, "Byron"),
+        (Forms { stored: true, ..Forms::default() }, "Zoe\u{308} \u{1f389}"),
+    ] {
+        let world = World::in_memory(&[]).await;
+        world.sandbox.trafft.set_forms(forms);
+        world.sandbox.trafft.faults().push(Matcher::new("POST", "/api/v2/customers"), Fault::DoneThenDropped);
+        let mut named = ada();
+        named["lastName"] = json!(name);
+        let contact = world.sandbox.ghl.create_contact(named);
+        assert_eq!(world.deliver_all().await.status(), "queued", "nobody knows whether it was made");
+        world.drain().await;
+        assert_eq!(world.contact(&contact).await["status"], "synced", "{name}");
+        assert_eq!(world.customer_of(&contact).await.last_name, name);
+        assert_eq!(world.sandbox.trafft.customers().len(), 1, "{name}");
+    }
 }
 
 #[tokio::test]
 async fn trafft_may_show_values_in_its_own_form() {
-    let forms = Forms { lower_email: true, longest_name: Some(20), national_phone: true, escaped: true };
+    let forms = Forms {
+        lower_email: true,
+        longest_name: Some(20),
+        national_phone: true,
+        escaped: true,
+        upper_name: true,
+        stored: true,
+    };
     let world = World::with(&[("SWEEP_CUSTOMERS_HOURS", "24")]).await;
     world.sandbox.trafft.set_forms(forms);
     let mut contacts = Vec::new();
@@ -149,7 +163,7 @@ async fn trafft_may_show_values_in_its_own_form() {
         contacts.push(
             world
                 .synced(json!({
-                    "firstName": format!("Ada O'Brien {number}"), "lastName": "Wolfeschlegelsteinhausenbergerdorff",
+                    "firstName": format!("Ada O'Brien {number} \u{1f389}"), "lastName": "Wolfeschlegelsteinhausenbergerdorff",
                     "email": format!("Ada{number}@Example.com"), "phone": format!("+1415555{:04}", 100 + number),
                 }))
                 .await,
@@ -168,7 +182,7 @@ async fn trafft_may_show_values_in_its_own_form() {
     let edited = world.customer_of(&contacts[3]).await.id;
     world.sandbox.trafft.staff_edit(edited, json!({ "first_name": "Staff" }));
     world.rest(25 * HOUR).await;
-    assert_eq!(world.customer_of(&contacts[3]).await.first_name, "Ada O'Brien 3");
+    assert_eq!(world.customer_of(&contacts[3]).await.first_name, "Ada O'Brien 3 \u{1f389}");
 }
 
 #[tokio::test]

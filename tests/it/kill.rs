@@ -44,7 +44,14 @@ const LEASE: u64 = 3;
 const CLOCKS: [i64; 3] = [0, 120, -120];
 
 /// Trafft shows values in its own form.
-const FORMS: Forms = Forms { lower_email: true, longest_name: Some(7), national_phone: true, escaped: true };
+const FORMS: Forms = Forms {
+    lower_email: true,
+    longest_name: Some(7),
+    national_phone: true,
+    escaped: true,
+    upper_name: true,
+    stored: true,
+};
 
 /// What goes wrong in the service itself.
 #[derive(Clone, Copy, PartialEq, Eq)]

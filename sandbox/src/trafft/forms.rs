@@ -2,6 +2,7 @@
 //! not known (T §10).
 
 use serde_json::Value;
+use unicode_normalization::UnicodeNormalization;
 
 /// How values are shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -13,8 +14,12 @@ pub struct Forms {
     /// Phones as they are dialled at home, such as `(415) 555-0142`, beside their country. The countries are those that
     /// `phone_country_code` knows.
     pub national_phone: bool,
-    /// An apostrophe in names as `&#039;`.
+    /// An apostrophe in names as `&#039;`, an ampersand as `&amp;`.
     pub escaped: bool,
+    /// Names in capitals.
+    pub upper_name: bool,
+    /// Names with their accents composed (NFC), and without what MySQL's `utf8` cannot hold: emoji.
+    pub stored: bool,
 }
 
 impl Forms {
@@ -22,8 +27,7 @@ impl Forms {
     pub(super) fn of(self, mut shown: Value) -> Value {
         for key in ["first_name", "last_name"] {
             if let Some(name) = shown[key].as_str() {
-                let name: String = name.chars().take(self.longest_name.unwrap_or(usize::MAX)).collect();
-                shown[key] = Value::from(if self.escaped { name.replace('\'', "&#039;") } else { name });
+                shown[key] = Value::from(self.name(name));
             }
         }
         if self.lower_email
@@ -37,6 +41,16 @@ impl Forms {
             shown["phone_number"] = Value::from(national);
         }
         shown
+    }
+}
+
+impl Forms {
+    fn name(self, name: &str) -> String {
+        let stored: String =
+            if self.stored { name.nfc().filter(|c| *c <= '\u{ffff}').collect() } else { name.to_owned() };
+        let cased = if self.upper_name { stored.to_uppercase() } else { stored };
+        let cut: String = cased.chars().take(self.longest_name.unwrap_or(usize::MAX)).collect();
+        if self.escaped { cut.replace('&', "&amp;").replace('\'', "&#039;") } else { cut }
     }
 }
 
