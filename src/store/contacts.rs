@@ -172,6 +172,8 @@ impl TryFrom<Row> for Contact {
             (None, None) => Presence::Present,
         };
         let drift = match row.drifted {
+            // What was seen of a customer says nothing once the link is gone.
+            _ if row.customer_id.is_none() => Drift::None,
             0 => Drift::None,
             1 => Drift::Edited,
             2 => Drift::Unseen,

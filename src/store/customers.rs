@@ -117,7 +117,7 @@ const UNCLEAR: &str =
 const INTENTS: &str = "SELECT intent_id, intent_customer, intent_newest, intent_at FROM contacts
     WHERE location_id = $1 AND contact_id <> $2 AND intent_id IS NOT NULL AND intent_at > $3";
 const UNLINK: &str = "UPDATE contacts SET lost_customer = customer_id, lost_ours = created_by_us,
-        customer_id = NULL, created_by_us = 0, fingerprint = NULL, agreed = NULL, decision = $4, drifted = 0
+        customer_id = NULL, created_by_us = 0, fingerprint = NULL, agreed = NULL, decision = $4
     WHERE location_id = $1 AND contact_id = $2 AND customer_id = $3";
 const DISTRUST: &str =
     "UPDATE contacts SET fingerprint = NULL WHERE location_id = $1 AND contact_id = $2 AND customer_id = $3";

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::Connection;
-use super::reconcile::snooze;
+use super::read::parse;
+use super::reconcile::{Run, done, snooze};
+use super::{Connection, DeletePolicy, Failure};
 use crate::clients::Gone;
-use crate::model::{Presence, Verdict};
+use crate::clients::ghl::wire;
+use crate::model::{Facets, Outcome, Presence, Status, Verdict};
 use crate::store::{self, Contact, Store};
 
 /// The brake: when more linked contacts than this, and more than this share of them, vanish within an hour, nothing is deleted.
@@ -19,7 +21,7 @@ const WITHIN: Duration = Duration::from_hours(1);
 const AGAIN: Duration = Duration::from_hours(1);
 
 /// What follows from GHL's word that there is no such contact: it is believed when it was given twice, `settle` apart.
-pub(super) fn next(presence: Presence, _said: Gone, now: Timestamp, settle: Duration) -> Presence {
+fn next(presence: Presence, _said: Gone, now: Timestamp, settle: Duration) -> Presence {
     match presence {
         Presence::Present => Presence::Missing { since: now },
         Presence::Missing { since } if now < since + settle => presence,
@@ -31,7 +33,7 @@ pub(super) fn next(presence: Presence, _said: Gone, now: Timestamp, settle: Dura
 /// The brake: a verdict, and the presence that goes with it, if that word is not enough: the id sweep's search showed the contact
 /// since, or too many contacts of the location vanish at once. Then a person decides, or an id sweep that still meets the others.
 /// `before`: the contact's presence before it was about to be believed gone.
-pub(super) async fn held(
+async fn held(
     store: &Store,
     connection: &Connection,
     contact: &Contact,
@@ -70,4 +72,73 @@ pub(super) async fn held(
         counted.vanishing, counted.linked
     );
     Ok(Some((before, snooze(now + AGAIN, reason))))
+}
+impl Run<'_> {
+    /// GHL says that there is no such contact. That is believed when it has said so twice, and when not too many vanish at once.
+    pub(super) async fn absent(&mut self, gone: Gone) -> Result<Verdict, Failure> {
+        if self.contact.presence.gone_at().is_some() {
+            return Ok(self.gone_already());
+        }
+        let (settle, before) = (self.connection.policy.settle_time, self.contact.presence);
+        self.contact.presence = next(self.contact.presence, gone, self.now, settle);
+        if let Presence::Missing { since } = self.contact.presence {
+            let reason =
+                "GoHighLevel says that there is no such contact; it is asked once more before that is believed";
+            return Ok(snooze(since + settle, reason));
+        }
+        let held = held(self.store, self.connection, &self.contact, before, self.now).await?;
+        if let Some((presence, verdict)) = held {
+            self.contact.presence = presence;
+            return Ok(verdict);
+        }
+        let customer = self.contact.link.customer();
+        let farewell = self.farewell().await;
+        match farewell {
+            // Not gone before Trafft has been told: until then nobody else may take the customer, and it is tried again.
+            Err(_) | Ok(Verdict::Retry { .. } | Verdict::Snooze { .. }) => self.contact.presence = before,
+            Ok(_) => {
+                // Nothing of a contact that is gone is left to be read, and nothing of it runs out.
+                (self.read, self.released, self.look_again) = (Facets::ALL, customer, None);
+                (self.contact.deletion_told_at, self.ask_again) = (None, None);
+            }
+        }
+        farewell
+    }
+
+    /// Trafft was told when the contact was found to be gone. Since then its customer is staff's, or another contact's.
+    pub(super) fn gone_already(&mut self) -> Verdict {
+        self.read = Facets::ALL;
+        let status = if self.contact.link.customer().is_some() { Status::Unchanged } else { Status::Skipped };
+        done(status, "the contact was deleted in GoHighLevel")
+    }
+
+    /// What becomes of the customer of a contact that is gone.
+    async fn farewell(&mut self) -> Result<Verdict, Failure> {
+        let Some(linked) = self.contact.link.linked() else {
+            return Ok(done(Status::Skipped, "the contact was deleted in GoHighLevel before it had a customer"));
+        };
+        match self.connection.policy.delete {
+            DeletePolicy::DeleteCreated if linked.ours => return self.remove(linked.customer).await,
+            DeletePolicy::Ignore => {
+                return Ok(done(
+                    Status::Unchanged,
+                    "the contact was deleted in GoHighLevel; `DELETE_POLICY` leaves the customer as it is",
+                ));
+            }
+            _ => {}
+        }
+        let Some(fields) = &self.contact.fields else {
+            return Ok(done(Status::Unchanged, "the contact was deleted in GoHighLevel; the customer is kept"));
+        };
+        let contact: wire::Contact = parse("contacts.fields", fields)?;
+        let (place, definitions) = (self.place().await?, self.definitions(&contact).await?);
+        let projection = self.project(&contact, &definitions, &place).await?;
+        let verdict = self.apply(projection, &place).await?;
+        Ok(match verdict {
+            Verdict::Done(Outcome { status, .. }) => {
+                done(status, "the contact was deleted in GoHighLevel; the customer is kept")
+            }
+            other => other,
+        })
+    }
 }

@@ -29,6 +29,8 @@ struct State {
     /// counts once.
     suspects: HashSet<ContactId>,
     closed: Option<Closed>,
+    /// It answers again after failures in which no contact had a part, and nobody has been told yet.
+    is_mended: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -76,10 +78,14 @@ impl Gate {
         }
     }
 
-    /// The vendor answered as it should. Returns whether it did not until now, through no contact's fault.
-    pub(super) fn worked(&self) -> bool {
-        let State { down, closed, .. } = std::mem::take(&mut *self.state());
-        closed.is_some() || down > 0
+    /// The vendor answered as it should.
+    pub(super) fn worked(&self) {
+        self.state().answered();
+    }
+
+    /// Does the vendor answer again, after failures in which no contact had a part? True once: for whoever tells those that wait.
+    pub(super) fn is_mended(&self) -> bool {
+        std::mem::take(&mut self.state().is_mended)
     }
 
     /// A call failed. If that closes the gate, or it is closed already: until when.
@@ -94,7 +100,7 @@ impl Gate {
             _ if error.about() == About::Account => state.down += 1,
             // An answer is an answer, also one about this record that cannot be used.
             _ if error.about() == About::Record || error.is_answer() => {
-                *state = State::default();
+                state.answered();
                 return None;
             }
             // A vendor can fail over one record for ever (T §5.3: 500 for what it does not like; a gateway's 504 where one record
@@ -116,6 +122,11 @@ impl Gate {
 }
 
 impl State {
+    fn answered(&mut self) {
+        let is_mended = self.is_mended || self.closed.is_some() || self.down > 0;
+        *self = Self { is_mended, ..Self::default() };
+    }
+
     fn close(&mut self, now: Timestamp, time: Duration, wait: Duration) -> Timestamp {
         let until = now + time;
         self.closed = Some(Closed { until, wait, probing: false });
@@ -196,6 +207,18 @@ mod tests {
             "the vendor is back"
         );
         assert_eq!(gate.look(at(11)), Look::Open);
+    }
+
+    #[test]
+    fn whoever_waits_is_told_once_also_by_an_answer_about_a_record() {
+        let (gate, a) = (Gate::default(), contact("a"));
+        gate.worked();
+        assert!(!gate.is_mended(), "nothing was wrong");
+        gate.failed(&a, &AWAY, at(0));
+        assert!(!gate.is_mended(), "it is away");
+        gate.failed(&a, &REFUSED, at(1));
+        gate.worked();
+        assert_eq!((gate.is_mended(), gate.is_mended()), (true, false));
     }
 
     #[test]

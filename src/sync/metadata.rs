@@ -33,9 +33,9 @@ pub(super) struct Metadata {
     place: Mutex<Option<Known<Place>>>,
     custom_fields: Mutex<Option<Known<Arc<[CustomField]>>>>,
     /// Fields that contacts held and the definitions lacked.
-    lacking: Mutex<HashSet<String>>,
-    /// Something was refused since [`Metadata::lacked`] was last asked: what was projected meanwhile may lack it.
-    lacked: AtomicBool,
+    unknown_fields: Mutex<HashSet<String>>,
+    /// Something was refused since [`Metadata::was_without`] was last asked: what was projected meanwhile may be without it.
+    was_without: AtomicBool,
 }
 
 /// What a read brought.
@@ -55,14 +55,14 @@ impl Metadata {
             region,
             place: Mutex::default(),
             custom_fields: Mutex::default(),
-            lacking: Mutex::default(),
-            lacked: AtomicBool::default(),
+            unknown_fields: Mutex::default(),
+            was_without: AtomicBool::default(),
         }
     }
 
     /// Was something refused since this was last asked?
-    pub(super) fn lacked(&self) -> bool {
-        self.lacked.swap(false, Ordering::Relaxed)
+    pub(super) fn was_without(&self) -> bool {
+        self.was_without.swap(false, Ordering::Relaxed)
     }
 
     /// While the location record is refused, what it would have told is not guessed: no zone and no region.
@@ -94,7 +94,7 @@ impl Metadata {
                              `PHONE_REGION`; until then times are told in UTC, and phones without `+` are left out"
                         );
                     }
-                    self.lacked.store(true, Ordering::Relaxed);
+                    self.was_without.store(true, Ordering::Relaxed);
                     (Place { zone, region, is_told: false }, true)
                 }
                 Err(error) => return Err(error),
@@ -132,7 +132,7 @@ impl Metadata {
         held: &[CustomFieldValue],
         now: Timestamp,
     ) -> Result<(Arc<[CustomField]>, bool), Error> {
-        let (mut known, mut lacking) = (self.custom_fields.lock().await, self.lacking.lock().await);
+        let (mut known, mut without_definition) = (self.custom_fields.lock().await, self.unknown_fields.lock().await);
         let was_refused = known.as_ref().is_some_and(|known| known.refused);
         let unknown = |known: &[CustomField]| -> Vec<String> {
             let is_unknown = |id: &String| known.iter().all(|definition| definition.id != *id);
@@ -143,7 +143,7 @@ impl Metadata {
             let fresh = match (known.refused, unknown.is_empty()) {
                 (true, _) => REFUSED,
                 (false, true) => FRESH,
-                (false, false) if unknown.iter().all(|id| lacking.contains(id)) => NOT_AT_ONCE,
+                (false, false) if unknown.iter().all(|id| without_definition.contains(id)) => NOT_AT_ONCE,
                 (false, false) => Duration::ZERO,
             };
             if now < known.read_at + fresh {
@@ -158,12 +158,12 @@ impl Metadata {
                         "custom field definitions cannot be read ({error}): the mapping can name fields by id only, or grant `locations/customFields.readonly`"
                     );
                 }
-                self.lacked.store(true, Ordering::Relaxed);
+                self.was_without.store(true, Ordering::Relaxed);
                 (known.as_ref().map(|known| known.value.clone()).unwrap_or_default(), true)
             }
             Err(error) => return Err(error),
         };
-        lacking.extend(unknown(&value));
+        without_definition.extend(unknown(&value));
         *known = Some(Known { value: value.clone(), read_at: now, refused });
         Ok((value, refused))
     }

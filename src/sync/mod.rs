@@ -23,6 +23,7 @@ mod phones;
 mod place;
 mod probes;
 mod project;
+mod read;
 mod reconcile;
 mod silence;
 mod sweeps;

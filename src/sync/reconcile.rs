@@ -3,19 +3,19 @@
 use std::time::Instant;
 
 use jiff::Timestamp;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tracing::{debug, info, warn};
 
-use super::place::{Place, instant};
+use super::place::Place;
 use super::project::{Projection, project};
+use super::read::parse;
 use super::values::{State, values};
 use super::verdict::decide;
-use super::{Connection, DeletePolicy, Failure, absence};
+use super::{Connection, Failure};
+use crate::clients;
 use crate::clients::ghl::{Ghl, wire};
-use crate::clients::{self, Gone, Listed};
-use crate::model::{CustomerId, Facet, Facets, ObjectId, Outcome, Presence, Status, Vendor, Verdict};
-use crate::store::{self, Activity, Contact, ContactKey, Mirrored, MirroredObject, Settle, Store};
+use crate::model::{CustomerId, Facet, Facets, Outcome, Status, Vendor, Verdict};
+use crate::store::{self, Activity, Contact, ContactKey, Mirrored, Settle, Store};
 
 /// A reconcile on its way.
 pub(super) struct Run<'a> {
@@ -29,20 +29,20 @@ pub(super) struct Run<'a> {
     /// When the description, as it is, is no longer true.
     pub(super) look_again: Option<Timestamp>,
     /// When GHL is asked once more whether the contact was deleted, as an event says.
-    ask_again: Option<Timestamp>,
+    pub(super) ask_again: Option<Timestamp>,
     /// Was the gate to Trafft passed?
     pub(super) entered: bool,
     /// The vendor that failed, and how.
     failed: Option<(Vendor, clients::Error)>,
     /// What went wrong last, in our own words.
     trouble: Option<String>,
-    ghl: Ghl,
-    read: Facets,
-    fields: Option<String>,
-    updated: Option<Timestamp>,
-    mirrored: Vec<Mirrored>,
+    pub(super) ghl: Ghl,
+    pub(super) read: Facets,
+    pub(super) fields: Option<String>,
+    pub(super) updated: Option<Timestamp>,
+    pub(super) mirrored: Vec<Mirrored>,
     /// What of the contact could not be read, for people.
-    unread: Vec<String>,
+    pub(super) unread: Vec<String>,
 }
 
 /// Works a contact and settles it. If it is erased meanwhile, nothing is recorded.
@@ -155,105 +155,9 @@ impl Run<'_> {
         self.apply(projection, &place).await
     }
 
-    /// The GHL record: read if it is dirty, else as it was last read. Or GHL's word that there is no such contact.
-    async fn contact_record(&mut self) -> Result<Result<wire::Contact, Gone>, Failure> {
-        match &self.contact.fields {
-            Some(fields) if !self.contact.dirty.has(Facet::Contact) => Ok(Ok(parse("contacts.fields", fields)?)),
-            _ => self.read_contact().await,
-        }
-    }
-
-    async fn read_contact(&mut self) -> Result<Result<wire::Contact, Gone>, Failure> {
-        self.ghl_calls += 1;
-        let contact = match self.ghl.contact(&self.contact.key.contact).await {
-            Ok(contact) => contact,
-            Err(clients::Error::Gone(gone)) => return Ok(Err(gone)),
-            Err(error) => return Err(Failure::Ghl(error)),
-        };
-        self.contact.presence = Presence::Present;
-        self.read = self.read.with(Facet::Contact);
-        self.fields = Some(json(&contact)?);
-        self.updated = contact.date_updated.as_deref().and_then(|at| at.parse().ok());
-        if let Some(told) = self.contact.deletion_told_at {
-            // An event says that it was deleted, and the read may be behind: GHL is asked once more.
-            let again = told + self.connection.policy.settle_time;
-            if self.now < again {
-                self.read = self.read.without(Facet::Contact);
-                self.ask_again = Some(again);
-            } else {
-                self.contact.deletion_told_at = None;
-            }
-        }
-        Ok(Ok(contact))
-    }
-
-    /// Reads the other dirty facets, all at once. Returns GHL's word that there is no such contact, if it says so.
-    async fn read_activities(&mut self, place: &Place) -> Result<Option<Gone>, Failure> {
-        let (ghl, id, dirty) = (&self.ghl, &self.contact.key.contact, self.contact.dirty);
-        let (tasks, notes, appointments) = tokio::join!(
-            read_if(dirty.has(Facet::Tasks), ghl.tasks(id)),
-            read_if(dirty.has(Facet::Notes), ghl.notes(id)),
-            read_if(dirty.has(Facet::Appointments), ghl.appointments(id)),
-        );
-        let mut there = true;
-        there &= self.keep(Facet::Tasks, tasks, place, |task| (&task.id, task.due_date.as_deref()))?;
-        there &= self.keep(Facet::Notes, notes, place, |note| (&note.id, note.date_added.as_deref()))?;
-        there &= self.keep(Facet::Appointments, appointments, place, |one| (&one.id, one.start_time.as_deref()))?;
-        if there {
-            return Ok(None);
-        }
-        // Only the contact itself can say that it is gone.
-        match self.read_contact().await? {
-            Err(gone) => Ok(Some(gone)),
-            Ok(_) => Err(Failure::Ghl(clients::Error::contradicted(404))),
-        }
-    }
-
-    /// Keeps what was read of a facet. `false`: GHL says that there is no such contact.
-    fn keep<T: Serialize>(
-        &mut self,
-        facet: Facet,
-        answer: Option<Result<Listed<T>, clients::Error>>,
-        place: &Place,
-        id_and_time: impl Fn(&T) -> (&ObjectId, Option<&str>),
-    ) -> Result<bool, Failure> {
-        let Some(answer) = answer else { return Ok(true) };
-        self.ghl_calls += 1;
-        let Listed { items, odd } = match answer {
-            Ok(list) => list,
-            Err(clients::Error::Gone(_)) => return Ok(false),
-            Err(error) => return Err(Failure::Ghl(error)),
-        };
-        let mirrored = |object: &T| {
-            let (id, at) = id_and_time(object);
-            let at = at.and_then(|at| instant(at, place));
-            Ok(MirroredObject { id: id.clone(), at, object: json(object)? })
-        };
-        let objects = items.iter().map(mirrored).collect::<Result<_, Failure>>()?;
-        self.unread.extend(
-            odd.iter().map(|odd| format!("one of its {} cannot be read and is left as it was: {odd}", facet.name())),
-        );
-        let unread = odd.into_iter().map(|odd| odd.id).collect();
-        self.mirrored.push(Mirrored { facet, objects, unread });
-        self.read = self.read.with(facet);
-        Ok(true)
-    }
-
-    pub(super) async fn place(&self) -> Result<Place, Failure> {
-        self.connection.metadata.place(&self.ghl, self.now).await.map_err(Failure::Ghl)
-    }
-
-    async fn definitions(&self, contact: &wire::Contact) -> Result<std::sync::Arc<[wire::CustomField]>, Failure> {
-        if !self.connection.mapping.uses_custom {
-            return Ok(Default::default());
-        }
-        let metadata = &self.connection.metadata;
-        metadata.custom_fields(&self.ghl, contact, self.now).await.map_err(Failure::Ghl)
-    }
-
     /// Projects the contact, with its activities as just read, else as the mirror has them; takes the description out
     /// where it is not ours to write.
-    async fn project(
+    pub(super) async fn project(
         &mut self,
         contact: &wire::Contact,
         definitions: &[wire::CustomField],
@@ -284,74 +188,6 @@ impl Run<'_> {
         let known = known.filter(|activity| read.is_none_or(|read| read.leaves(activity.id.as_str())));
         let objects = read.into_iter().flat_map(|read| &read.objects).map(|read| &read.object);
         objects.chain(known.map(|activity| &activity.object)).map(|object| parse("activities.object", object)).collect()
-    }
-
-    /// GHL says that there is no such contact. That is believed when it has said so twice, and when not too many vanish at once.
-    async fn absent(&mut self, gone: Gone) -> Result<Verdict, Failure> {
-        if self.contact.presence.gone_at().is_some() {
-            return Ok(self.gone_already());
-        }
-        let (settle, before) = (self.connection.policy.settle_time, self.contact.presence);
-        self.contact.presence = absence::next(self.contact.presence, gone, self.now, settle);
-        if let Presence::Missing { since } = self.contact.presence {
-            let reason =
-                "GoHighLevel says that there is no such contact; it is asked once more before that is believed";
-            return Ok(snooze(since + settle, reason));
-        }
-        let held = absence::held(self.store, self.connection, &self.contact, before, self.now).await?;
-        if let Some((presence, verdict)) = held {
-            self.contact.presence = presence;
-            return Ok(verdict);
-        }
-        let customer = self.contact.link.customer();
-        let farewell = self.farewell().await;
-        match farewell {
-            // Not gone before Trafft has been told: until then nobody else may take the customer, and it is tried again.
-            Err(_) | Ok(Verdict::Retry { .. } | Verdict::Snooze { .. }) => self.contact.presence = before,
-            Ok(_) => {
-                // Nothing of a contact that is gone is left to be read, and nothing of it runs out.
-                (self.read, self.released, self.look_again) = (Facets::ALL, customer, None);
-                (self.contact.deletion_told_at, self.ask_again) = (None, None);
-            }
-        }
-        farewell
-    }
-
-    /// Trafft was told when the contact was found to be gone. Since then its customer is staff's, or another contact's.
-    fn gone_already(&mut self) -> Verdict {
-        self.read = Facets::ALL;
-        let status = if self.contact.link.customer().is_some() { Status::Unchanged } else { Status::Skipped };
-        done(status, "the contact was deleted in GoHighLevel")
-    }
-
-    /// What becomes of the customer of a contact that is gone.
-    async fn farewell(&mut self) -> Result<Verdict, Failure> {
-        let Some(linked) = self.contact.link.linked() else {
-            return Ok(done(Status::Skipped, "the contact was deleted in GoHighLevel before it had a customer"));
-        };
-        match self.connection.policy.delete {
-            DeletePolicy::DeleteCreated if linked.ours => return self.remove(linked.customer).await,
-            DeletePolicy::Ignore => {
-                return Ok(done(
-                    Status::Unchanged,
-                    "the contact was deleted in GoHighLevel; `DELETE_POLICY` leaves the customer as it is",
-                ));
-            }
-            _ => {}
-        }
-        let Some(fields) = &self.contact.fields else {
-            return Ok(done(Status::Unchanged, "the contact was deleted in GoHighLevel; the customer is kept"));
-        };
-        let contact: wire::Contact = parse("contacts.fields", fields)?;
-        let (place, definitions) = (self.place().await?, self.definitions(&contact).await?);
-        let projection = self.project(&contact, &definitions, &place).await?;
-        let verdict = self.apply(projection, &place).await?;
-        Ok(match verdict {
-            Verdict::Done(Outcome { status, .. }) => {
-                done(status, "the contact was deleted in GoHighLevel; the customer is kept")
-            }
-            other => other,
-        })
     }
 
     /// Trafft's failure, judged.
@@ -443,7 +279,11 @@ impl Run<'_> {
             if calls == 0 && failed.is_none() {
                 continue;
             }
-            if failed.is_none() && self.connection.gates.of(vendor).worked() {
+            let gate = self.connection.gates.of(vendor);
+            if failed.is_none() {
+                gate.worked();
+            }
+            if gate.is_mended() {
                 self.store.wake(&self.connection.location, vendor, self.connection.clock.now()).await?;
             }
             self.connection.note_contact(self.store, vendor, failed).await;
@@ -467,17 +307,4 @@ pub(super) fn done(status: Status, reason: &str) -> Verdict {
 /// Again then; nothing is wrong with the contact.
 pub(super) fn snooze(until: Timestamp, reason: impl Into<String>) -> Verdict {
     Verdict::Snooze { until, reason: reason.into(), waits_for: None }
-}
-
-async fn read_if<T>(wanted: bool, read: impl Future<Output = T>) -> Option<T> {
-    if wanted { Some(read.await) } else { None }
-}
-
-fn json(value: &impl Serialize) -> Result<String, Failure> {
-    serde_json::to_string(value).map_err(|error| store::Error::Corrupt(error.to_string()).into())
-}
-
-/// What we stored ourselves, in `column`.
-fn parse<T: DeserializeOwned>(column: &str, json: &str) -> Result<T, Failure> {
-    serde_json::from_str(json).map_err(|_| store::Error::Corrupt(format!("`{column}` is not the JSON expected")).into())
 }

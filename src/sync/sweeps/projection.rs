@@ -89,14 +89,14 @@ fn word<'a>(parts: impl Iterator<Item = &'a String>) -> String {
 /// The next contacts, by id. The cursor holds for which revision the pass is: with another one it begins anew.
 pub(super) async fn step(store: &Store, connection: &Connection, at: &Sweeping) -> Result<Step, Failure> {
     let Connection { location, metadata, ghl, .. } = connection;
-    let (now, lacked) = (connection.clock.now(), metadata.lacked());
+    let (now, was_without) = (connection.clock.now(), metadata.was_without());
     let revision =
         Revision::of(&connection.mapping, &connection.policy, metadata, ghl, now).await.map_err(Failure::Ghl)?;
     // What HighLevel does not tell yet may be granted later.
     let end = Step { due_at: (revision.told == UNTOLD).then(|| now + LATER), ..Step::default() };
     let before = store.projection(location).await?;
-    if revision.holds(before.as_deref()) && (revision.told == UNTOLD || !lacked) {
-        if lacked {
+    if revision.holds(before.as_deref()) && (revision.told == UNTOLD || !was_without) {
+        if was_without {
             // Who is worked meanwhile is projected without it. Once it is told again, everybody is looked at anew.
             store.projected(location, connection.epoch, Some(&revision.to_string())).await?;
         }
