@@ -72,7 +72,8 @@ impl Db {
         let path = file::absolute(file)?;
         let lock = file::lock(&path)?;
         file::make_private(&path)?;
-        // Only now may it be made: a connection that makes the file anew where it was moved away would have SQLite throw the log away.
+        // Only now may it be made: a connection that makes the file anew where it was moved away would have SQLite throw the log away
+        // (`findings/sqlite-new-file-beside-a-log.sh`).
         let (made, url, read_only) =
             (file::address(&path, "rwc")?, file::address(&path, "rw")?, file::address(&path, "ro")?);
         let log = Arc::new(Log::of(&path));
