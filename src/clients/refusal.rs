@@ -136,7 +136,12 @@ fn fields(json: &Value, words: &str) -> Vec<String> {
         return errors.keys().map(|name| name.to_lowercase()).collect();
     }
     let words = words.to_lowercase();
-    let named = [("email", ["email", "e-mail"]), ("phone", ["phone", "telephone"])];
+    let named = [
+        ("email", ["email", "e-mail"]),
+        ("phone", ["phone", "telephone"]),
+        ("first_name", ["first name", "first_name"]),
+        ("last_name", ["last name", "last_name"]),
+    ];
     let named = named.into_iter().filter(|(_, forms)| forms.iter().any(|form| words.contains(form)));
     named.map(|(field, _)| field.to_owned()).collect()
 }
@@ -303,6 +308,13 @@ mod tests {
                 422,
                 r#"{"message":"The given data was invalid.","errors":{"phone_number":["too short"],"Email":"worse"}}"#,
                 record(422, "Email: worse; phone_number: too short", &["email", "phone_number"]),
+            ),
+            (
+                Trafft,
+                true,
+                422,
+                r#"{"message":"The first name sounds odd."}"#,
+                record(422, "The first name sounds odd.", &["first_name"]),
             ),
             (Ghl, false, 408, "", unavailable(408)),
             (Ghl, false, 500, "", unavailable(500)),

@@ -1,6 +1,6 @@
 //! What is so in a world from its first to its last moment, settled by its first seed; `WORLD=friendly` leaves it out.
 
-use sandbox::trafft::Forms;
+use sandbox::trafft::{Duplicates, Forms};
 
 use crate::dice::Dice;
 use crate::support::World;
@@ -25,6 +25,14 @@ pub fn forms(seed: u64) -> Forms {
         upper_name: dice.chance(50),
         stored: dice.chance(50),
     }
+}
+
+/// What Trafft makes of a create with an e-mail that it knows.
+pub fn duplicates(seed: u64) -> Duplicates {
+    if is_friendly() {
+        return Duplicates::default();
+    }
+    Dice::new(seed, 7).pick(&[Duplicates::Allow, Duplicates::Refuse, Duplicates::ReturnExisting])
 }
 
 /// What becomes of the customer of a deleted contact.

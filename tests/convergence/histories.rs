@@ -40,6 +40,7 @@ async fn world(seeds: Vec<u64>) -> Vec<Failure> {
     world.sandbox.ghl.set_limits(100_000, u32::MAX);
     world.forgiving = true;
     world.sandbox.trafft.set_forms(climate::forms(seeds[0]));
+    world.sandbox.trafft.set_duplicates(climate::duplicates(seeds[0]));
     world.sandbox.ghl.set_phones_as_typed(&world.sandbox.ghl.location_id(), true);
     let mut groups: Vec<Group> = seeds.iter().map(|seed| Group::new(*seed)).collect();
     let mut ledger = Ledger::default();
@@ -54,9 +55,10 @@ async fn world(seeds: Vec<u64>) -> Vec<Failure> {
             world.admin(Method::POST, &format!("{connection}/confirm-deletions"), None).await;
         }
     }
+    let mut failures = oracle::nobody_left_out(&world, &groups).await;
     quiet(&world, ROTATION).await;
     ledger.read(&world.sandbox, &mut groups, true);
-    let mut failures = oracle::converged(&world, &groups).await;
+    failures.extend(oracle::converged(&world, &groups).await);
     failures.extend(oracle::rests(&world, &groups, ROTATION).await);
     if failures.is_empty() {
         let complaints = [world.sandbox.ghl.complaints(), world.sandbox.trafft.complaints()].concat();
