@@ -1,7 +1,10 @@
-//! Services that fail in their own ways, for a proxy to stand before.
+//! Services that fail in their own ways, for a proxy to stand before; and one that answers, and counts.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use axum::serve::ListenerExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -53,4 +56,27 @@ async fn answer(mut stream: TcpStream, broken: Broken) {
     let _ = stream.shutdown().await;
     // Whatever else is sent is read, so that the end comes in order.
     while stream.read_buf(&mut request).await.unwrap_or(0) > 0 {}
+}
+
+/// A service that answers everything on as few connections as it is given.
+pub(crate) struct Patient {
+    pub(crate) address: SocketAddr,
+    connections: Arc<AtomicUsize>,
+}
+
+impl Patient {
+    /// Listens until the runtime ends.
+    pub(crate) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (address, connections) = (listener.local_addr().unwrap(), Arc::new(AtomicUsize::new(0)));
+        let counted = connections.clone();
+        let router = axum::Router::new().fallback(|| async { "{}" });
+        let counting = listener.tap_io(move |_| _ = counted.fetch_add(1, Ordering::Relaxed));
+        tokio::spawn(async move { axum::serve(counting, router).await });
+        Self { address, connections }
+    }
+
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
+    }
 }

@@ -8,6 +8,7 @@ mod proxies;
 use std::collections::HashMap;
 use std::fs;
 use std::net::SocketAddr;
+use std::path::Path;
 
 use futures_util::future::join_all;
 use ghl_trafft_sync::app::{App, Error, load};
@@ -23,7 +24,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use broken::Broken;
-use proxies::{Kind, Proxy};
+use proxies::{Kind, Proxy, Setup};
 
 /// The service, with its database in a folder of its own.
 struct Service {
@@ -82,18 +83,31 @@ async fn post(
     Some((status, retry.unwrap_or_default(), body))
 }
 
-/// The first words of an answer that may come before the whole body is sent.
-async fn early_status(url: &str, body: &[u8]) -> String {
+/// The first words of an answer that may come before the whole body is sent. `tells`: the length, or else the body comes in a chunk.
+async fn early_status(url: &str, body: &[u8], headers: &[(String, String)], tells: bool) -> String {
     let address = url.strip_prefix("http://").unwrap();
     let (mut from, mut to) = TcpStream::connect(address).await.unwrap().into_split();
-    let head = format!("POST /webhooks/ghl HTTP/1.1\r\nHost: {address}\r\nContent-Length: {}\r\n\r\n", body.len());
-    let body = [head.as_bytes(), body].concat();
-    // Whoever has answered need not take the rest.
-    let sending = tokio::spawn(async move { to.write_all(&body).await });
+    let length = body.len();
+    let how = if tells {
+        format!("Content-Length: {length}\r\n\r\n")
+    } else {
+        format!("Transfer-Encoding: chunked\r\n\r\n{length:x}\r\n")
+    };
+    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let head = format!("POST /webhooks/ghl HTTP/1.1\r\nHost: {address}\r\n{headers}{how}");
+    let body = [head.as_bytes(), body, b"\r\n0\r\n\r\n"].concat();
+    // Whoever has answered need not take the rest. Whoever asks is there until it is answered.
+    let sending = tokio::spawn(async move { (to.write_all(&body).await, to) });
     let mut status = [0; 12];
     let read = from.read_exact(&mut status).await;
     sending.abort();
     read.map(|_| String::from_utf8_lossy(&status).into_owned()).unwrap_or_default()
+}
+
+/// What nginx would write a body to cannot be written any more.
+fn without_disk(folder: &Path) {
+    fs::remove_dir_all(folder.join("client_body")).unwrap();
+    fs::write(folder.join("client_body"), "").unwrap();
 }
 
 fn is_not_stored(answer: &Option<Answer>) -> bool {
@@ -106,7 +120,7 @@ async fn signatures_survive_and_the_services_own_answers_pass() {
     for kind in proxies::ALL {
         let service = Service::start().await;
         let folder = TempDir::new().unwrap();
-        let proxy = Proxy::start(kind, folder.path(), service.address, None).await;
+        let proxy = Proxy::start(kind, folder.path(), service.address, Setup::Shipped).await;
         let (http, url) = (Client::new(), proxy.url.clone());
         let send = async |body: Vec<u8>, signed: &[u8]| {
             post(&http, &url, body, service.sandbox.ghl.headers_for(signed)).await.expect("an answer")
@@ -119,7 +133,13 @@ async fn signatures_survive_and_the_services_own_answers_pass() {
         let (status, _, json) = send(service.event(2, 1), &service.event(2, 0)).await;
         assert_eq!((status, json["title"].as_str()), (401, Some("not believed")), "{kind:?}: it passes as it is");
         let huge = service.event(3, 4 << 20);
-        assert_eq!(early_status(&url, &huge).await, "HTTP/1.1 413", "{kind:?}");
+        for tells in [true, false] {
+            assert_eq!(
+                early_status(&url, &huge, &service.sandbox.ghl.headers_for(&huge), tells).await,
+                "HTTP/1.1 413",
+                "{kind:?}, tells its length: {tells}"
+            );
+        }
         let admin = http.get(format!("{url}/api/v1/events")).send().await.unwrap();
         assert_eq!(admin.status().as_u16(), 404, "{kind:?}: the admin API stays inside");
 
@@ -156,7 +176,7 @@ async fn a_service_that_fails_on_the_way_is_429() {
     for kind in proxies::ALL {
         for how in broken::ALL {
             let folder = TempDir::new().unwrap();
-            let proxy = Proxy::start(kind, folder.path(), broken::start(how).await, Some(1)).await;
+            let proxy = Proxy::start(kind, folder.path(), broken::start(how).await, Setup::Impatient).await;
             let answer = post(&Client::new(), &proxy.url, "{}", Vec::new()).await;
             match how {
                 // Its head has gone out already, and what it stores is stored before.
@@ -174,7 +194,7 @@ async fn six_hundred_at_once_are_stored_or_429() {
     for kind in proxies::ALL {
         let service = Service::start().await;
         let folder = TempDir::new().unwrap();
-        let proxy = Proxy::start(kind, folder.path(), service.address, None).await;
+        let proxy = Proxy::start(kind, folder.path(), service.address, Setup::Shipped).await;
         // Each on a connection of its own, as from 600 senders.
         let http = Client::builder().pool_max_idle_per_host(0).build().unwrap();
         let asked = (0..600).map(|number| {
@@ -194,15 +214,43 @@ async fn six_hundred_at_once_are_stored_or_429() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs nginx, Caddy, HAProxy and Apache; .ci/run installs them and runs this"]
+async fn connections_to_the_service_are_kept() {
+    for kind in proxies::ALL {
+        let folder = TempDir::new().unwrap();
+        let upstream = broken::Patient::start().await;
+        let proxy = Proxy::start(kind, folder.path(), upstream.address, Setup::Shipped).await;
+        let http = Client::new();
+        for _ in 0..40 {
+            let answer = post(&http, &proxy.url, "{}", Vec::new()).await;
+            assert!(matches!(answer, Some((200, ..))), "{kind:?}: {answer:?}");
+        }
+        let connections = upstream.connections();
+        assert!(connections <= 20, "{kind:?}: {connections} connections for 40 webhooks");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs nginx, Caddy, HAProxy and Apache; .ci/run installs them and runs this"]
+async fn what_nginx_itself_cannot_do_is_429() {
+    let folder = TempDir::new().unwrap();
+    let upstream = broken::Patient::start().await;
+    let proxy = Proxy::start(Kind::Nginx, folder.path(), upstream.address, Setup::Forgetful).await;
+    // Nowhere to write a body to: nginx answers 500 by itself.
+    without_disk(folder.path());
+    let answer = post(&Client::new(), &proxy.url, " ".repeat(1 << 16), Vec::new()).await;
+    assert!(is_not_stored(&answer), "{answer:?}");
+    assert_eq!(upstream.connections(), 0, "nothing was passed on");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs nginx, Caddy, HAProxy and Apache; .ci/run installs them and runs this"]
 async fn a_proxy_without_room_on_its_disk_loses_nothing() {
     let service = Service::start().await;
     for kind in proxies::ALL {
         let folder = TempDir::new().unwrap();
-        let proxy = Proxy::start(kind, folder.path(), service.address, None).await;
+        let proxy = Proxy::start(kind, folder.path(), service.address, Setup::Shipped).await;
         if kind == Kind::Nginx {
-            // What nginx would write a body to cannot be written any more.
-            fs::remove_dir_all(folder.path().join("client_body")).unwrap();
-            fs::write(folder.path().join("client_body"), "").unwrap();
+            without_disk(folder.path());
         }
         let body = service.event(kind as usize, 1 << 20);
         let headers = service.sandbox.ghl.headers_for(&body);

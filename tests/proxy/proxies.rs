@@ -18,6 +18,16 @@ pub(crate) enum Kind {
 
 pub(crate) const ALL: [Kind; 4] = [Kind::Nginx, Kind::Caddy, Kind::Haproxy, Kind::Apache];
 
+/// How it is set up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Setup {
+    Shipped,
+    /// As shipped, but it waits for the service's answer for a second only.
+    Impatient,
+    /// nginx as shipped, but it keeps no body in memory.
+    Forgetful,
+}
+
 /// A proxy that runs.
 #[derive(Debug)]
 pub(crate) struct Proxy {
@@ -34,10 +44,9 @@ impl Drop for Proxy {
 }
 
 impl Proxy {
-    /// `patience`: how long it waits for the service's answer, in seconds; none: as shipped.
-    pub(crate) async fn start(kind: Kind, folder: &Path, service: SocketAddr, patience: Option<u32>) -> Self {
+    pub(crate) async fn start(kind: Kind, folder: &Path, service: SocketAddr, setup: Setup) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let place = Place { folder: folder.to_owned(), port, service, patience };
+        let place = Place { folder: folder.to_owned(), port, service, setup };
         let mut command = match kind {
             Kind::Nginx => place.nginx(),
             Kind::Caddy => place.caddy(),
@@ -62,7 +71,7 @@ struct Place {
     folder: PathBuf,
     port: u16,
     service: SocketAddr,
-    patience: Option<u32>,
+    setup: Setup,
 }
 
 impl Place {
@@ -78,7 +87,7 @@ impl Place {
     /// The shipped file, with `changes`, each of which must still apply. `timeout`: what it says about patience.
     fn shipped(&self, name: &str, timeout: &str, changes: &[(&str, &str)]) -> String {
         let mut text = shipped(name);
-        let shorter = self.patience.map(|seconds| timeout.replace("40", &seconds.to_string()));
+        let shorter = (self.setup == Setup::Impatient).then(|| timeout.replace("40", "1"));
         let service = self.service.to_string();
         let changes = changes.iter().copied().chain([("127.0.0.1:8080", service.as_str())]);
         for (from, to) in changes.chain(shorter.as_deref().map(|shorter| (timeout, shorter))) {
@@ -90,11 +99,13 @@ impl Place {
 
     /// One process, with the connections that the file asks for.
     fn nginx(&self) -> Command {
+        let memory = if self.setup == Setup::Forgetful { "1k" } else { "4m" };
         let site = self.shipped(
             "nginx.conf",
             "proxy_read_timeout 40s;",
             &[
                 ("listen 443 ssl;", &format!("listen 127.0.0.1:{};", self.port)),
+                ("client_body_buffer_size 4m;", &format!("client_body_buffer_size {memory};")),
                 ("ssl_certificate     /etc/letsencrypt/live/sync.example.com/fullchain.pem;", ""),
                 ("ssl_certificate_key /etc/letsencrypt/live/sync.example.com/privkey.pem;", ""),
             ],
