@@ -32,6 +32,41 @@ async fn only_contacts_with_the_tag() {
 }
 
 #[tokio::test]
+async fn the_examples_do_what_they_say() {
+    let ada = json!({
+        "firstName": "Ada", "lastName": "Example", "email": "ada@example.com", "companyName": "Example Ltd",
+        "customFields": [{ "id": "f1", "value": "gold" }]
+    });
+    let tagged = json!({ "firstName": "Bob", "lastName": "Example", "email": "bob@example.com", "tags": ["trafft"] });
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/mapping");
+    let mut seen = 0;
+    for file in fs::read_dir(folder).unwrap() {
+        let file = file.unwrap();
+        let world = with_mapping(&fs::read_to_string(file.path()).unwrap(), &[("TIME_ZONE", "UTC")]).await;
+        world.sandbox.ghl.define_custom_field("f1", "Level", "level");
+        let contacts = [&ada, &tagged].map(|contact| world.sandbox.ghl.create_contact(contact.clone()));
+        world
+            .sandbox
+            .ghl
+            .add_task(&contacts[0], json!({ "title": "Call back", "dueDate": "2030-09-08T14:30:00.000Z" }));
+        world.deliver_all().await;
+        let customers = world.sandbox.trafft.customers();
+        let of_ada = customers.iter().find(|customer| customer.first_name == "Ada");
+        match file.file_name().to_str().unwrap() {
+            "only-tagged.toml" => assert_eq!((of_ada, customers.len()), (None, 1)),
+            "company.toml" => assert_eq!(of_ada.unwrap().last_name, "Example (Example Ltd)"),
+            "short-description.toml" => assert_eq!(
+                of_ada.unwrap().description.as_deref(),
+                Some("Level: gold\n- Call back, due 2030-09-08 14:30")
+            ),
+            other => panic!("what should {other} do?"),
+        }
+        seen += 1;
+    }
+    assert_eq!(seen, 3);
+}
+
+#[tokio::test]
 async fn custom_fields_by_id_key_and_name() {
     let mapping = r#"
         [customer]
