@@ -152,7 +152,8 @@ const STANDING: &str =
     "SELECT updated_at, CASE WHEN contact_wanted > contact_read AND status = 'queued' THEN 1 ELSE 0 END
     FROM contacts WHERE location_id = $1 AND contact_id = $2";
 const LONGEST_UNREAD: &str = "SELECT contact_id, CASE WHEN rotated_at IS NULL THEN 1 ELSE 0 END FROM contacts
-    WHERE location_id = $1 AND gone_at IS NULL AND customer_id IS NOT NULL
+    WHERE location_id = $1 AND gone_at IS NULL
+        AND (customer_id IS NOT NULL OR status = 'failed' AND settled_at <= $2)
         AND (rotated_at IS NULL OR rotated_at <= $2) AND status <> 'queued'
     ORDER BY rotated_at NULLS FIRST LIMIT $3";
 // Since the last mark, not since the last settle: what is looked at without being read says nothing of GHL.

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::Failure;
 use super::create::meant;
 use super::directory::Turn;
 use super::identity::{Found, find, holder_of_new_email};
 use super::place::Place;
+use super::plan::{Maker, claim_description};
 use super::project::Projection;
 use super::reconcile::{Run, done, snooze};
-use super::{DescriptionPolicy, Failure};
 use crate::clients::Odd;
 use crate::model::{CustomerId, EmailKey, Status, Vendor, Verdict};
 use crate::store::{Agreed, Customer, Decision, Drift, Link, LinkOutcome, Linked};
@@ -195,20 +196,8 @@ impl Run<'_> {
 
     /// The projection was made before we knew which customer it is for: is the description still ours?
     pub(super) fn claim_description(&mut self, projection: &mut Projection) {
-        if !self.owns_description() {
-            projection.description = None;
-            self.look_again = None;
-        }
-    }
-
-    /// Is the description of the contact's customer ours to write? Of a customer that is not there yet it is.
-    pub(super) fn owns_description(&self) -> bool {
-        let linked = self.contact.link.linked();
-        match self.connection.policy.description {
-            DescriptionPolicy::All => true,
-            DescriptionPolicy::Created => linked.is_none_or(|linked| linked.ours),
-            DescriptionPolicy::AtCreation => linked.is_none(),
-        }
+        claim_description(projection, self.connection.policy.description, Maker::of(&self.contact.link));
+        self.look_again = projection.until;
     }
 
     /// Stores the link; a verdict if another contact holds the customer.

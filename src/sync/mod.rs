@@ -21,6 +21,7 @@ pub mod onboard;
 mod owner;
 mod phones;
 mod place;
+mod plan;
 mod probes;
 mod project;
 mod read;

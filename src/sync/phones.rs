@@ -6,9 +6,9 @@ use tracing::info;
 
 use super::metadata::Metadata;
 use super::place::Place;
-use super::project::project;
-use super::values::{State, values};
-use super::{Connection, Failure, Mapping, Reached};
+use super::plan::{Maker, Plan, Rules, plan};
+use super::values::State;
+use super::{Connection, Failure, Mapping, Policy, Reached};
 use crate::clients::ghl::Ghl;
 use crate::clients::ghl::wire::Contact;
 use crate::clock::Clock;
@@ -48,7 +48,9 @@ impl Connection {
         if is_kept || phone_keys.as_ref() == Some(&made_by) {
             return Ok(());
         }
-        let found = read_otherwise(store, &self.location, (&self.ghl, &self.metadata, &self.mapping), now).await?;
+        let found =
+            read_otherwise(store, &self.location, (&self.ghl, &self.metadata), (&self.mapping, &self.policy), now)
+                .await?;
         if !found.is_empty() {
             let [wrong, left_out, readable] = counts(&found);
             info!(
@@ -81,7 +83,7 @@ pub async fn to_be_mended(
 ) -> Result<[usize; 3], String> {
     let Reached { ghl, mapping, policy, .. } = reached;
     let metadata = Metadata::new(policy.zone.clone(), policy.region);
-    let found = read_otherwise(store, location, (ghl, &metadata, mapping), clock.now()).await;
+    let found = read_otherwise(store, location, (ghl, &metadata), (mapping, policy), clock.now()).await;
     found.map(|found| counts(&found)).map_err(|failure| failure.to_string())
 }
 
@@ -93,7 +95,8 @@ fn counts(found: &[Finding]) -> [usize; 3] {
 async fn read_otherwise(
     store: &Store,
     location: &LocationId,
-    (ghl, metadata, mapping): (&Ghl, &Metadata, &Mapping),
+    (ghl, metadata): (&Ghl, &Metadata),
+    (mapping, policy): (&Mapping, &Policy),
     now: Timestamp,
 ) -> Result<Vec<Finding>, Failure> {
     let (mut found, mut after) = (Vec::new(), String::new());
@@ -109,11 +112,11 @@ async fn read_otherwise(
                 true => metadata.custom_fields(ghl, &record, now).await.map_err(Failure::Ghl)?,
                 false => Default::default(),
             };
-            let values = values(&State::of(&record, &definitions), &place, mapping, now);
-            if !mapping.keeps(&values.0)? {
+            let rules = Rules { mapping, policy, place: &place, now };
+            // Whoever made the customer, its phone is the same.
+            let Plan::Customer(projection) = plan(&State::of(&record, &definitions), Maker::Others, &rules)? else {
                 continue;
-            }
-            let projection = project(mapping, &values, &place, true)?;
+            };
             let Some(text) = &projection.phone_text else { continue };
             let theirs = Phone::new(&shown, place.region).ok();
             let what = match &projection.phone {

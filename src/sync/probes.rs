@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use super::Reached;
 use super::place::Place;
-use super::project::project;
-use super::values::{State, values};
+use super::plan::{Maker, Plan, Rules, plan};
+use super::values::State;
 use crate::clients::Error;
 use crate::clients::ghl::Ghl;
 use crate::clients::ghl::wire::{ContactSearch, TaskSearch};
@@ -166,12 +166,14 @@ async fn preview(reached: &Reached, contact: &ContactId, clock: &Clock) -> Check
         Err(_) => Place { zone: set.0, region: set.1, is_told: false },
     };
     let definitions = ghl.custom_fields().await.unwrap_or_default().items;
-    let bare = values(&State::of(&record, &definitions), &place, mapping, clock.now());
-    let projected = mapping.keeps(&bare.0).and_then(|kept| Ok((kept, project(mapping, &bare, &place, policy.escape)?)));
-    match projected {
+    let rules = Rules { mapping, policy, place: &place, now: clock.now() };
+    match plan(&State::of(&record, &definitions), Maker::Nobody, &rules) {
         Err(error) => Check::bad(tried, error.to_string(), "mend the mapping"),
-        Ok((false, _)) => Check::good(tried, "the mapping's `only` leaves it out"),
-        Ok((true, customer)) => Check::good(tried, serde_json::to_string(&customer.new_customer()).unwrap_or_default()),
+        Ok(Plan::Filtered) => Check::good(tried, "the mapping's `only` leaves it out"),
+        Ok(Plan::Unreachable(why)) => Check::good(tried, why),
+        Ok(Plan::Customer(customer)) => {
+            Check::good(tried, serde_json::to_string(&customer.new_customer()).unwrap_or_default())
+        }
     }
 }
 

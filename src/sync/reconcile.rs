@@ -7,9 +7,10 @@ use serde::de::DeserializeOwned;
 use tracing::{debug, info, warn};
 
 use super::place::Place;
-use super::project::{Projection, project};
+use super::plan::{Maker, Plan, Rules, customer, plan};
+use super::project::Projection;
 use super::read::parse;
-use super::values::{State, values};
+use super::values::State;
 use super::verdict::decide;
 use super::{Connection, Failure};
 use crate::clients;
@@ -135,18 +136,11 @@ impl Run<'_> {
         };
         let place = self.place().await?;
         let definitions = self.definitions(&contact).await?;
-        let mapping = &self.connection.mapping;
         // Before three more reads are spent: is this contact wanted, and can it become a customer at all?
-        let bare = values(&State::of(&contact, &definitions), &place, mapping, self.now);
-        if !mapping.keeps(&bare.0)? {
-            return Ok(done(Status::Filtered, "the mapping's `only` leaves this contact out"));
-        }
-        let reachable = project(mapping, &bare, &place, true)?;
-        if self.contact.link.customer().is_none() && reachable.email.is_none() && reachable.phone.is_none() {
-            return Ok(done(
-                Status::Skipped,
-                &reachable.explain("the contact has neither e-mail nor phone that Trafft could take"),
-            ));
+        match plan(&State::of(&contact, &definitions), Maker::of(&self.contact.link), &self.rules(&place))? {
+            Plan::Filtered => return Ok(done(Status::Filtered, "the mapping's `only` leaves this contact out")),
+            Plan::Unreachable(why) => return Ok(done(Status::Skipped, &why)),
+            Plan::Customer(_) => {}
         }
         if let Some(gone) = self.read_activities(&place).await? {
             return self.absent(gone).await;
@@ -172,14 +166,14 @@ impl Run<'_> {
             appointments: self.objects(Facet::Appointments, &mirror)?,
             deleted: self.contact.presence.gone_at(),
         };
-        let Connection { mapping, policy, .. } = self.connection;
-        let mut projection = project(mapping, &values(&state, place, mapping, self.now), place, policy.escape)?;
-        if self.owns_description() {
-            self.look_again = projection.until;
-        } else {
-            projection.description = None;
-        }
+        let projection = customer(&state, Maker::of(&self.contact.link), &self.rules(place))?;
+        self.look_again = projection.until;
         Ok(projection)
+    }
+
+    fn rules<'p>(&'p self, place: &'p Place) -> Rules<'p> {
+        let Connection { mapping, policy, .. } = self.connection;
+        Rules { mapping, policy, place, now: self.now }
     }
 
     fn objects<T: DeserializeOwned>(&self, facet: Facet, mirror: &[Activity]) -> Result<Vec<T>, Failure> {

@@ -111,6 +111,20 @@ async fn a_refusal_that_names_no_field_counts_once_it_is_repeated() {
 }
 
 #[tokio::test]
+async fn what_was_given_up_on_is_tried_once_in_each_rotation() {
+    let world = World::with(&[("SWEEP_ROTATION_DAYS", "2")]).await;
+    let taken = r#"{"message":"The email has already been taken."}"#;
+    world.sandbox.trafft.faults().push(Matcher::new("POST", "/api/v2/customers").times(2), answers(422, taken));
+    let ada = world.sandbox.ghl.create_contact(person("Ada"));
+    assert_eq!(world.deliver_all().await.status(), "failed");
+    for (hours, creates, status) in [(47, 1, "failed"), (3, 2, "failed"), (44, 2, "failed"), (6, 3, "synced")] {
+        world.rest(Duration::from_hours(hours)).await;
+        assert_eq!(world.sandbox.trafft.journal().writes(), creates, "{hours}");
+        assert_eq!(world.contact(&ada).await["status"], status, "{hours}");
+    }
+}
+
+#[tokio::test]
 async fn an_answer_about_another_record_is_not_used() {
     let world = World::new().await;
     let ada = world.synced(person("Ada")).await;

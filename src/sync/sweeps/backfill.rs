@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::super::identity::{Found, find};
-use super::super::project::project;
-use super::super::values::{State, values};
+use super::super::plan::{Maker, Plan, Rules, claim_description, plan};
+use super::super::values::State;
 use super::super::{Connection, Failure};
 use super::contacts::{following, search, unread, updated};
 use crate::clients::ghl::wire::{Contact, ContactSearch};
@@ -107,25 +107,21 @@ async fn fate(store: &Store, connection: &Connection, contact: &Contact) -> Resu
     }
     let place = connection.metadata.place(&connection.ghl, connection.clock.now()).await.map_err(Failure::Ghl)?;
     let now = connection.clock.now();
-    let mapping = &connection.mapping;
+    let Connection { mapping, policy, .. } = connection;
     let definitions = if mapping.uses_custom {
         connection.metadata.custom_fields(&connection.ghl, contact, now).await.map_err(Failure::Ghl)?
     } else {
         Default::default()
     };
-    let values = values(&State::of(contact, &definitions), &place, mapping, now);
-    let mut projection = project(mapping, &values, &place, connection.policy.escape)?;
-    if !mapping.keeps(&values.0)? || projection.email.is_none() && projection.phone.is_none() {
+    let rules = Rules { mapping, policy, place: &place, now };
+    let Plan::Customer(mut projection) = plan(&State::of(contact, &definitions), Maker::Nobody, &rules)? else {
         return Ok(Fate::Leave);
-    }
-    // Found customers were not made by us: their description is not ours unless the policy says so.
+    };
     Ok(match find(store, connection, &projection, &place).await? {
         Found::Nobody => Fate::Create,
         Found::Doubt { .. } => Fate::Conflict,
         Found::One(customer) => {
-            if connection.policy.description != crate::model::DescriptionPolicy::All {
-                projection.description = None;
-            }
+            claim_description(&mut projection, policy.description, Maker::Others);
             if projection.matches(&customer) { Fate::Leave } else { Fate::Update }
         }
     })
