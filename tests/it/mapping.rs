@@ -3,8 +3,9 @@
 use std::fs;
 use std::time::Duration;
 
+use reqwest::Method;
 use sandbox::{Class, Fault, Matcher};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{World, command};
 
@@ -64,6 +65,61 @@ async fn the_examples_do_what_they_say() {
         seen += 1;
     }
     assert_eq!(seen, 3);
+}
+
+#[tokio::test]
+async fn preview_dry_run_and_what_trafft_then_holds_are_equal() {
+    let world = with_mapping("only = \"'no' not in tags\"", &[("PHONE_REGION", "US")]).await;
+    let contacts = [
+        json!({ "firstName": "Ada", "lastName": "Example", "email": "Ada@example.com", "phone": "+44 20 7946 0958" }),
+        json!({ "companyName": "Example Ltd", "email": "office@example.com" }),
+        json!({ "firstName": "Zoe\u{308}", "lastName": "O'Brien", "phone": "(415) 555-0143" }),
+        json!({ "firstName": "Eve", "email": "eve@example.com", "phone": "ask her" }),
+        json!({ "firstName": "Bob", "phone": "ask him" }),
+        json!({ "firstName": "Mallory", "email": "mallory@example.com", "tags": ["no"] }),
+    ];
+    let contacts = contacts.map(|contact| world.sandbox.ghl.create_contact(contact));
+    world.sandbox.ghl.take_events();
+    let mut previews = Vec::new();
+    for contact in &contacts {
+        let location = world.sandbox.ghl.location_id();
+        let path = format!("/api/v1/connections/{location}/test?contact_id={contact}");
+        let checks = world.admin(Method::POST, &path, None).await.json;
+        previews.push(checks["checks"].as_array().unwrap().last().unwrap()["found"].as_str().unwrap().to_owned());
+    }
+    // HighLevel's search shows them a little later.
+    world.rest(Duration::from_mins(1)).await;
+    world.admin(Method::POST, "/api/v1/sweeps/dry-run", None).await;
+    world.rest(Duration::from_mins(1)).await;
+    let sweeps = world.get("/api/v1/sweeps").await.json["sweeps"].as_array().cloned().unwrap();
+    let counted = sweeps.into_iter().find(|sweep| sweep["kind"] == "dry-run").unwrap();
+    assert_eq!(counted["reason"], "would create 4, update 0, ask about 0, leave 2 as they are");
+    for contact in &contacts {
+        world.admin(Method::POST, &format!("/api/v1/contacts/{contact}/sync"), None).await;
+    }
+    assert_eq!(world.sandbox.trafft.customers().len(), 4);
+    for (contact, preview) in contacts.iter().zip(&previews) {
+        let known = world.contact(contact).await;
+        let Ok(told) = serde_json::from_str::<Value>(preview) else {
+            assert_eq!(known["customer_id"], Value::Null, "{preview}");
+            let said = known["reason"].as_str().unwrap();
+            assert!(said == preview || known["status"] == "filtered", "{preview}: {said}");
+            continue;
+        };
+        let customer = world.customer_of(contact).await;
+        let text = |key: &str| told[key].as_str().map(str::to_owned);
+        assert_eq!(
+            (text("first_name"), text("last_name"), text("email"), text("phone"), text("description")),
+            (
+                Some(customer.first_name),
+                Some(customer.last_name),
+                customer.email,
+                customer.phone_number,
+                customer.description
+            ),
+            "{preview}"
+        );
+    }
 }
 
 #[tokio::test]
