@@ -1,16 +1,16 @@
 //! Builds everything from the settings, then runs it. The only place that knows all rooms.
 
+mod background;
+mod handle;
 mod reach;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use prometheus_client::registry::Registry;
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -22,11 +22,13 @@ use crate::config::{self, Config, Pair, Problems, Sources};
 use crate::http::{Metrics, Service, Settings, listen_on, router, serve};
 use crate::intake::{HIGHLEVEL, Intake, Rules, WebhookKeys, WorkflowKey, WorkflowSecrets};
 use crate::model::{Keep, LocationId};
-use crate::store::{self, BySettings, ConnectionView, InstallStatus, Keys, Signal, Store};
-use crate::sync::{At, Fleet, Grants, Mapping, Nudge, Onboard, Progress};
+use crate::store::{self, BySettings, Keys, Store};
+use crate::sync::{Fleet, Grants, Mapping, Nudge, Onboard};
 
+pub use handle::Handle;
 pub use reach::{apart, ghl, keys, phones, probe, projections};
 
+use background::{hear, prune, tally};
 use reach::{Shared, by_settings, mapping, oauth, own, reach};
 
 /// Why the service did not start, or stopped.
@@ -88,7 +90,7 @@ pub fn load(sources: &Sources) -> Result<Config, Problems> {
         let what = own(options, &config.policy, &defaults).err()?;
         Some(config::Problem {
             name: "CONNECTIONS_FILE".to_owned(),
-            message: format!("connection `{location}`, {what}"),
+            wrong: config::Wrong::Unusable(format!("connection `{location}`, {what}")),
         })
     });
     let wrong: Vec<_> = wrong.collect();
@@ -111,15 +113,6 @@ pub struct App {
     commit: JoinSet<&'static str>,
     stop: CancellationToken,
     patience: Duration,
-}
-
-/// Watches a running service from inside the process.
-#[derive(Debug, Clone)]
-pub struct Handle {
-    store: Store,
-    clock: Clock,
-    locations: Vec<LocationId>,
-    progress: watch::Receiver<Progress>,
 }
 
 impl App {
@@ -285,9 +278,7 @@ impl App {
         parts.spawn({
             let (intake, clock, stop) = (intake.clone(), handle.clock.clone(), stop.clone());
             async move {
-                while stop.run_until_cancelled(clock.sleep(TALLIED)).await.is_some() {
-                    intake.store_tally().await;
-                }
+                let _ = stop.run_until_cancelled(tally(intake, clock)).await;
                 "counting of deliveries"
             }
         });
@@ -354,9 +345,6 @@ async fn connect(
     Ok(connected)
 }
 
-/// How often the count of deliveries is stored. What is counted meanwhile is lost with a process that is killed.
-const TALLIED: Duration = Duration::from_mins(1);
-
 /// The key of relays that sign workflow webhooks, if there are any.
 fn workflow_key(config: &Config) -> Result<Option<WorkflowKey>, Error> {
     let Some(secret) = &config.ghl.workflow_secret else { return Ok(None) };
@@ -368,97 +356,4 @@ fn workflow_key(config: &Config) -> Result<Option<WorkflowKey>, Error> {
         );
     }
     Ok(Some(key))
-}
-
-/// Passes on what other processes on the same database say.
-async fn hear(store: Store, nudge: Nudge) {
-    let clock = Clock::system();
-    loop {
-        match listen(&store, &nudge).await {
-            Ok(()) => std::future::pending().await,
-            Err(error) if error.tell_outage() => {}
-            Err(error) => warn!(error = %error, "other processes are not heard: {error}"),
-        }
-        clock.sleep(Duration::from_secs(1)).await;
-    }
-}
-
-/// Returns at once when there can be no other process.
-async fn listen(store: &Store, nudge: &Nudge) -> Result<(), store::Error> {
-    let Some(mut signals) = store.signals().await? else { return Ok(()) };
-    loop {
-        match signals.next().await? {
-            Signal::Due(location) => {
-                if let Ok(location) = location.parse() {
-                    nudge.now(&location);
-                }
-            }
-            Signal::Told(events) => store.tell(&events),
-            Signal::Free => nudge.connections(),
-        }
-    }
-}
-
-/// Once an hour, what was kept long enough goes.
-async fn prune(store: Store, clock: Clock, keep: Keep) {
-    loop {
-        match store.prune(&keep, clock.now()).await {
-            Ok(0) => {}
-            Ok(rows) => info!(rows, "pruned {rows} old rows"),
-            Err(error) if error.tell_outage() => {}
-            Err(error) => warn!(error = %error, "old rows could not be pruned: {error}"),
-        }
-        clock.sleep(Duration::from_hours(1)).await;
-    }
-}
-
-impl Handle {
-    /// Waits until nothing is being worked and nothing is due; tells when something will be.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn idle(&mut self) -> Result<Option<Timestamp>, store::Error> {
-        loop {
-            let progress = self.progress.borrow_and_update().clone();
-            if let Some(next) = self.rests(&progress).await? {
-                return Ok(next);
-            }
-            if self.progress.changed().await.is_err() {
-                return Ok(None);
-            }
-        }
-    }
-
-    /// When something will be due, if every location is at rest.
-    async fn rests(&self, progress: &Progress) -> Result<Option<Option<Timestamp>>, store::Error> {
-        let (now, mut next) = (self.clock.now(), Vec::new());
-        let revisions = self.store.revisions().await?;
-        for location in &self.worked().await? {
-            // An owner of an earlier revision is about to end, and another begins.
-            let is_current = |at: &At| revisions.get(location.as_str()).is_none_or(|revision| *revision == at.revision);
-            let Some(at) = progress.of(location).filter(is_current) else { return Ok(None) };
-            // A contact that was marked but not yet taken shows in the store, not in the progress.
-            let waits = at.held_back && at.next.is_some_and(|next| next > now);
-            if at.in_flight > 0 || !waits && self.store.due_now(location, now).await? > 0 {
-                return Ok(None);
-            }
-            next.extend(if waits { at.next } else { self.store.next_due(location, now).await? });
-        }
-        Ok(Some(next.into_iter().min()))
-    }
-
-    /// The locations that somebody should be working.
-    async fn worked(&self) -> Result<Vec<LocationId>, store::Error> {
-        let is_worked = |one: &ConnectionView| {
-            let installed = one.entered && one.install == Some(InstallStatus::Active);
-            !one.paused && (installed || self.locations.iter().any(|known| known.as_str() == one.location_id))
-        };
-        let all = self.store.connections().await?;
-        Ok(all.iter().filter(|one| is_worked(one)).filter_map(|one| one.location_id.parse().ok()).collect())
-    }
-
-    /// The store, to look into.
-    pub fn store(&self) -> &Store {
-        &self.store
-    }
 }

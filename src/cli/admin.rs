@@ -140,7 +140,10 @@ pub(super) fn ago(text: &str) -> Result<Duration, &'static str> {
 
 impl Contacts {
     pub(super) async fn run(self, sources: &Sources) -> Result<(), Failure> {
-        self.server.call(self.request(), sources).await
+        match self.command {
+            ContactsCommand::List(_) => self.server.list("contacts", self.request(), sources).await,
+            _ => self.server.call(self.request(), sources).await,
+        }
     }
 
     fn request(&self) -> Request {
@@ -166,17 +169,10 @@ impl Contacts {
 }
 
 impl Events {
-    pub(super) async fn run(mut self, sources: &Sources) -> Result<(), Failure> {
-        loop {
-            let answer = self.server.ask(self.request(), sources).await?;
-            let next = answer["next"].as_str().map(str::to_owned);
-            match &mut self.command {
-                // What is filtered for may be further away than one page looks.
-                EventsCommand::List { page, .. } if next.is_some() && answer["events"] == json!([]) => {
-                    page.cursor = next
-                }
-                _ => return print_json(&answer),
-            }
+    pub(super) async fn run(self, sources: &Sources) -> Result<(), Failure> {
+        match self.command {
+            EventsCommand::List { .. } => self.server.list("events", self.request(), sources).await,
+            _ => self.server.call(self.request(), sources).await,
         }
     }
 
@@ -198,6 +194,18 @@ impl Server {
         match self.ask(request, sources).await? {
             Value::Null => Ok(()),
             answer => print_json(&answer),
+        }
+    }
+
+    /// The next page that has `rows`, or the last one: what is filtered for may be further away than one page looks.
+    pub(super) async fn list(&self, rows: &str, request: Request, sources: &Sources) -> Result<(), Failure> {
+        let mut page = request.clone();
+        loop {
+            let answer = self.ask(page, sources).await?;
+            match answer["next"].as_str() {
+                Some(next) if answer[rows] == json!([]) => page = request.clone().from_page(next),
+                _ => return print_json(&answer),
+            }
         }
     }
 
@@ -283,6 +291,13 @@ mod tests {
         ] {
             assert_eq!(request(line).unwrap(), want, "{line}");
         }
+    }
+
+    #[test]
+    fn a_list_goes_on_from_the_page_before() {
+        let first = request("contacts list --status conflict --cursor c1").unwrap();
+        let next = first.from_page("c2").from_page("c3");
+        assert_eq!(next, request("contacts list --status conflict --cursor c3").unwrap());
     }
 
     #[test]

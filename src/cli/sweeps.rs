@@ -49,17 +49,20 @@ enum SweepsCommand {
 
 impl Sweeps {
     pub(super) async fn run(self, sources: &Sources) -> Result<(), Failure> {
+        let location = self.location.as_ref();
         let request = match self.command {
             SweepsCommand::List => Request::get(&["sweeps"]),
             SweepsCommand::Run { kind } => Request::post(&["sweeps", &kind]),
-            SweepsCommand::Findings { sweep, since, limit, cursor } => Request::get(&["findings"])
-                .query("sweep", sweep)
-                .query("since", since.map(|ago| (Clock::system().now() - ago).as_millisecond()))
-                .query("limit", limit)
-                .query("cursor", cursor),
+            SweepsCommand::Findings { sweep, since, limit, cursor } => {
+                let request = Request::get(&["findings"])
+                    .query("sweep", sweep)
+                    .query("since", since.map(|ago| (Clock::system().now() - ago).as_millisecond()))
+                    .query("limit", limit)
+                    .query("cursor", cursor);
+                return self.server.list("findings", request.query("location_id", location), sources).await;
+            }
         };
-        let request = request.query("location_id", self.location.as_ref());
-        print_json(&self.server.ask(request, sources).await?)
+        print_json(&self.server.ask(request.query("location_id", location), sources).await?)
     }
 }
 

@@ -55,7 +55,7 @@ fn more(why: NoConnection) -> String {
 }
 
 /// One call: its path below `/api/v1`, and what goes with it.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Request {
     method: Method,
     path: Vec<String>,
@@ -90,6 +90,13 @@ impl Request {
     pub fn query(mut self, name: &'static str, value: Option<impl ToString>) -> Self {
         self.query.extend(value.map(|value| (name, value.to_string())));
         self
+    }
+
+    /// The same list, from this `next` on.
+    #[must_use]
+    pub fn from_page(mut self, next: &str) -> Self {
+        self.query.retain(|(name, _)| *name != "cursor");
+        self.query("cursor", Some(next))
     }
 
     /// Sends JSON along.

@@ -15,7 +15,7 @@ use crate::model::{DeletePolicy, DescriptionPolicy, Keep, LocationId, MissingPol
 
 pub use own::{MAPPING, OWN, Options};
 pub use pairs::Pair;
-pub use reader::{Problem, Problems, Sources};
+pub use reader::{Problem, Problems, Sources, Wrong};
 pub use reference::{SETTINGS, Setting, markdown};
 
 use reader::Reader;
@@ -116,7 +116,7 @@ pub struct Admin {
 /// Checks that belong to other rooms: the setting's name, and what finds fault with its value.
 pub type Check<'a> = (&'static str, &'a dyn Fn(&str) -> Result<(), String>);
 
-const NOTHING_TO_DO: &str = "is not set; a single account needs it, and `GHL_ACCESS_TOKEN`, `TRAFFT_API_URL`, `TRAFFT_CLIENT_ID` and \
+const NOTHING_TO_DO: &str = "a single account needs it, and `GHL_ACCESS_TOKEN`, `TRAFFT_API_URL`, `TRAFFT_CLIENT_ID` and \
     `TRAFFT_CLIENT_SECRET`; an app that is installed through the browser needs `GHL_CLIENT_ID` instead";
 
 impl Config {
@@ -145,7 +145,7 @@ impl Config {
         // Of a pair that is there in part, each setting that is missing is told by itself.
         let ways = ["GHL_CLIENT_ID", "GHL_CLIENT_SECRET", "CONNECTIONS_FILE", "ENCRYPTION_KEY"];
         if !pairs::PAIR.iter().chain(&ways).any(|name| from.is_set(name)) {
-            from.agree("GHL_LOCATION_ID", Err::<(), _>(NOTHING_TO_DO.to_owned()));
+            from.missing("GHL_LOCATION_ID", NOTHING_TO_DO);
         }
         let admin_token = from.optional("ADMIN_TOKEN", long_secret);
         let inline_deadline =

@@ -41,8 +41,26 @@ impl Sources {
 pub struct Problem {
     /// The setting.
     pub name: String,
-    /// What is wrong and what to do; never the value of a secret.
-    pub message: String,
+    /// What is wrong with it.
+    pub wrong: Wrong,
+}
+
+/// What is wrong with a setting; never the value of a secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wrong {
+    /// It is not set. What it has to hold, and where to find that.
+    NotSet(String),
+    /// It cannot be used: what is wrong, and what to do.
+    Unusable(String),
+}
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotSet(hint) => write!(f, "is not set; {hint}"),
+            Self::Unusable(message) => f.write_str(message),
+        }
+    }
 }
 
 /// All that is wrong with the settings.
@@ -57,8 +75,8 @@ impl fmt::Display for Problems {
             "{count} setting{} to mend (all are described in docs/settings.md):",
             if count == 1 { "" } else { "s" }
         )?;
-        for Problem { name, message } in &self.0 {
-            writeln!(f, "  `{name}`: {message}")?;
+        for Problem { name, wrong } in &self.0 {
+            writeln!(f, "  `{name}`: {wrong}")?;
         }
         Ok(())
     }
@@ -138,7 +156,7 @@ impl Reader {
             None if self.is_told(name) => None,
             None => {
                 let hint = setting.map(|setting| setting.hint).unwrap_or_default();
-                self.problem(name, format!("is not set; {hint}"));
+                self.missing(name, hint);
                 None
             }
         }
@@ -162,8 +180,13 @@ impl Reader {
     /// Takes down what is wrong with values that are fine by themselves: there can be several of it.
     pub(super) fn agree<T>(&mut self, name: &str, result: Result<T, String>) {
         if let Err(message) = result {
-            self.problems.push(Problem { name: name.to_owned(), message });
+            self.problems.push(Problem { name: name.to_owned(), wrong: Wrong::Unusable(message) });
         }
+    }
+
+    /// It has to be set, and is not.
+    pub(super) fn missing(&mut self, name: &str, hint: &str) {
+        self.add(name, Wrong::NotSet(hint.to_owned()));
     }
 
     /// Another room's opinion on a value, if there is one.
@@ -188,10 +211,14 @@ impl Reader {
         parse(text).map_err(|message| self.problem(name, message)).ok()
     }
 
-    /// A value that cannot be used is told once, however many read it.
     fn problem(&mut self, name: &str, message: String) {
+        self.add(name, Wrong::Unusable(message));
+    }
+
+    /// What is wrong with a setting is told once, however many read it.
+    fn add(&mut self, name: &str, wrong: Wrong) {
         if !self.problems.iter().any(|problem| problem.name == name) {
-            self.problems.push(Problem { name: name.to_owned(), message });
+            self.problems.push(Problem { name: name.to_owned(), wrong });
         }
     }
 

@@ -108,7 +108,7 @@ fn status(code: ProblemCode) -> StatusCode {
             StatusCode::TOO_MANY_REQUESTS
         }
         ProblemCode::NotReady | ProblemCode::StoreUnavailable => StatusCode::SERVICE_UNAVAILABLE,
-        ProblemCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        ProblemCode::InternalError => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 

@@ -37,7 +37,7 @@ pub enum ProblemCode {
     /// The store does not answer.
     StoreUnavailable,
     /// A mistake of the service.
-    Internal,
+    InternalError,
 }
 
 impl ProblemCode {
@@ -59,7 +59,7 @@ impl ProblemCode {
             Self::Conflict => "conflict",
             Self::NotReady => "not_ready",
             Self::StoreUnavailable => "store_unavailable",
-            Self::Internal => "internal",
+            Self::InternalError => "internal_error",
         }
     }
 }

@@ -40,7 +40,7 @@ fn file(folder: &TempDir, name: &str, text: &str) -> String {
 fn told(changes: &[(&str, &str)], name: &str) -> String {
     let problems = with(changes).expect_err(name);
     assert_eq!(problems.0.iter().map(|problem| problem.name.as_str()).collect::<Vec<_>>(), [name], "{problems}");
-    problems.0[0].message.clone()
+    problems.0[0].wrong.to_string()
 }
 
 #[test]
@@ -246,7 +246,7 @@ fn secrets_come_from_files_too() {
         let both = [(setting.name, "a-token-from-here"), (by_file.as_str(), path.as_str())];
         let problems = with(&both).unwrap_err();
         let problem = problems.0.iter().find(|problem| problem.name == by_file).expect(&by_file);
-        assert!(problem.message.contains("set only one of them"));
+        assert!(problem.wrong.to_string().contains("set only one of them"));
     }
     assert!(
         told(&[("ADMIN_TOKEN_FILE", "/no/such/file")], "ADMIN_TOKEN_FILE").contains("`/no/such/file` cannot be read")

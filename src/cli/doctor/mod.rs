@@ -10,7 +10,7 @@ use super::admin::Server;
 use super::output::{Failure, plain, print, print_json};
 use crate::app;
 use crate::clients::{CallCounts, Http, Timeouts};
-use crate::config::{Config, Problem, Sources};
+use crate::config::{Config, Problem, Sources, Wrong};
 use crate::model::ContactId;
 use crate::sync::{Check, preview_of};
 
@@ -97,10 +97,10 @@ impl Doctor {
 
 /// A setting that is wrong: what, and what to write.
 fn setting(problem: &Problem) -> Check {
-    let Problem { name, message } = problem;
-    let (found, fix) = match message.split_once("; ") {
-        Some((found @ "is not set", hint)) => (found, format!("set it: {hint}")),
-        _ => ("cannot be used as it is", message.clone()),
+    let Problem { name, wrong } = problem;
+    let (found, fix) = match wrong {
+        Wrong::NotSet(hint) => ("is not set", format!("set it: {hint}")),
+        Wrong::Unusable(message) => ("cannot be used as it is", message.clone()),
     };
     Check::bad(format!("setting `{name}`"), found, fix)
 }

@@ -78,7 +78,7 @@ pub(super) fn page(title: &str, template: &str, context: Value) -> Response {
         Err(cause) => {
             error!(error = %cause, "a page could not be made: {cause}");
             let detail = "the page could not be made; see the log of the service";
-            Problem::new(ProblemCode::Internal, detail).into_response()
+            Problem::new(ProblemCode::InternalError, detail).into_response()
         }
     }
 }
