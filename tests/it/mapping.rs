@@ -9,18 +9,9 @@ use serde_json::{Value, json};
 
 use crate::support::{World, command};
 
-async fn with_mapping(text: &str, settings: &[(&str, &str)]) -> World {
-    let mut world = World::stopped(settings).await;
-    let path = world.path("mapping.toml");
-    fs::write(&path, text).unwrap();
-    world.set("MAPPING_FILE", &path);
-    world.start().await;
-    world
-}
-
 #[tokio::test]
 async fn only_contacts_with_the_tag() {
-    let world = with_mapping("only = \"'trafft' in tags\"", &[]).await;
+    let world = World::mapped("only = \"'trafft' in tags\"", &[]).await;
     let contact = world.sandbox.ghl.create_contact(json!({ "firstName": "Ada", "email": "ada@example.com" }));
     world.sandbox.ghl.add_note(&contact, json!({ "body": "Prefers mornings" }));
     let created = world.sandbox.ghl.take_events().remove(0);
@@ -43,7 +34,7 @@ async fn the_examples_do_what_they_say() {
     let mut seen = 0;
     for file in fs::read_dir(folder).unwrap() {
         let file = file.unwrap();
-        let world = with_mapping(&fs::read_to_string(file.path()).unwrap(), &[("TIME_ZONE", "UTC")]).await;
+        let world = World::mapped(&fs::read_to_string(file.path()).unwrap(), &[("TIME_ZONE", "UTC")]).await;
         world.sandbox.ghl.define_custom_field("f1", "Level", "level");
         let contacts = [&ada, &tagged].map(|contact| world.sandbox.ghl.create_contact(contact.clone()));
         world
@@ -69,7 +60,7 @@ async fn the_examples_do_what_they_say() {
 
 #[tokio::test]
 async fn preview_dry_run_and_what_trafft_then_holds_are_equal() {
-    let world = with_mapping("only = \"'no' not in tags\"", &[("PHONE_REGION", "US")]).await;
+    let world = World::mapped("only = \"'no' not in tags\"", &[("PHONE_REGION", "US")]).await;
     let contacts = [
         json!({ "firstName": "Ada", "lastName": "Example", "email": "Ada@example.com", "phone": "+44 20 7946 0958" }),
         json!({ "companyName": "Example Ltd", "email": "office@example.com" }),
@@ -128,7 +119,7 @@ async fn custom_fields_by_id_key_and_name() {
         [customer]
         last_name = "{{ last_name }} {{ custom.level }}/{{ custom['Favourite colour'] }}/{{ custom.f3 }}"
     "#;
-    let world = with_mapping(mapping, &[]).await;
+    let world = World::mapped(mapping, &[]).await;
     for (id, name, key) in [("f1", "Level", "level"), ("f2", "Favourite colour", "colour"), ("f3", "X", "x")] {
         world.sandbox.ghl.define_custom_field(id, name, key);
     }
@@ -151,7 +142,7 @@ async fn numbers_compare_as_numbers_and_what_is_none_is_missing() {
         ("custom.score | int > 100", "TEXT", vec!["150"]),
         ("custom.score | float(default=200) > 100", "TEXT", vec!["150", "n/a", "100.5", ""]),
     ] {
-        let world = with_mapping(&format!("only = \"{only}\""), &[]).await;
+        let world = World::mapped(&format!("only = \"{only}\""), &[]).await;
         world.sandbox.ghl.define_custom_field("f1", "Score", "score");
         world.sandbox.ghl.raw().field("/locations/", "f1", "dataType", &json!(kind).to_string());
         let mut kept = Vec::new();
@@ -189,7 +180,7 @@ async fn the_locations_own_zone_and_country_where_none_are_set() {
 
 #[tokio::test]
 async fn other_rules_project_every_known_contact_anew_from_what_was_read() {
-    let mut world = with_mapping("only = \"'vip' in tags\"", &[]).await;
+    let mut world = World::mapped("only = \"'vip' in tags\"", &[]).await;
     let mut contacts = Vec::new();
     for (number, (tag, company)) in [("vip", "Acme"), ("vip", ""), ("none", "")].into_iter().enumerate() {
         let contact = world.sandbox.ghl.create_contact(json!({
@@ -207,7 +198,7 @@ async fn other_rules_project_every_known_contact_anew_from_what_was_read() {
 
     // The filter goes, and the last name is made otherwise: for the first contact only it is another one.
     world.stop().await;
-    fs::write(world.path("mapping.toml"), "[customer]\nlast_name = \"{{ last_name }} {{ company }}\"").unwrap();
+    world.set_mapping("[customer]\nlast_name = \"{{ last_name }} {{ company }}\"");
     let told = command::run(&world.settings(), &["doctor"]).await.out;
     assert!(told.contains("3 contacts were synced by another mapping"), "{told}");
     world.forget_calls();
@@ -249,22 +240,13 @@ async fn other_rules_project_every_known_contact_anew_from_what_was_read() {
 
 #[tokio::test]
 async fn no_more_than_five_hundred_wait_also_after_a_restart() {
-    let mut world = with_mapping("only = \"'vip' in tags\"", &[]).await;
+    let mut world = World::mapped("only = \"'vip' in tags\"", &[]).await;
     world.forgiving = true;
-    world
-        .sql(
-            "INSERT INTO contacts (location_id, contact_id, sequence, contact_wanted, tasks_wanted, notes_wanted,
-                appointments_wanted, contact_read, tasks_read, notes_read, appointments_read, lane, status, marked_at, fields)
-            WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 620)
-            SELECT location_id, 'contact' || (1000 + n), 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 'filtered', 0,
-                '{\"id\":\"contact' || (1000 + n) || '\",\"email\":\"n' || n || '@example.com\"}'
-            FROM numbers, connections",
-        )
-        .await;
+    world.know_620_filtered().await;
     // Nobody can be synced, so that all wait who may.
     world.sandbox.trafft.faults().push(Matcher::new("POST", "/api/v2/customers").times(1_000_000), Fault::Status(503));
     world.stop().await;
-    fs::write(world.path("mapping.toml"), "").unwrap();
+    world.set_mapping("");
     for _ in 0..2 {
         world.start().await;
         world.rest(Duration::from_secs(120)).await;

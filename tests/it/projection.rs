@@ -1,6 +1,5 @@
 //! By which rules everybody is projected: they may be taken back half-way, and HighLevel may not tell its part for a moment.
 
-use std::fs;
 use std::time::Duration;
 
 use sandbox::{Fault, Matcher};
@@ -16,32 +15,14 @@ fn refuse_once(world: &World, path: &str) {
     world.sandbox.ghl.faults().push(Matcher::new("GET", path), Fault::StatusWithBody(403, refused));
 }
 
-async fn with_mapping(text: &str) -> World {
-    let mut world = World::stopped(&[]).await;
-    let path = world.path("mapping.toml");
-    fs::write(&path, text).unwrap();
-    world.set("MAPPING_FILE", &path);
-    world
-}
-
 #[tokio::test]
 async fn rules_that_are_taken_back_half_way_leave_nobody_behind() {
-    let mut world = with_mapping("only = \"'vip' in tags\"").await;
-    world.start().await;
+    let mut world = World::mapped("only = \"'vip' in tags\"", &[]).await;
     world.forgiving = true;
     // So many that the pass of other rules has to wait.
-    world
-        .sql(
-            "INSERT INTO contacts (location_id, contact_id, sequence, contact_wanted, tasks_wanted, notes_wanted,
-                appointments_wanted, contact_read, tasks_read, notes_read, appointments_read, lane, status, marked_at, fields)
-            WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 620)
-            SELECT location_id, 'contact' || (1000 + n), 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 'filtered', 0,
-                '{\"id\":\"contact' || (1000 + n) || '\",\"email\":\"n' || n || '@example.com\"}'
-            FROM numbers, connections",
-        )
-        .await;
+    world.know_620_filtered().await;
     world.stop().await;
-    fs::write(world.path("mapping.toml"), "only = \"'vip' not in tags\"").unwrap();
+    world.set_mapping("only = \"'vip' not in tags\"");
     world.sandbox.trafft.faults().push(Matcher::new("POST", "/api/v2/customers").times(1_000_000), Fault::Status(503));
     world.start().await;
     let vip = json!({ "firstName": "Ada", "lastName": "Example", "email": "ada@example.com", "tags": ["vip"] });
@@ -49,7 +30,7 @@ async fn rules_that_are_taken_back_half_way_leave_nobody_behind() {
     assert_eq!(world.deliver_all().await.status(), "filtered");
 
     world.stop().await;
-    fs::write(world.path("mapping.toml"), "only = \"'vip' in tags\"").unwrap();
+    world.set_mapping("only = \"'vip' in tags\"");
     world.sandbox.trafft.faults().clear();
     world.start().await;
     world.rest(HOUR).await;
@@ -90,7 +71,8 @@ async fn a_location_record_that_is_refused_for_a_moment_changes_no_customer() {
 
 #[tokio::test]
 async fn custom_fields_that_are_refused_for_a_moment_leave_nobody_out_for_good() {
-    let mut world = with_mapping("only = \"custom.level == 'gold'\"").await;
+    let mut world = World::stopped(&[]).await;
+    world.set_mapping("only = \"custom.level == 'gold'\"");
     world.sandbox.ghl.define_custom_field("f1", "Level", "level");
     refuse_once(&world, "/locations/");
     world.start().await;

@@ -69,6 +69,23 @@ impl Stage {
         Some((answer.status().as_u16(), answer.json().await.ok()?))
     }
 
+    /// A contact that is being synced when these signals come, a moment apart: how its webhook is answered.
+    async fn signalled(&self, process: &Process, signals: &[&str]) -> Option<(u16, String)> {
+        let during = self.contact(process, "during");
+        let stop = async {
+            self.sandbox.ghl.journal().clear();
+            let mut moment = tokio::time::interval(Duration::from_millis(50));
+            while self.sandbox.ghl.journal().entries().is_empty() {
+                moment.tick().await;
+            }
+            for signal in signals {
+                process.signal(signal);
+                moment.tick().await;
+            }
+        };
+        tokio::join!(during, stop).0
+    }
+
     /// Waits until Trafft has a customer of that name.
     pub async fn customer(&self, name: &str) {
         let mut moment = tokio::time::interval(Duration::from_millis(20));
@@ -93,17 +110,7 @@ async fn the_first_signal_finishes_what_is_in_flight_and_exits_with_zero() {
     assert_eq!(stage.contact(&process, "before").await, done("synced"));
     // One is being synced when the signal comes: it is answered, and its customer made.
     stage.sandbox.ghl.faults().push(Matcher::new("GET", "/contacts/"), Fault::Slow { ms: 600 });
-    let during = stage.contact(&process, "during");
-    let stop = async {
-        stage.sandbox.ghl.journal().clear();
-        let mut moment = tokio::time::interval(Duration::from_millis(5));
-        while stage.sandbox.ghl.journal().entries().is_empty() {
-            moment.tick().await;
-        }
-        process.signal("TERM");
-    };
-    let (answer, ()) = tokio::join!(during, stop);
-    assert_eq!(answer, done("synced"));
+    assert_eq!(stage.signalled(&process, &["TERM"]).await, done("synced"));
     assert_eq!(process.ended(), Some(0));
     stage.customer("during").await;
     // The file is free for the next one.
@@ -120,20 +127,7 @@ async fn a_hangup_is_a_soft_stop_however_often_it_comes_and_none_under_nohup() {
         let mut process = stage.process().await;
         assert_eq!(stage.contact(&process, "before").await, done("synced"));
         stage.sandbox.ghl.faults().push(Matcher::new("GET", "/contacts/"), Fault::Slow { ms: 600 });
-        let during = stage.contact(&process, "during");
-        let stop = async {
-            stage.sandbox.ghl.journal().clear();
-            let mut moment = tokio::time::interval(Duration::from_millis(50));
-            while stage.sandbox.ghl.journal().entries().is_empty() {
-                moment.tick().await;
-            }
-            for signal in signals {
-                process.signal(signal);
-                moment.tick().await;
-            }
-        };
-        let (answer, ()) = tokio::join!(during, stop);
-        assert_eq!(answer, done("synced"), "{signals:?}");
+        assert_eq!(stage.signalled(&process, signals).await, done("synced"), "{signals:?}");
         assert_eq!(process.ended(), Some(0), "{signals:?}");
     }
     let stage = Stage::set(&[("SYNC_INLINE_DEADLINE_MS", "20000")]).await;

@@ -160,6 +160,34 @@ impl World {
         }
     }
 
+    /// Running by this mapping file, `mapping.toml` in its folder.
+    pub async fn mapped(text: &str, settings: &[(&str, &str)]) -> Self {
+        let mut world = Self::stopped(settings).await;
+        world.set_mapping(text);
+        world.start().await;
+        world
+    }
+
+    /// The mapping file from the next start on.
+    pub fn set_mapping(&mut self, text: &str) {
+        let path = self.path("mapping.toml");
+        std::fs::write(&path, text).unwrap();
+        self.set("MAPPING_FILE", &path);
+    }
+
+    /// 620 contacts that were read and left out, more than may wait at a time.
+    pub async fn know_620_filtered(&self) {
+        self.sql(
+            "INSERT INTO contacts (location_id, contact_id, sequence, contact_wanted, tasks_wanted, notes_wanted,
+                appointments_wanted, contact_read, tasks_read, notes_read, appointments_read, lane, status, marked_at, fields)
+            WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 620)
+            SELECT location_id, 'contact' || (1000 + n), 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 'filtered', 0,
+                '{\"id\":\"contact' || (1000 + n) || '\",\"email\":\"n' || n || '@example.com\"}'
+            FROM numbers, connections",
+        )
+        .await;
+    }
+
     /// One statement to the database, beside the service.
     pub async fn sql(&self, statement: &'static str) {
         self._database.execute(statement).await;
