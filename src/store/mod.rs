@@ -122,9 +122,10 @@ pub enum Error {
     /// PostgreSQL is there, the database is not.
     #[error("the PostgreSQL server has no such database: make it with {CREATE}, or name another one in `DATABASE_URL`")]
     NoDatabase,
-    /// PgBouncer as it comes.
+    /// A pooler lets nobody in, as PgBouncer does as it comes.
     #[error(
-        "the pooler at `DATABASE_URL` refuses the connection: set `ignore_startup_parameters = extra_float_digits` in PgBouncer ({0})"
+        "the pooler at `DATABASE_URL` refuses the connection ({0}): where it names `extra_float_digits`, set \
+         `ignore_startup_parameters = extra_float_digits` in PgBouncer"
     )]
     Pooler(sqlx::Error),
     /// A pooler that is for transactions, not for sessions.
@@ -201,6 +202,13 @@ pub enum Error {
     /// The database refused or is away.
     #[error("the database did not do it: {0}")]
     Database(#[source] sqlx::Error),
+    /// Nobody gave a connection back in time, and no further one could be had.
+    #[error(
+        "no connection to the database within {} s: all are busy, or the server or a pooler before it gives no more (each process \
+         needs up to {}: see `max_connections` of PostgreSQL, `default_pool_size` of PgBouncer)",
+        db::PATIENCE.as_secs(), postgres::ALL_CONNECTIONS
+    )]
+    NoConnection,
     /// The database takes no writes.
     #[error("{ReadOnly}")]
     ReadOnly,
@@ -217,6 +225,7 @@ impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         match error {
             sqlx::Error::Configuration(cause) if cause.is::<ReadOnly>() => Self::ReadOnly,
+            sqlx::Error::PoolTimedOut => Self::NoConnection,
             error => Self::Database(error),
         }
     }

@@ -26,6 +26,7 @@ impl Error {
             // Of one row.
             Self::Database(sqlx::Error::Database(error)) => matches!(error.kind(), ErrorKind::Other),
             Self::Database(_)
+            | Self::NoConnection
             | Self::ReadOnly
             | Self::Swallowed(_)
             | Self::File { .. }

@@ -8,8 +8,11 @@ use sqlx::{AnyConnection, AnyPool, Connection, Executor, Row};
 use super::db::soon;
 use super::{Error, Result};
 
-/// Of the pool; the group commit has one more, and the listener.
+/// Of the pool.
 pub(super) const CONNECTIONS: u32 = 10;
+
+/// With that of the group commit, and the listener's.
+pub(super) const ALL_CONNECTIONS: u32 = CONNECTIONS + 2;
 
 /// What a process was in the middle of when it was paused must not keep its locks from those that take over. Nobody waits longer
 /// for a lock than a webhook can wait. What is written is fenced by row locks, so each statement has to see what was committed
@@ -25,7 +28,7 @@ const MIGRATION: &str = "SET idle_in_transaction_session_timeout = 0; SET statem
 pub(super) async fn prepare(url: &str) -> Result<()> {
     let pool = AnyPoolOptions::new().max_connections(2).acquire_timeout(super::db::PATIENCE).connect(url).await;
     let pool = pool.map_err(|error| match code(&error).as_deref() {
-        _ if is_startup_refused(&error) => Error::Pooler(error),
+        Some(PROTOCOL) => Error::Pooler(error),
         Some("3D000") => Error::NoDatabase,
         _ => error.into(),
     })?;
@@ -72,11 +75,10 @@ fn is_denied(error: &sqlx::Error) -> bool {
     code(error).as_deref() == Some("42501")
 }
 
-/// PgBouncer ends a connection whose startup names a parameter that it does not keep track of; sqlx names
-/// `extra_float_digits`, and lets nobody leave it out of an `Any` connection.
-fn is_startup_refused(error: &sqlx::Error) -> bool {
-    error.as_database_error().is_some_and(|error| error.message().contains("extra_float_digits"))
-}
+/// What PgBouncer refuses comes with this code: a startup that names a parameter that it does not keep track of, as sqlx's does with
+/// `extra_float_digits` and lets nobody leave out of an `Any` connection; and BEGIN with `pool_mode = statement`. PostgreSQL itself
+/// gives it for bytes that sqlx never sends.
+const PROTOCOL: &str = "08P01";
 
 /// A pooler that gives each transaction another server connection loses what belongs to a session: prepared statements, LISTEN,
 /// the settings above, and the lock of the migrations.
@@ -104,11 +106,11 @@ async fn keeps_sessions(pool: &AnyPool, first: &mut AnyConnection) -> Result<()>
         }
         Ok::<_, sqlx::Error>(true)
     };
-    match soon(look).await? {
+    // BEGIN waits for nothing but a connection of the pooler's.
+    match soon(look).await.map_err(|_| Error::NoConnection)? {
         Ok(true) => {}
         Ok(false) => return Err(Error::Transactions),
-        // PgBouncer's pool_mode = statement refuses BEGIN itself.
-        Err(error) if code(&error).as_deref() == Some("08P01") => return Err(Error::Transactions),
+        Err(error) if code(&error).as_deref() == Some(PROTOCOL) => return Err(Error::Transactions),
         Err(error) => return Err(error.into()),
     }
     let _ = soon(second.close()).await;

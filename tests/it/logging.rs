@@ -224,3 +224,32 @@ async fn colours_are_for_a_terminal_and_for_who_wants_them() {
     let text = fs::read_to_string(&log).unwrap();
     assert!(text.contains("listening") && !text.contains('\x1b'), "{text:?}");
 }
+
+#[tokio::test]
+async fn a_secret_that_is_read_as_base64_without_saying_so_gets_a_word_at_the_start() {
+    for (secret, words) in [("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", 1), ("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", 0)] {
+        let log = Log::here();
+        World::with(&[("GHL_WORKFLOW_SECRET", secret)]).await;
+        assert_eq!(saying(&log.lines(), "`GHL_WORKFLOW_SECRET` is read as base64").len(), words, "{secret}");
+    }
+}
+
+#[tokio::test]
+async fn other_rules_are_told_once_with_how_many_contacts_they_concern() {
+    let log = Log::here();
+    let mut world = World::mapped("only = \"'vip' in tags\"", &[]).await;
+    world.know_620_filtered().await;
+    world.stop().await;
+    world.set_mapping("");
+    // Half-way through, and once more when it is done.
+    for time in [Duration::from_secs(10), HOUR, HOUR] {
+        world.start().await;
+        world.rest(time).await;
+        world.stop().await;
+    }
+    assert_eq!(world.sandbox.trafft.customers().len(), 620);
+    let lines = log.lines();
+    let told = saying(&lines, "are looked at anew");
+    assert_eq!(told.len(), 1, "{told:#?}");
+    assert_eq!(told[0]["fields"]["contacts"], 620, "{told:#?}");
+}

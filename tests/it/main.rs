@@ -41,6 +41,7 @@ mod outage;
 mod overruled;
 mod panicking;
 mod phones;
+mod poolers;
 mod postgres;
 mod power;
 mod projection;

@@ -7,6 +7,8 @@ use reqwest::Method;
 use sandbox::{Class, Fault, Matcher};
 use serde_json::{Value, json};
 
+use crate::support::database::Database;
+use crate::support::process::Process;
 use crate::support::{World, command};
 
 #[tokio::test]
@@ -254,4 +256,49 @@ async fn no_more_than_five_hundred_wait_also_after_a_restart() {
         assert!(metrics.contains("ghl_trafft_sync_contacts{status=\"queued\"} 500\n"), "{metrics}");
         world.stop().await;
     }
+}
+
+/// The process that begins the pass dies in the middle of it; another one goes on, and a third finds it done.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_process_goes_on_where_the_rules_were_changed() {
+    if Database::postgres().is_none() {
+        return;
+    }
+    let mut world = World::mapped("only = \"'vip' in tags\"", &[("LEASE_SECONDS", "3")]).await;
+    world.forgiving = true;
+    world.know_620_filtered().await;
+    world.sql("DELETE FROM contacts WHERE contact_id > 'contact1200'").await;
+    world.stop().await;
+    world.come_to_the_present();
+    world.set_mapping("");
+    let log = world.path("log");
+    world.set("LOG_TO", &log);
+    let mut moment = tokio::time::interval(Duration::from_millis(20));
+    let mut made = async |customers: usize| {
+        while world.sandbox.trafft.customers().len() < customers {
+            moment.tick().await;
+        }
+    };
+    let mut first = Process::start(world.settings());
+    made(50).await;
+    first.kill();
+    let mut second = Process::start(world.settings());
+    made(200).await;
+    let third = Process::start(world.settings());
+    third.ready(&world.http).await;
+    assert_eq!(second.stop(), Some(0));
+    world.sandbox.ghl.create_contact(json!({ "firstName": "Ada", "email": "ada@example.com" }));
+    let event = world.sandbox.ghl.take_events().remove(0);
+    let mut request = world.http.post(format!("{}/webhooks/ghl", third.url)).body(event.body.clone());
+    for (name, value) in world.sandbox.ghl.headers_for(&event.body) {
+        request = request.header(name, value);
+    }
+    assert_eq!(request.send().await.unwrap().status(), 200);
+    made(201).await;
+    // What was under way when the first died is looked for, and may be written once more.
+    let writes = world.sandbox.trafft.journal().writes();
+    assert!((201..=203).contains(&writes), "{writes} writes");
+    assert_eq!(world.sandbox.trafft.customers().len(), 201);
+    let told = std::fs::read_to_string(log).unwrap();
+    assert_eq!(told.matches("200 are looked at anew").count(), 1, "{told}");
 }

@@ -184,6 +184,11 @@ async fn a_record_in_a_search_that_names_another_location_is_not_used() {
     world.rest(MINUTE).await;
     world.ask_for("backfill").await;
     world.rest(HOUR).await;
+    let found = world.get("/api/v1/findings?sweep=backfill").await.json;
+    for id in [&known, &new] {
+        let what = found["findings"].as_array().unwrap().iter().find(|finding| finding["contact_id"] == **id);
+        assert!(what.is_some_and(|what| what.to_string().contains("cannot be read in a search")), "{id}: {found}");
+    }
     // It is there all the same, and is read by itself.
     assert_eq!(world.customer_of(&new).await.email.as_deref(), Some("blaise@example.com"));
     assert_eq!(world.sandbox.trafft.customers().len(), 2);

@@ -12,6 +12,7 @@ use crate::support::database::Database;
 use crate::support::process::Process;
 use crate::support::relay::Relay;
 use crate::support::{Answer, World};
+use crate::upgrade::migrated;
 
 /// How long HighLevel waits for an answer is not published (G §8.6); this would be too long.
 const SOON: Duration = Duration::from_secs(8);
@@ -192,4 +193,37 @@ async fn three_that_start_in_the_same_second_all_run_and_one_that_waits_for_the_
     let began = Instant::now();
     assert_eq!(process.stop(), Some(0));
     assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_every_session_is_serializable_forty_at_once_are_each_written_once() {
+    let Some(database) = Database::postgres() else { return };
+    database.set("default_transaction_isolation = serializable");
+    let world = World::with(&[("DATABASE_URL", database.url()), ("SYNC_INLINE_DEADLINE_MS", "0")]).await;
+    let people = (0..40).map(|number| json!({ "firstName": "Ada", "email": format!("ada{number}@example.com") }));
+    people.for_each(|person| drop(world.sandbox.ghl.create_contact(person)));
+    let events = world.sandbox.ghl.take_events();
+    // Twice each, as HighLevel repeats what was answered late.
+    let answers =
+        futures_util::future::join_all(events.iter().chain(&events).map(|event| world.deliver_now(event))).await;
+    assert!(answers.iter().all(|answer| answer.code == 200), "{answers:?}");
+    world.drain().await;
+    assert_eq!((world.sandbox.trafft.customers().len(), world.sandbox.trafft.journal().writes()), (40, 40));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_migration_may_take_longer_than_a_statement_and_wait_longer_than_for_a_lock() {
+    let Some(database) = Database::postgres() else { return };
+    let last = sqlx::migrate!().migrations.last().unwrap().version;
+    let mut other = migrated(database.url(), last - 1).await;
+    // Longer than the role's sessions may, and than ours wait for a lock.
+    database.set("statement_timeout = '1s'");
+    other.execute("BEGIN; LOCK TABLE _sqlx_migrations IN SHARE MODE").await.unwrap();
+    let mut world = World::stopped(&[("DATABASE_URL", database.url())]).await;
+    let held = async {
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        other.execute("ROLLBACK").await.unwrap();
+    };
+    tokio::join!(world.start(), held);
+    world.is_well().await;
 }

@@ -99,3 +99,31 @@ async fn one_search_serves_all_that_wait_for_it() {
     // Three pages hold them; a few events may have come while one search was under way.
     assert!(searches <= 20, "{searches} searches for 300 events");
 }
+
+#[tokio::test]
+async fn the_search_leaves_the_last_calls_of_a_window_to_contacts_that_somebody_waits_for() {
+    let world = World::with(&[("SYNC_INLINE_DEADLINE_MS", "0")]).await;
+    let ghl = &world.sandbox.ghl;
+    let come = async |number: usize| {
+        let contact = ghl.create_contact(json!({ "firstName": "Ada", "email": format!("ada{number}@example.com") }));
+        // The clock stands still.
+        world.deliver_now(&ghl.take_events().remove(0)).await;
+        world.idle().await;
+        contact
+    };
+    let spent = || ghl.journal().entries().len();
+    let first = come(0).await;
+    // More than a search may use, less than a contact may.
+    while spent() < 90 {
+        come(spent()).await;
+    }
+    let task = ghl.add_task(&first, json!({ "title": "Call" }));
+    ghl.take_events();
+    let thin = world.event(json!({ "type": "TaskCreate", "id": task }));
+    assert_eq!(world.signed(thin).await.status(), "unresolved");
+    let waited_for = format!("/contacts/{}", come(100).await);
+    assert!(ghl.journal().entries().iter().any(|entry| entry.path == waited_for));
+    assert_eq!(ghl.journal().count(Class::TaskSearch), 0);
+    world.drain().await;
+    assert_eq!(ghl.journal().count(Class::TaskSearch), 1);
+}

@@ -11,15 +11,20 @@ use crate::support::World;
 /// The last migration of the first version that was published.
 const PUBLISHED: i64 = 6;
 
-/// The database at the state of one migration, filled as that version would have left it.
-async fn filled(world: &World, step: i64, contacts: &[(String, i64)], gone: &str) {
+/// A new database brought to the state of one migration.
+pub async fn migrated(url: &str, step: i64) -> AnyConnection {
     sqlx::any::install_default_drivers();
     let all = sqlx::migrate!();
     let earlier = all.migrations.iter().filter(|migration| migration.version <= step).cloned().collect::<Vec<_>>();
     let earlier = Migrator { migrations: Cow::Owned(earlier), ..Migrator::DEFAULT };
-    let mut database =
-        AnyConnection::connect(&world.settings()["DATABASE_URL"].replace(".db", ".db?mode=rwc")).await.unwrap();
+    let mut database = AnyConnection::connect(&url.replace(".db", ".db?mode=rwc")).await.unwrap();
     earlier.run(&mut database).await.unwrap();
+    database
+}
+
+/// The same, filled as that version would have left it.
+async fn filled(world: &World, step: i64, contacts: &[(String, i64)], gone: &str) {
+    let mut database = migrated(&world.settings()["DATABASE_URL"], step).await;
     let (location, now) = (world.sandbox.ghl.location_id(), world.clock.now().as_millisecond());
     let account = world.sandbox.trafft.url();
     let rows =

@@ -100,7 +100,45 @@ async fn credentials_that_are_refused() {
     assert_eq!(entered.code, 200);
     world.idle().await;
     works(&world).await;
+}
 
+/// Whatever way new credentials come, what waits for them goes on at once, while the clock stands still.
+#[tokio::test]
+async fn new_credentials_take_effect_at_once() {
+    // Trafft's, by the API and by the page.
+    let world = world(&[]).await;
+    let location = world.sandbox.ghl.location_id();
+    let trafft = world.sandbox.trafft.clone();
+    for by_page in [false, true] {
+        trafft.revoke_tokens();
+        let refusal = Fault::StatusWithBody(401, r#"{"error":"invalid_client"}"#.to_owned());
+        trafft.faults().push(Matcher::new("POST", "/api/v2/token").times(ALL), refusal);
+        let waiting = come(&world, 3).await;
+        stands(&world, "trafft_refused").await;
+        trafft.faults().clear();
+        if by_page {
+            let fields =
+                [("url", trafft.url()), ("client_id", trafft.client_id()), ("client_secret", trafft.client_secret())];
+            let fields = fields.each_ref().map(|(name, value)| (*name, value.as_str()));
+            let page = Browser::signed_in(&world).await.submit(&format!("/connections/{location}"), &fields).await;
+            assert_eq!(page.code, 303, "{page:?}");
+        } else {
+            assert_eq!(world.enter(&location, &trafft, json!({})).await.code, 200);
+        }
+        all_synced(&world, &waiting).await;
+    }
+    // HighLevel's, by a new install.
+    world.sandbox.ghl.lose_tokens(&location);
+    world.advance(Duration::from_mins(10));
+    let waiting = come(&world, 3).await;
+    stands(&world, "tokens_lost").await;
+    world.install().await;
+    all_synced(&world, &waiting).await;
+}
+
+/// A private token of HighLevel's that is put in the place of one that is refused.
+#[tokio::test]
+async fn a_new_private_token_takes_effect_at_once() {
     let mut world = World::app(&[("SYNC_INLINE_DEADLINE_MS", "0")]).await;
     world.forgiving = true;
     let (ghl, trafft) = (world.sandbox.ghl.clone(), world.sandbox.trafft.clone());
@@ -111,16 +149,24 @@ async fn credentials_that_are_refused() {
             "trafft_client_secret": trafft.client_secret(),
         });
         assert_eq!(world.admin(Method::PUT, &path, Some(entered)).await.code, 200);
-        world.drain().await;
+        world.idle().await;
     };
     enter(&ghl.token()).await;
     works(&world).await;
     ghl.revoke_token(&ghl.token());
-    come(&world, 1).await;
+    let waiting = come(&world, 1).await;
     stands(&world, "ghl_refused").await;
     let new = ghl.add_location(&ghl.location_id(), "Studio", "UTC", "US");
     enter(&new).await;
-    works(&world).await;
+    all_synced(&world, &waiting).await;
+}
+
+async fn all_synced(world: &World, contacts: &[String]) {
+    world.idle().await;
+    for contact in contacts {
+        assert_eq!(world.contact(contact).await["status"], "synced", "{contact}");
+    }
+    works(world).await;
 }
 
 /// A scope that something can be done without is no refusal of the location.

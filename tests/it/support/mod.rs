@@ -10,6 +10,7 @@ pub mod database;
 pub mod desk;
 pub mod installed;
 pub mod others;
+pub mod pooler;
 pub mod process;
 pub mod relay;
 pub mod standing;
