@@ -6,7 +6,7 @@ use tokio::sync::watch;
 use crate::clock::Clock;
 use crate::model::LocationId;
 use crate::store::{self, ConnectionView, InstallStatus, Store};
-use crate::sync::{At, Progress};
+use crate::sync::{LocationProgress, Progress};
 
 /// Watches a running service from inside the process.
 #[derive(Debug, Clone)]
@@ -40,7 +40,9 @@ impl Handle {
         let revisions = self.store.revisions().await?;
         for location in &self.worked().await? {
             // An owner of an earlier revision is about to end, and another begins.
-            let is_current = |at: &At| revisions.get(location.as_str()).is_none_or(|revision| *revision == at.revision);
+            let is_current = |at: &LocationProgress| {
+                revisions.get(location.as_str()).is_none_or(|revision| *revision == at.revision)
+            };
             let Some(at) = progress.of(location).filter(is_current) else { return Ok(None) };
             // A contact that was marked but not yet taken shows in the store, not in the progress.
             let waits = at.held_back && at.next.is_some_and(|next| next > now);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::output::{Failure, plain, print_json};
+use super::output::{Failure, print_json, strip_control};
 use crate::clients::admin::{Admin, Error, Request};
 use crate::clients::{CallCounts, Http, NoConnection, NotSent, Timeouts};
 use crate::clock::Clock;
@@ -224,7 +224,7 @@ impl Server {
 }
 
 fn failure(error: &Error) -> Failure {
-    let failure = Failure::new(plain(&error.to_string()));
+    let failure = Failure::new(strip_control(&error.to_string()));
     match error {
         Error::NoConnection { why: NoConnection::Network, .. } => {
             failure.hint("is the service running? start it with `ghl-trafft-sync serve`").alone()

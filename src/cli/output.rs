@@ -61,7 +61,7 @@ pub(super) fn print_json(value: &impl Serialize) -> Result<(), Failure> {
 }
 
 /// Words of others, fit for a terminal: control characters could rewrite what is on it.
-pub(super) fn plain(text: &str) -> String {
+pub(super) fn strip_control(text: &str) -> String {
     text.replace(char::is_control, " ")
 }
 

@@ -11,7 +11,7 @@ use super::http::{Answer, Http};
 use crate::model::Vendor;
 
 /// A way to one vendor's token endpoint.
-pub(super) struct Carrier<'a> {
+pub(super) struct HttpAdapter<'a> {
     pub(super) http: &'a Http,
     pub(super) vendor: Vendor,
     pub(super) operation: &'static str,
@@ -21,7 +21,7 @@ pub(super) struct Carrier<'a> {
     pub(super) judge: &'a (dyn Fn(&Answer) -> Option<Error> + Sync),
 }
 
-impl Carrier<'_> {
+impl HttpAdapter<'_> {
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, Error> {
         let read = |answer: Answer| match (self.judge)(&answer) {
             None => Ok(answer),
@@ -39,7 +39,7 @@ impl Carrier<'_> {
     }
 }
 
-impl<'c> AsyncHttpClient<'c> for Carrier<'_> {
+impl<'c> AsyncHttpClient<'c> for HttpAdapter<'_> {
     type Error = Error;
     type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, Error>> + Send + 'c>>;
 
@@ -48,7 +48,7 @@ impl<'c> AsyncHttpClient<'c> for Carrier<'_> {
     }
 }
 
-/// What is left once [`Carrier`] has judged the answer: its own error, or a 2xx that holds no tokens.
+/// What is left once [`HttpAdapter`] has judged the answer: its own error, or a 2xx that holds no tokens.
 pub(super) fn failure<T: oauth2::ErrorResponse>(error: RequestTokenError<Error, T>, no_tokens: Error) -> Error {
     match error {
         RequestTokenError::Request(error) => error,

@@ -1,12 +1,12 @@
 //! The routes, and what their handlers need.
 
+mod admission;
 mod api;
 mod attempts;
 mod auth;
 mod connections;
 mod deliveries;
 mod document;
-mod doors;
 mod error;
 mod headers;
 mod health;
@@ -57,7 +57,7 @@ pub struct Service {
     proxies: Vec<IpNet>,
     deadline: Duration,
     max_body: usize,
-    doors: doors::Doors,
+    admission: admission::Admission,
     /// Documents of workflows that do not say what they are about.
     unreadable: Spell,
     by_settings: BySettings,
@@ -94,7 +94,7 @@ impl Service {
     ) -> Self {
         let Settings { admin_token, public_url, proxies, deadline, max_body, by_settings } = settings;
         let admin = admin_token.map(|token| auth::Admin::new(token, public_url.as_ref()));
-        let doors = doors::Doors::new();
+        let admission = admission::Admission::new();
         Self {
             intake,
             onboard,
@@ -106,7 +106,7 @@ impl Service {
             proxies,
             deadline,
             max_body,
-            doors,
+            admission,
             unreadable: Spell::default(),
             by_settings,
             stop,

@@ -13,12 +13,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tracing::{Instrument, Span, debug, warn};
 
-use super::doors::{Place, SHORT};
+use super::admission::{SHORT, Slot};
 use super::source::Source;
 use super::{Problem, Service};
-use crate::intake::{self, Admitted, Believed};
+use crate::intake::{self, PendingAnswer, VerifiedEvent};
 use crate::model::{ContactId, ProblemCode, Status};
-use crate::store::{Accepted, EventView, Told};
+use crate::store::{EventView, Receipt, Told};
 
 /// How far an event came.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -45,7 +45,7 @@ pub(super) struct Answer {
 }
 
 /// A body that has not arrived after so long never will; no proxy of ours waits for much longer either.
-const PATIENCE: Duration = Duration::from_secs(30);
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Takes a signed webhook of a HighLevel marketplace app: verified over the raw bytes, stored, then synced while the
 /// sender waits, up to the inline deadline. HighLevel repeats whatever is not answered 2xx, up to 12 times, and switches off
@@ -105,7 +105,7 @@ async fn receive(
     source: &'static str,
     signed_by: &[&str],
     request: Request<Body>,
-    understand: impl FnOnce(&HeaderMap, Vec<u8>) -> Result<Believed, intake::Error>,
+    understand: impl FnOnce(&HeaderMap, Vec<u8>) -> Result<VerifiedEvent, intake::Error>,
 ) -> Result<Json<Answer>, Problem> {
     if service.stopping() {
         return Err(Problem::try_again("the service is stopping; send it again"));
@@ -113,13 +113,14 @@ async fn receive(
     let (parts, body) = request.into_parts();
     let from = service.source(&parts.extensions, &parts.headers);
     let (body, inside) = if signed_by.iter().any(|name| parts.headers.contains_key(*name)) {
-        let (body, room) = read(service, &parts.headers, body, from).await?;
-        let door = service.clock.timeout(PATIENCE, service.doors.enter(from, service.clock.now())).await.flatten();
-        let Some(door) = door else {
+        let (body, slot) = read(service, &parts.headers, body, from).await?;
+        let permit =
+            service.clock.timeout(BODY_TIMEOUT, service.admission.enter(from, service.clock.now())).await.flatten();
+        let Some(permit) = permit else {
             service.metrics.refused(source, ProblemCode::Overloaded);
             return Err(Problem::again(ProblemCode::Overloaded, "too many webhooks at once; send it again"));
         };
-        (body, Some((room, door)))
+        (body, Some((slot, permit)))
     } else {
         // It is refused whatever its body says: that need not come, and nothing is taken up by it.
         (Vec::new(), None)
@@ -138,7 +139,7 @@ async fn receive(
     drop(inside);
     match admitted {
         Ok(admitted) => {
-            service.doors.signed(from, service.clock.now());
+            service.admission.signed(from, service.clock.now());
             let kind = admitted.kind;
             let answer = service.follow(admitted).instrument(span.clone()).await;
             service.metrics.event(source, kind, answer.status);
@@ -149,7 +150,7 @@ async fn receive(
             // What many meet at once is told once, by whoever found it.
             let is_told = match &error {
                 // A flood must not fill the log: of what one source sends, only the first.
-                intake::Error::Refused(_) => !service.doors.refused(from, service.clock.now()),
+                intake::Error::Refused(_) => !service.admission.refused(from, service.clock.now()),
                 intake::Error::Unreadable(_) => !service.unreadable.came(Instant::now()),
                 intake::Error::OtherApp | intake::Error::NotStored(_) => true,
             };
@@ -167,32 +168,32 @@ async fn receive(
     }
 }
 
-/// The body, and the room that it needed, if it is long.
+/// The body, and the slot that it holds, if it is long.
 async fn read<'s>(
     service: &'s Service,
     headers: &HeaderMap,
     body: Body,
     from: Source,
-) -> Result<(Vec<u8>, Option<Place<'s>>), Problem> {
+) -> Result<(Vec<u8>, Option<Slot<'s>>), Problem> {
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > service.max_body) {
         return Err(Problem::too_large(service.max_body));
     }
     let whole = async {
-        let room = match announced {
+        let slot = match announced {
             Some(length) if length <= SHORT => None,
-            _ => Some(service.doors.room(from, service.clock.now()).await),
+            _ => Some(service.admission.long_body(from, service.clock.now()).await),
         };
-        to_bytes(body, service.max_body).await.map(|bytes| (bytes.into(), room))
+        to_bytes(body, service.max_body).await.map(|bytes| (bytes.into(), slot))
     };
-    match service.clock.timeout(PATIENCE, whole).await {
+    match service.clock.timeout(BODY_TIMEOUT, whole).await {
         Some(Ok(whole)) => Ok(whole),
         // The cap is the only limit on it; anything else is a connection that broke, and nobody hears this answer.
         Some(Err(error)) if error.source().is_some_and(|cause| cause.is::<LengthLimitError>()) => {
             Err(Problem::too_large(service.max_body))
         }
         Some(Err(_)) | None => {
-            service.doors.refused(from, service.clock.now());
+            service.admission.refused(from, service.clock.now());
             Err(Problem::try_again("the body did not arrive whole; send it again"))
         }
     }
@@ -200,12 +201,12 @@ async fn read<'s>(
 
 impl Service {
     /// Waits, up to the deadline, until the event was settled; tells how far it came.
-    pub(super) async fn follow(&self, admitted: Admitted) -> Answer {
-        let Admitted { accepted, mut notice, contact, is_new, .. } = admitted;
+    pub(super) async fn follow(&self, admitted: PendingAnswer) -> Answer {
+        let PendingAnswer { accepted, mut notice, contact, is_new, .. } = admitted;
         let may_be_settled = matches!(accepted.status, Status::Queued | Status::Unresolved);
         if let Some(notice) = notice.as_mut().filter(|_| may_be_settled) {
             if let Some(Told::NotBegun(reason)) = self.clock.timeout(self.deadline, notice.told()).await {
-                return Answer::bare(Accepted { reason: Some(reason), ..accepted }, contact);
+                return Answer::bare(Receipt { reason: Some(reason), ..accepted }, contact);
             }
         } else if is_new {
             return Answer::bare(accepted, contact);
@@ -237,8 +238,8 @@ impl Answer {
     }
 
     /// What is known without asking the database.
-    fn bare(accepted: Accepted, contact: Option<ContactId>) -> Self {
-        let Accepted { event: event_id, status, reason } = accepted;
+    fn bare(accepted: Receipt, contact: Option<ContactId>) -> Self {
+        let Receipt { event: event_id, status, reason } = accepted;
         let contact_id = contact.map(|contact| contact.to_string());
         let (trafft_customer_id, ghl_calls, trafft_calls) = (None, None, None);
         Self { status, event_id, contact_id, trafft_customer_id, ghl_calls, trafft_calls, reason }

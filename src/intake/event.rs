@@ -7,11 +7,11 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::{App, Believed, Rules, VerifiedWebhook};
+use super::{App, Rules, VerifiedEvent, VerifiedWebhook};
 use crate::clients::ghl::wire::{Envelope, WorkflowDocument};
 use crate::clients::json;
 use crate::model::{CompanyId, ContactId, Facet, Facets, Installer, LocationId, ObjectId};
-use crate::store::{Accept, ContactKey, Source, Subject};
+use crate::store::{ContactKey, IncomingEvent, Source, Subject};
 
 /// What an event is about.
 #[derive(Clone, Copy)]
@@ -76,25 +76,25 @@ pub(super) fn label(kind: &str) -> &'static str {
 
 /// Understands a marketplace event (G §8.4, §8.5), and tells whose app it was sent to. What HighLevel signed is never
 /// refused for its content: it would come 12 times more, and count against the URL (G §8.6).
-pub(super) fn marketplace(webhook: VerifiedWebhook, rules: &Rules, now: Timestamp) -> Believed {
+pub(super) fn marketplace(webhook: VerifiedWebhook, rules: &Rules, now: Timestamp) -> VerifiedEvent {
     match parse::<Envelope>(&webhook.body) {
         Ok(event) => {
             let (accepted, app) = understood(&event, webhook.body, rules, now);
-            Believed { event: accepted, app, delivery: event.webhook_id.as_deref().map(printable) }
+            VerifiedEvent { event: accepted, app, delivery: event.webhook_id.as_deref().map(printable) }
         }
         Err(what) => {
             let event = ignored(&Envelope::default(), UNREADABLE, &what, now);
-            Believed { event, app: App::Unknown, delivery: None }
+            VerifiedEvent { event, app: App::Unknown, delivery: None }
         }
     }
 }
 
-fn ignored(event: &Envelope, kind: &str, reason: &str, now: Timestamp) -> Accept {
+fn ignored(event: &Envelope, kind: &str, reason: &str, now: Timestamp) -> IncomingEvent {
     let location = event.location_id.clone().unwrap_or_else(nowhere);
     accept(event, kind, location, Subject::Nothing(reason.to_owned()), now)
 }
 
-fn understood(event: &Envelope, body: Vec<u8>, rules: &Rules, now: Timestamp) -> (Accept, App) {
+fn understood(event: &Envelope, body: Vec<u8>, rules: &Rules, now: Timestamp) -> (IncomingEvent, App) {
     let ignored = |kind: &str, reason: &str| ignored(event, kind, reason, now);
     let Some(kind) = &event.kind else {
         return (ignored(UNREADABLE, "it has no `type`"), App::Unknown);
@@ -117,11 +117,11 @@ fn understood(event: &Envelope, body: Vec<u8>, rules: &Rules, now: Timestamp) ->
         }
         (None, _) => ignored(kind, "it has no usable `locationId`"),
     };
-    (Accept { body: text(body), may_wait: rules.app.is_some(), ..accepted }, app)
+    (IncomingEvent { body: text(body), may_wait: rules.app.is_some(), ..accepted }, app)
 }
 
 /// An event without its body.
-fn accept(event: &Envelope, kind: &str, location: LocationId, subject: Subject, now: Timestamp) -> Accept {
+fn accept(event: &Envelope, kind: &str, location: LocationId, subject: Subject, now: Timestamp) -> IncomingEvent {
     let sent_at = event.timestamp.as_deref().and_then(|text| text.parse().ok());
     let appointment = event.appointment.as_ref();
     let about = [
@@ -130,7 +130,7 @@ fn accept(event: &Envelope, kind: &str, location: LocationId, subject: Subject, 
         appointment.and_then(|it| it.id.as_ref()).map(ObjectId::as_str),
         appointment.and_then(|it| it.contact_id.as_ref()).map(ContactId::as_str),
     ];
-    Accept {
+    IncomingEvent {
         id: Uuid::now_v7().to_string(),
         location,
         delivery_key: event.webhook_id.as_deref().and_then(|id| delivery_key(sent_at, ["ghl", id, kind], &about)),
@@ -146,13 +146,13 @@ fn accept(event: &Envelope, kind: &str, location: LocationId, subject: Subject, 
 
 /// Understands a workflow's document (G §9). It does not say what changed, so everything is read again, unless the
 /// user's own `customData` names the facet: `"facet": "tasks"`.
-pub(super) fn workflow(webhook: VerifiedWebhook, rules: &Rules, now: Timestamp) -> Result<Accept, super::Error> {
+pub(super) fn workflow(webhook: VerifiedWebhook, rules: &Rules, now: Timestamp) -> Result<IncomingEvent, super::Error> {
     let document: WorkflowDocument = parse(&webhook.body).map_err(Unreadable::NotADocument)?;
     let contact = document.contact_id.ok_or(Unreadable::NoContact)?;
     let location = document.location_id.or_else(|| rules.location.clone()).ok_or(Unreadable::NoLocation)?;
     let named = document.custom_data.get("facet").and_then(|facet| facet.as_str());
     let facet = named.and_then(|named| Facet::ALL.into_iter().find(|facet| facet.name() == named));
-    Ok(Accept {
+    Ok(IncomingEvent {
         id: Uuid::now_v7().to_string(),
         location,
         delivery_key: webhook
@@ -175,8 +175,8 @@ pub(super) fn workflow(webhook: VerifiedWebhook, rules: &Rules, now: Timestamp) 
 }
 
 /// A person's wish, kept as an event like any other.
-pub(super) fn operator(key: ContactKey, now: Timestamp) -> Accept {
-    Accept {
+pub(super) fn operator(key: ContactKey, now: Timestamp) -> IncomingEvent {
+    IncomingEvent {
         id: Uuid::now_v7().to_string(),
         location: key.location,
         delivery_key: None,

@@ -13,7 +13,7 @@ use tracing::{Span, error, error_span, info, warn};
 
 use crate::clock::Clock;
 use crate::model::{ContactId, Deliveries, LocationId, Spell, Status};
-use crate::store::{self, Accept, Accepted, ContactKey, Inbox, Notice, Source, Store};
+use crate::store::{self, ContactKey, Inbox, IncomingEvent, Notice, Receipt, Source, Store};
 use crate::sync::Nudge;
 
 pub use event::Unreadable;
@@ -80,14 +80,14 @@ enum App {
 
 /// An event whose sender is known. Only [`Intake`] makes one, and it takes in nothing else.
 #[derive(Debug)]
-pub struct Believed {
-    event: Accept,
+pub struct VerifiedEvent {
+    event: IncomingEvent,
     app: App,
     /// The sender's own id for it, fit for the log.
     delivery: Option<String>,
 }
 
-impl Believed {
+impl VerifiedEvent {
     /// What every line of the log that belongs to this event has to name.
     pub fn span(&self) -> Span {
         let Self { event, delivery, .. } = self;
@@ -102,9 +102,9 @@ impl Believed {
 
 /// An event at the door, and the notice of its settling.
 #[derive(Debug)]
-pub struct Admitted {
+pub struct PendingAnswer {
     /// What became of it at the door.
-    pub accepted: Accepted,
+    pub accepted: Receipt,
     /// GHL's name for it, if we act on it; else what it is counted as.
     pub kind: &'static str,
     /// Resolves when it was settled, if anybody waits for that.
@@ -126,7 +126,11 @@ impl Intake {
     ///
     /// # Errors
     /// It was not believed.
-    pub fn marketplace<'h>(&self, header: impl Fn(&str) -> Option<&'h str>, body: Vec<u8>) -> Result<Believed, Error> {
+    pub fn marketplace<'h>(
+        &self,
+        header: impl Fn(&str) -> Option<&'h str>,
+        body: Vec<u8>,
+    ) -> Result<VerifiedEvent, Error> {
         let webhook = signature::verify(header, body, &self.rules.keys)?;
         Ok(event::marketplace(webhook, &self.rules, self.clock.now()))
     }
@@ -135,11 +139,15 @@ impl Intake {
     ///
     /// # Errors
     /// It was not believed, or not understood.
-    pub fn workflow<'h>(&self, header: impl Fn(&str) -> Option<&'h str>, body: Vec<u8>) -> Result<Believed, Error> {
+    pub fn workflow<'h>(
+        &self,
+        header: impl Fn(&str) -> Option<&'h str>,
+        body: Vec<u8>,
+    ) -> Result<VerifiedEvent, Error> {
         let webhook = signature::verify_workflow(header, body, &self.rules.workflow)?;
         let delivery = webhook.delivery.as_deref().map(event::printable);
         let event = event::workflow(webhook, &self.rules, self.clock.now())?;
-        Ok(Believed { event, app: App::Unknown, delivery })
+        Ok(VerifiedEvent { event, app: App::Unknown, delivery })
     }
 
     /// The location that is meant where none is named, if there is one.
@@ -156,21 +164,21 @@ impl Intake {
     ///
     /// # Errors
     /// It was not stored.
-    pub async fn operator(&self, contact: ContactKey) -> Result<Admitted, Error> {
+    pub async fn operator(&self, contact: ContactKey) -> Result<PendingAnswer, Error> {
         let event = event::operator(contact, self.clock.now());
-        self.accept(Believed { event, app: App::Unknown, delivery: None }).await
+        self.accept(VerifiedEvent { event, app: App::Unknown, delivery: None }).await
     }
 
     /// A person sends an event round again. `None`: there is no such event.
     ///
     /// # Errors
     /// It was not stored.
-    pub async fn replay(&self, event: &str) -> Result<Option<Admitted>, Error> {
+    pub async fn replay(&self, event: &str) -> Result<Option<PendingAnswer>, Error> {
         let notice = self.rules.waits.then(|| self.store.notice(event, None));
         let replayed = self.store.replay(event, self.clock.now()).await?;
         Ok(replayed.map(|(location, accepted)| {
             self.nudge.now(&location);
-            Admitted { accepted, kind: "other", notice, contact: None, is_new: false }
+            PendingAnswer { accepted, kind: "other", notice, contact: None, is_new: false }
         }))
     }
 
@@ -178,7 +186,7 @@ impl Intake {
     ///
     /// # Errors
     /// It was not stored, or is for another app while none for ours has ever come.
-    pub async fn accept(&self, believed: Believed) -> Result<Admitted, Error> {
+    pub async fn accept(&self, believed: VerifiedEvent) -> Result<PendingAnswer, Error> {
         let is_delivery = believed.event.source == Source::Marketplace;
         let key = is_delivery.then(|| believed.event.delivery_key.clone());
         let admitted = self.take_in(believed).await;
@@ -188,7 +196,7 @@ impl Intake {
         admitted
     }
 
-    async fn take_in(&self, Believed { event, app, .. }: Believed) -> Result<Admitted, Error> {
+    async fn take_in(&self, VerifiedEvent { event, app, .. }: VerifiedEvent) -> Result<PendingAnswer, Error> {
         let kind = match app {
             App::Other if !self.was_own_app_seen().await? => {
                 self.note_other_app(&event.location).await;
@@ -209,7 +217,7 @@ impl Intake {
             self.see_own_app().await;
         }
         let is_new = accepted.status != Status::Duplicate;
-        Ok(Admitted { accepted, kind, notice, contact, is_new })
+        Ok(PendingAnswer { accepted, kind, notice, contact, is_new })
     }
 
     /// How deliveries were answered in the past three days.

@@ -8,10 +8,10 @@ use std::sync::LazyLock;
 use super::activities::{Belonging, Elsewhere, elsewhere};
 use super::columns::id;
 use super::contacts::{MARK, Mark, in_order};
-use super::db::{plain, soon};
+use super::db::{soon, strip_nul};
 use super::log::Ahead;
 use super::rows::{Cell, Script, Text};
-use super::{Accept, Accepted, Error, Result, Signal, Store, Subject, Tx};
+use super::{Error, IncomingEvent, Receipt, Result, Signal, Store, Subject, Tx};
 use crate::model::{Facets, Lane, LocationId, Status};
 
 const ANY_LOCATION: &str = "SELECT location_id FROM connections LIMIT 1";
@@ -51,7 +51,7 @@ type Delivery<'a> = (&'a str, &'a str);
 
 /// An event that is new, and the status that it starts with.
 struct New<'a> {
-    event: &'a Accept,
+    event: &'a IncomingEvent,
     status: Status,
     reason: Option<String>,
 }
@@ -112,7 +112,7 @@ impl New<'_> {
             // Nobody reads it of what is ignored, and it may be about people whom no erasure finds: it names no contact.
             Cell::from(if *status == Status::Ignored { "" } else { event.body.as_str() }),
             Cell::from(status.name()),
-            Cell::from(reason.as_deref().map(plain)),
+            Cell::from(reason.as_deref().map(strip_nul)),
             Cell::from((self.is_acted_on() && object.is_some()).then_some(received)),
         ]
     }
@@ -138,14 +138,14 @@ impl Known {
 impl Store {
     /// All of them or none; they are stored when the commit is on the disk. With PostgreSQL it is done, or given up, soon: the
     /// network may have gone away.
-    pub(super) async fn accept_all(&self, events: &[Accept]) -> Result<(Vec<Accepted>, Ahead)> {
+    pub(super) async fn accept_all(&self, events: &[IncomingEvent]) -> Result<(Vec<Receipt>, Ahead)> {
         match self.db.is_shared() {
             true => soon(self.accept_in_time(events)).await?,
             false => self.accept_in_time(events).await,
         }
     }
 
-    async fn accept_in_time(&self, events: &[Accept]) -> Result<(Vec<Accepted>, Ahead)> {
+    async fn accept_in_time(&self, events: &[IncomingEvent]) -> Result<(Vec<Receipt>, Ahead)> {
         let mut tx = self.db.begin_first().await?;
         let known = self.known(&mut tx, events).await?;
         let (connected, mut first) = (known.connected(), known.deliveries());
@@ -169,7 +169,7 @@ impl Store {
                     status(event, connected, is_awaited)
                 }
             };
-            accepted.push(Accepted { event: event.id.clone(), status, reason: reason.clone() });
+            accepted.push(Receipt { event: event.id.clone(), status, reason: reason.clone() });
             new.push(New { event, status, reason });
         }
         // Always in the same order: two processes that store the same deliveries must not wait for each other in a circle.
@@ -198,10 +198,10 @@ impl Store {
     async fn store_beside(
         &self,
         mut tx: Tx,
-        events: &[Accept],
+        events: &[IncomingEvent],
         new: &[New<'_>],
         elsewhere: &[Elsewhere],
-        accepted: &mut [Accepted],
+        accepted: &mut [Receipt],
     ) -> Result<Ahead> {
         let stored = self.store_new(&mut tx, new, elsewhere).await?;
         if stored.len() < new.len() {
@@ -224,7 +224,7 @@ impl Store {
     }
 
     /// What an event changes by itself. None: it is about a contact, or nothing.
-    async fn apply(&self, tx: &mut Tx, event: &Accept) -> Result<Option<(Status, Option<String>)>> {
+    async fn apply(&self, tx: &mut Tx, event: &IncomingEvent) -> Result<Option<(Status, Option<String>)>> {
         let at = event.sent_at.unwrap_or(event.received_at);
         let (applied, otherwise) = match &event.subject {
             Subject::Installed { location, company } => (
@@ -264,7 +264,7 @@ impl Store {
         Ok(installs > 0)
     }
 
-    async fn known(&self, tx: &mut Tx, events: &[Accept]) -> Result<Known> {
+    async fn known(&self, tx: &mut Tx, events: &[IncomingEvent]) -> Result<Known> {
         let rows = events.iter();
         let rows = rows.map(|event| [Cell::from(event.location.as_str()), Cell::from(event.delivery_key.as_deref())]);
         let (statement, rows) = KNOWN.with(rows.collect(), &self.db)?;
@@ -287,7 +287,7 @@ impl Store {
         let mut tx = self.db.begin().await?;
         let location: Option<String> = sqlx::query_scalar(ANY_LOCATION).fetch_optional(&mut *tx).await?;
         if let Some(location) = location {
-            let event = Accept::rehearsal(id("connections.location_id", location)?)?;
+            let event = IncomingEvent::rehearsal(id("connections.location_id", location)?)?;
             let new = [New { event: &event, status: Status::Queued, reason: None }];
             if self.store_new(&mut tx, &new, &[]).await?.is_empty() {
                 return Err(Error::Swallowed("events"));
@@ -298,16 +298,16 @@ impl Store {
 }
 
 /// Those that the events are about, each once.
-pub(super) fn locations(events: &[Accept]) -> BTreeSet<&LocationId> {
+pub(super) fn locations(events: &[IncomingEvent]) -> BTreeSet<&LocationId> {
     events.iter().map(|event| &event.location).collect()
 }
 
-fn delivery(event: &Accept) -> Option<Delivery<'_>> {
+fn delivery(event: &IncomingEvent) -> Option<Delivery<'_>> {
     Some((event.location.as_str(), event.delivery_key.as_deref()?))
 }
 
-fn duplicate(first: &str) -> Accepted {
-    Accepted { event: first.to_owned(), status: Status::Duplicate, reason: None }
+fn duplicate(first: &str) -> Receipt {
+    Receipt { event: first.to_owned(), status: Status::Duplicate, reason: None }
 }
 
 /// The marks of the events, and of contacts that what they name may have moved away from.
@@ -317,7 +317,7 @@ fn marks<'n>(new: &'n [New<'_>], elsewhere: &'n [Elsewhere]) -> Vec<Mark<'n>> {
 }
 
 /// The status that a new event starts with.
-fn status(event: &Accept, connected: bool, is_awaited: bool) -> (Status, Option<String>) {
+fn status(event: &IncomingEvent, connected: bool, is_awaited: bool) -> (Status, Option<String>) {
     let location = &event.location;
     match &event.subject {
         Subject::Nothing(reason) => (Status::Ignored, Some(reason.clone())),

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::db::plain;
+use super::db::strip_nul;
 use super::{Result, Store};
 
 const SEEN: &str = "SELECT COUNT(*) FROM apps WHERE app_id = $1";
@@ -11,7 +11,7 @@ const SAW: &str = "INSERT INTO apps (app_id, seen_at) VALUES ($1, $2) ON CONFLIC
 impl Store {
     /// Has a signed event of this app ever come?
     pub async fn was_app_seen(&self, app: &str) -> Result<bool> {
-        let seen: i64 = sqlx::query_scalar(SEEN).bind(plain(app)).fetch_one(&self.db.read).await?;
+        let seen: i64 = sqlx::query_scalar(SEEN).bind(strip_nul(app)).fetch_one(&self.db.read).await?;
         Ok(seen > 0)
     }
 
@@ -21,7 +21,7 @@ impl Store {
             return Ok(());
         }
         let mut tx = self.db.begin().await?;
-        sqlx::query(SAW).bind(plain(app)).bind(now.as_millisecond()).execute(&mut *tx).await?;
+        sqlx::query(SAW).bind(strip_nul(app)).bind(now.as_millisecond()).execute(&mut *tx).await?;
         tx.commit().await
     }
 }

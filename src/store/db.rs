@@ -14,7 +14,7 @@ use super::file::{self, Sqlite};
 use super::log::Log;
 use super::postgres;
 use super::session::{Session, Sessions};
-use super::tx::{Shared, Turn, Tx, Writing};
+use super::tx::{Shared, Tx, WriterGuard, Writing};
 use super::{Error, Result};
 use crate::clock::Clock;
 
@@ -30,7 +30,7 @@ pub(super) struct Db {
 
 /// Who waits longer for a connection is told that the database is away: GHL's webhooks are better answered 429 soon
 /// than stored late.
-pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const DB_WAIT: Duration = Duration::from_secs(5);
 
 /// An acknowledged event must survive a power cut, not only a crash. With `NORMAL`, SQLite brings its log to the disk before it is
 /// copied; that a commit is there before anybody relies on it is ours to see to ([`super::log`]). Ids are random, so every event
@@ -105,11 +105,11 @@ impl Db {
         // Taken out until it has begun: nobody will find one that is lost, or on which this was given up half-way.
         let old = own.take();
         *own = Some(soon(self.begun(old)).await??);
-        let mut turn = Turn::new(own, self.own.clone()).ok_or(sqlx::Error::PoolClosed)?;
+        let mut turn = WriterGuard::new(own, self.own.clone()).ok_or(sqlx::Error::PoolClosed)?;
         if let Some(file) = &self.file
-            && file.log.is_torn()
+            && file.log.fsync_failed()
         {
-            turn = file.log.write_again(turn).await?;
+            turn = file.log.rewrite(turn).await?;
         }
         Ok(Tx { connection: Writing::Own(turn), file: self.file.clone(), _next: None })
     }
@@ -186,11 +186,11 @@ impl Db {
     pub(super) async fn checkpoint(&self) -> Result<()> {
         let Some(file) = &self.file else { return Ok(()) };
         // What the disk may not hold must not go into the file either, or a power cut would leave half of it there.
-        if file.log.is_torn() || file.is_torn() {
+        if file.log.fsync_failed() || file.fsync_failed() {
             // To begin is to mend the log.
             let writing = self.begin().await?;
-            if file.is_torn() {
-                file.write_again(writing).await?;
+            if file.fsync_failed() {
+                file.rewrite(writing).await?;
             }
         }
         let mut copied = file.copy_and_sync().await?;
@@ -227,7 +227,7 @@ impl Db {
 
 /// What has to be had before a write begins is had soon, or not waited for.
 pub(super) async fn soon<T>(what: impl Future<Output = T>) -> sqlx::Result<T> {
-    within(PATIENCE, what).await
+    within(DB_WAIT, what).await
 }
 
 /// An error of the kind that a lost connection makes, once that time has passed.
@@ -237,12 +237,12 @@ pub(super) async fn within<T>(limit: Duration, what: impl Future<Output = T>) ->
 }
 
 /// PostgreSQL's text has no place for NUL; texts of strangers may hold one.
-pub(super) fn plain(text: &str) -> String {
+pub(super) fn strip_nul(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }
 
 fn pool(connections: u32, prepare: &'static str) -> AnyPoolOptions {
-    let options = AnyPoolOptions::new().max_connections(connections).acquire_timeout(PATIENCE);
+    let options = AnyPoolOptions::new().max_connections(connections).acquire_timeout(DB_WAIT);
     // After an I/O error SQLite has ended the transaction itself, and sqlx still counts it as open: such a connection would never
     // begin another one.
     let options = options.before_acquire(|connection, _| {

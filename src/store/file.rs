@@ -37,7 +37,7 @@ pub(super) struct Sqlite {
     data: Arc<File>,
     pub(super) log: Arc<Log>,
     /// Something was copied, and an fsync of the file may have failed.
-    is_torn: AtomicBool,
+    fsync_failed: AtomicBool,
     /// Copies the log into it.
     copier: AnyPool,
     pub(super) committed: Notify,
@@ -51,7 +51,7 @@ impl Sqlite {
         let inode = data.metadata().map_err(unreadable)?.ino();
         Ok(Self {
             log,
-            is_torn: AtomicBool::new(false),
+            fsync_failed: AtomicBool::new(false),
             path,
             inode,
             lock: Mutex::new(Some(lock)),
@@ -92,7 +92,7 @@ impl Sqlite {
         let (_busy, pages, _copied): (i64, i64, i64) = query.fetch_one(&self.copier).await.inspect_err(|error| {
             // SQLITE_IOERR_FSYNC.
             if code(error).as_deref() == Some("1034") {
-                self.tear();
+                self.mark_fsync_failed();
             }
         })?;
         Ok(pages)
@@ -119,29 +119,29 @@ impl Sqlite {
 
     async fn sync(&self) -> Result<()> {
         let data = self.data.clone();
-        on_disk(&self.path, move || data.sync_data()).await.inspect_err(|_| self.tear())
+        on_disk(&self.path, move || data.sync_data()).await.inspect_err(|_| self.mark_fsync_failed())
     }
 
-    fn tear(&self) {
-        self.log.tear();
-        self.is_torn.store(true, Ordering::Release);
+    fn mark_fsync_failed(&self) {
+        self.log.mark_fsync_failed();
+        self.fsync_failed.store(true, Ordering::Release);
     }
 
     /// May the disk lack something of what was copied?
-    pub(super) fn is_torn(&self) -> bool {
-        self.is_torn.load(Ordering::Acquire)
+    pub(super) fn fsync_failed(&self) -> bool {
+        self.fsync_failed.load(Ordering::Acquire)
     }
 
-    /// Writes the file once more, as it is, for the same reason as [`Log::write_again`]. What keeps others from writing is not let
+    /// Writes the file once more, as it is, for the same reason as [`Log::rewrite`]. What keeps others from writing is not let
     /// go before that is done.
-    pub(super) async fn write_again(&self, turn: impl Send + 'static) -> Result<()> {
+    pub(super) async fn rewrite(&self, turn: impl Send + 'static) -> Result<()> {
         let data = self.data.clone();
         on_disk(&self.path, move || {
             let _turn = turn;
             write_same(&data)
         })
         .await?;
-        self.is_torn.store(false, Ordering::Release);
+        self.fsync_failed.store(false, Ordering::Release);
         Ok(())
     }
 }
@@ -186,7 +186,7 @@ pub(super) async fn check(url: &str, path: &Path, log: &Arc<Log>) -> Result<()> 
     let damaged = |error| damaged(path, error);
     let mut connection = AnyConnection::connect(url).await.map_err(damaged)?;
     connection.execute("BEGIN IMMEDIATE").await.map_err(damaged)?;
-    let mut connection = log.write_again(connection).await?;
+    let mut connection = log.rewrite(connection).await?;
     connection.execute("ROLLBACK").await.map_err(damaged)?;
     let query = sqlx::query_scalar("PRAGMA quick_check(1)");
     let what: String = query.fetch_one(&mut connection).await.map_err(damaged)?;

@@ -6,7 +6,7 @@ use sqlx::FromRow;
 use uuid::Uuid;
 
 use super::columns::{id, readable};
-use super::db::plain;
+use super::db::strip_nul;
 use super::{Cursor, Page, Result, Signal, Store};
 use crate::model::LocationId;
 
@@ -87,7 +87,7 @@ const REVIVE: &str = "UPDATE contacts SET status = 'queued', due_at = $3, lane =
 impl Store {
     /// Every sweep there is, of one location or of all.
     pub async fn sweeps(&self, location: Option<&str>) -> Result<Vec<SweepView>> {
-        Ok(sqlx::query_as(SWEEPS).bind(location.map(plain)).fetch_all(&self.db.read).await?)
+        Ok(sqlx::query_as(SWEEPS).bind(location.map(strip_nul)).fetch_all(&self.db.read).await?)
     }
 
     /// How the sweeps of each kind are going.
@@ -103,13 +103,13 @@ impl Store {
         since: Option<i64>,
         page: &Cursor,
     ) -> Result<Page<FindingView>> {
-        let before = page.after.as_deref().map_or_else(|| Uuid::max().to_string(), plain);
+        let before = page.after.as_deref().map_or_else(|| Uuid::max().to_string(), strip_nul);
         let end = self.end(FINDINGS_END, &before).await?;
         let query = sqlx::query_as(FINDINGS)
             .bind(&before)
             .bind(end.as_deref().unwrap_or_default())
-            .bind(location.map(plain))
-            .bind(sweep.map(plain))
+            .bind(location.map(strip_nul))
+            .bind(sweep.map(strip_nul))
             .bind(since)
             .bind(page.limit);
         let rows = query.fetch_all(&self.db.read).await?;
@@ -124,7 +124,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<Vec<(LocationId, u64)>> {
         let mut tx = self.db.begin().await?;
-        let query = sqlx::query_scalar(REVIVE).bind(location.map(plain)).bind(since).bind(now.as_millisecond());
+        let query = sqlx::query_scalar(REVIVE).bind(location.map(strip_nul)).bind(since).bind(now.as_millisecond());
         let revived: Vec<String> = query.fetch_all(&mut *tx).await?;
         let mut counts = std::collections::BTreeMap::new();
         for location in revived {

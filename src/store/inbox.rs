@@ -73,7 +73,7 @@ pub enum Subject {
 
 /// An event on its way in.
 #[derive(Debug, Clone)]
-pub struct Accept {
+pub struct IncomingEvent {
     /// Our id for it.
     pub id: String,
     /// Whose it is.
@@ -97,7 +97,7 @@ pub struct Accept {
     pub body: String,
 }
 
-impl Accept {
+impl IncomingEvent {
     /// An event that is stored only to see whether one can be.
     pub(super) fn rehearsal(location: LocationId) -> Result<Self> {
         let id = Uuid::now_v7().to_string();
@@ -127,7 +127,7 @@ impl Accept {
 
 /// What became of an event at the door.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Accepted {
+pub struct Receipt {
     /// Ours, or that of the first delivery when this is a duplicate.
     pub event: String,
     /// Queued, or why there is nothing to wait for.
@@ -150,7 +150,7 @@ const AHEAD: usize = 8;
 const PACE: Duration = Duration::from_millis(4);
 
 /// An event that waits to be stored, and who waits for that.
-type Waiting = (Accept, oneshot::Sender<Result<Accepted>>);
+type Waiting = (IncomingEvent, oneshot::Sender<Result<Receipt>>);
 
 /// The way in: hands events to the group commit.
 #[derive(Clone, Debug)]
@@ -162,7 +162,7 @@ impl Inbox {
     /// # Errors
     /// [`Error::Overloaded`] when too many wait; any other means that the event may be lost. It may also be stored: sent again, it
     /// is a duplicate then.
-    pub async fn accept(&self, event: Accept) -> Result<Accepted> {
+    pub async fn accept(&self, event: IncomingEvent) -> Result<Receipt> {
         let (answer, answered) = oneshot::channel();
         self.0.try_send((event, answer)).map_err(|_| Error::Overloaded)?;
         answered.await.unwrap_or(Err(Error::Overloaded))
@@ -173,7 +173,7 @@ impl Inbox {
 struct Committed {
     commit: Ahead,
     locations: Vec<LocationId>,
-    answers: Vec<(oneshot::Sender<Result<Accepted>>, Accepted)>,
+    answers: Vec<(oneshot::Sender<Result<Receipt>>, Receipt)>,
 }
 
 impl Store {
@@ -242,7 +242,7 @@ impl Store {
     }
 }
 
-fn refuse(answers: impl Iterator<Item = oneshot::Sender<Result<Accepted>>>, error: &Arc<Error>) {
+fn refuse(answers: impl Iterator<Item = oneshot::Sender<Result<Receipt>>>, error: &Arc<Error>) {
     answers.for_each(|answer| _ = answer.send(Err(Error::Shared(error.clone()))));
 }
 

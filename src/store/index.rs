@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::columns::{id, readable};
 use super::contacts::REVIVE_CONFLICTS;
 use super::customers::{BY_EMAIL, BY_ID, Row};
-use super::db::plain;
+use super::db::strip_nul;
 use super::owners::fence;
 use super::sweeps::{Finding, tell};
 use super::{Customer, Drift, Result, Store, Tx};
@@ -127,10 +127,10 @@ async fn put(tx: &mut Tx, location: &LocationId, customer: &Customer, now: Times
     sqlx::query(PUT)
         .bind(location.as_str())
         .bind(customer.id.0)
-        .bind(plain(&customer.first_name))
-        .bind(plain(&customer.last_name))
-        .bind(plain(&customer.email))
-        .bind(plain(&customer.phone_number))
+        .bind(strip_nul(&customer.first_name))
+        .bind(strip_nul(&customer.last_name))
+        .bind(strip_nul(&customer.email))
+        .bind(strip_nul(&customer.phone_number))
         .bind(EmailKey::new(&customer.email).as_ref().map(EmailKey::as_str))
         .bind(customer.phone.as_ref().map(Phone::as_str))
         .bind(now.as_millisecond())
@@ -182,8 +182,8 @@ pub(super) async fn revive(tx: &mut Tx, location: &str, customer: CustomerId, no
 }
 
 fn differ(known: &Customer, shown: &Customer) -> bool {
-    known.first_name != plain(&shown.first_name)
-        || known.last_name != plain(&shown.last_name)
-        || known.email != plain(&shown.email)
-        || known.phone_number != plain(&shown.phone_number)
+    known.first_name != strip_nul(&shown.first_name)
+        || known.last_name != strip_nul(&shown.last_name)
+        || known.email != strip_nul(&shown.email)
+        || known.phone_number != strip_nul(&shown.phone_number)
 }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use sqlx::FromRow;
 
 use super::columns::{corrupt, id, time};
-use super::db::plain;
+use super::db::strip_nul;
 use super::owners::BEAT;
 use super::{Error, Result, Signal, Store, Tx};
 use crate::model::{CompanyId, Installer, LocationId, Scopes, Tokens};
@@ -363,7 +363,7 @@ async fn include(
     name: Option<&str>,
     at: Timestamp,
 ) -> Result<()> {
-    let query = sqlx::query(INCLUDE).bind(location.as_str()).bind(company.as_str()).bind(name.map(plain));
+    let query = sqlx::query(INCLUDE).bind(location.as_str()).bind(company.as_str()).bind(name.map(strip_nul));
     query.bind(at.as_millisecond()).execute(&mut **tx).await?;
     Ok(())
 }

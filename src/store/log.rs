@@ -36,7 +36,7 @@ pub(super) struct Log {
     path: PathBuf,
     commits: AtomicU64,
     /// An fsync has failed: the system shows what the disk does not hold, and will never write it by itself.
-    is_torn: AtomicBool,
+    fsync_failed: AtomicBool,
     /// In the hands of whoever brings it up to date; the others find that done.
     disk: Arc<Mutex<Disk>>,
 }
@@ -56,7 +56,7 @@ impl Log {
         Self {
             path: beside(database, "-wal"),
             commits: AtomicU64::new(0),
-            is_torn: AtomicBool::new(false),
+            fsync_failed: AtomicBool::new(false),
             disk: Arc::default(),
         }
     }
@@ -67,13 +67,13 @@ impl Log {
     }
 
     /// An fsync has failed, or may have.
-    pub(super) fn tear(&self) {
-        self.is_torn.store(true, Ordering::Release);
+    pub(super) fn mark_fsync_failed(&self) {
+        self.fsync_failed.store(true, Ordering::Release);
     }
 
     /// Is something in it that the disk may never get?
-    pub(super) fn is_torn(&self) -> bool {
-        self.is_torn.load(Ordering::Acquire)
+    pub(super) fn fsync_failed(&self) -> bool {
+        self.fsync_failed.load(Ordering::Acquire)
     }
 
     async fn reach(self: &Arc<Self>, commit: u64) -> Result<()> {
@@ -81,12 +81,12 @@ impl Log {
         if disk.reached >= commit {
             return Ok(());
         }
-        if self.is_torn() {
+        if self.fsync_failed() {
             return Err(Error::File { path: self.path.clone(), source: io::Error::other("an fsync failed before") });
         }
         let (log, all) = (self.clone(), self.last());
         on_disk(&self.path, move || {
-            disk.opened(&log.path)?.sync_data().inspect_err(|_| log.tear())?;
+            disk.opened(&log.path)?.sync_data().inspect_err(|_| log.mark_fsync_failed())?;
             disk.reached = all;
             Ok(())
         })
@@ -99,7 +99,7 @@ impl Log {
     /// would have to wait for whoever reads from it.
     ///
     /// What keeps others from writing is given back when it is done, and not let go before, even if nobody waits for it any more.
-    pub(super) async fn write_again<T: Send + 'static>(self: &Arc<Self>, turn: T) -> Result<T> {
+    pub(super) async fn rewrite<T: Send + 'static>(self: &Arc<Self>, turn: T) -> Result<T> {
         let mut disk = self.disk.clone().lock_owned().await;
         let (log, all) = (self.clone(), self.last());
         on_disk(&self.path, move || {
@@ -109,7 +109,7 @@ impl Log {
                 file => write_same(file?)?,
             }
             disk.reached = all;
-            log.is_torn.store(false, Ordering::Release);
+            log.fsync_failed.store(false, Ordering::Release);
             Ok(turn)
         })
         .await

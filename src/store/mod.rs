@@ -53,13 +53,13 @@ pub use decisions::Decided;
 pub use deletions::Vanishing;
 pub use file::sqlite_file;
 pub use findings::{FindingView, SweepLoad, SweepView};
-pub use inbox::{Accept, Accepted, Inbox, Source, Subject};
+pub use inbox::{Inbox, IncomingEvent, Receipt, Source, Subject};
 pub use index::LinkedPhone;
 pub use installs::{Install, InstallStatus, Pair};
 pub use links::{Agreed, Agreement, CreateIntent, Link, Linked};
 pub use notices::{Notice, Told};
 pub use overview::{ContactView, Cursor, EventFilter, EventView, Load, Page, WriteView};
-pub use owners::{Beat, Connection};
+pub use owners::{Connection, Heartbeat};
 pub use replays::Unresolved;
 pub use seal::Keys;
 pub use settle::Settle;
@@ -206,7 +206,7 @@ pub enum Error {
     #[error(
         "no connection to the database within {} s: all are busy, or the server or a pooler before it gives no more (each process \
          needs up to {}: see `max_connections` of PostgreSQL, `default_pool_size` of PgBouncer)",
-        db::PATIENCE.as_secs(), postgres::ALL_CONNECTIONS
+        db::DB_WAIT.as_secs(), postgres::ALL_CONNECTIONS
     )]
     NoConnection,
     /// The database takes no writes.

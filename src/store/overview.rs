@@ -5,7 +5,7 @@ use serde::Serialize;
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use super::db::plain;
+use super::db::strip_nul;
 use super::{ContactKey, Result, Store};
 use crate::model::{LocationId, Status};
 
@@ -195,15 +195,15 @@ impl Store {
 
     /// Events, the newest first.
     pub async fn events(&self, filter: &EventFilter, page: &Cursor) -> Result<Page<EventView>> {
-        let before = page.after.as_deref().map_or_else(|| Uuid::max().to_string(), plain);
+        let before = page.after.as_deref().map_or_else(|| Uuid::max().to_string(), strip_nul);
         let end = self.end(EVENTS_END, &before).await?;
         let query = sqlx::query_as(EVENTS)
             .bind(&before)
             .bind(end.as_deref().unwrap_or_default())
-            .bind(filter.location.as_deref().map(plain))
-            .bind(filter.contact.as_deref().map(plain))
+            .bind(filter.location.as_deref().map(strip_nul))
+            .bind(filter.contact.as_deref().map(strip_nul))
             .bind(filter.status.map(Status::name))
-            .bind(filter.kind.as_deref().map(plain))
+            .bind(filter.kind.as_deref().map(strip_nul))
             .bind(page.limit);
         let rows = query.fetch_all(&self.db.read).await?;
         Ok(Page::of(rows, page.limit, end, |event: &EventView| event.id.clone()))
@@ -216,7 +216,7 @@ impl Store {
 
     /// One event.
     pub async fn event(&self, id: &str) -> Result<Option<EventView>> {
-        Ok(sqlx::query_as(EVENT).bind(plain(id)).fetch_optional(&self.db.read).await?)
+        Ok(sqlx::query_as(EVENT).bind(strip_nul(id)).fetch_optional(&self.db.read).await?)
     }
 
     /// Contacts, by location and id; `after`: behind that one.
@@ -226,11 +226,11 @@ impl Store {
         after: Option<(&str, &str)>,
         limit: i64,
     ) -> Result<Page<ContactView>> {
-        let (location, status) = (filter.location.as_deref().map(plain), filter.status.map(Status::name));
+        let (location, status) = (filter.location.as_deref().map(strip_nul), filter.status.map(Status::name));
         let (last_location, last) =
-            after.map(|(location, contact)| (plain(location), plain(contact))).unwrap_or_default();
+            after.map(|(location, contact)| (strip_nul(location), strip_nul(contact))).unwrap_or_default();
         let rows: Vec<ContactView> = if let Some(contact) = &filter.contact {
-            let query = sqlx::query_as(CONTACTS_OF_ID).bind(plain(contact)).bind(last_location);
+            let query = sqlx::query_as(CONTACTS_OF_ID).bind(strip_nul(contact)).bind(last_location);
             query.bind(location).bind(status).bind(limit).fetch_all(&self.db.read).await?
         } else {
             let statement = contacts_query(location.is_some(), status.is_some());

@@ -16,7 +16,7 @@ use crate::model::LocationId;
 
 /// What a heartbeat brought.
 #[derive(Debug)]
-pub struct Beat {
+pub struct Heartbeat {
     /// All that this process owns from now on, for the time of the lease.
     pub owned: Vec<Connection>,
     /// How many locations are its fair share among the living processes.
@@ -90,7 +90,7 @@ impl Store {
         lease: Duration,
         candidates: &[LocationId],
         left_alone: impl Fn(&Connection) -> bool + Send,
-    ) -> Result<Beat> {
+    ) -> Result<Heartbeat> {
         let beat = soon(self.beat_in_time(process, lease, candidates, left_alone)).await??;
         works();
         Ok(beat)
@@ -102,7 +102,7 @@ impl Store {
         lease: Duration,
         candidates: &[LocationId],
         left_alone: impl Fn(&Connection) -> bool + Send,
-    ) -> Result<Beat> {
+    ) -> Result<Heartbeat> {
         let mut tx = self.db.begin().await?;
         let now = self.db.time(&mut tx).await?;
         let alive_since = now - i64::try_from(lease.as_millis()).unwrap_or(i64::MAX);
@@ -150,7 +150,7 @@ impl Store {
         }
         sqlx::query(FORGET).bind(now - 86_400_000).execute(&mut *tx).await?;
         tx.commit().await?;
-        Ok(Beat { owned, share })
+        Ok(Heartbeat { owned, share })
     }
 
     /// How many processes work with this database now: silent for no longer than the lease.

@@ -26,7 +26,7 @@ const MIGRATION: &str = "SET idle_in_transaction_session_timeout = 0; SET statem
 
 /// Looks whether this database will do, and brings its schema up to date. Takes as long as the migrations do.
 pub(super) async fn prepare(url: &str) -> Result<()> {
-    let pool = AnyPoolOptions::new().max_connections(2).acquire_timeout(super::db::PATIENCE).connect(url).await;
+    let pool = AnyPoolOptions::new().max_connections(2).acquire_timeout(super::db::DB_WAIT).connect(url).await;
     let pool = pool.map_err(|error| match code(&error).as_deref() {
         Some(PROTOCOL) => Error::Pooler(error),
         Some("3D000") => Error::NoDatabase,

@@ -6,8 +6,8 @@ use sqlx::FromRow;
 use super::accept::CONNECTED;
 use super::columns::{corrupt, id, set_event_aside};
 use super::contacts::Mark;
-use super::db::plain;
-use super::{Accepted, Result, Signal, Store};
+use super::db::strip_nul;
+use super::{Receipt, Result, Signal, Store};
 use crate::model::{ContactId, Facet, Facets, Lane, LocationId, ObjectId, Status};
 
 /// An event whose contact has to be found.
@@ -49,9 +49,9 @@ const LEAVE: &str = "UPDATE events SET reason = $2, due_at = $3, attempt = attem
 
 impl Store {
     /// Sends a stored event round again: its contact is marked as it was then. `None`: no such event.
-    pub async fn replay(&self, event: &str, now: Timestamp) -> Result<Option<(LocationId, Accepted)>> {
+    pub async fn replay(&self, event: &str, now: Timestamp) -> Result<Option<(LocationId, Receipt)>> {
         let mut tx = self.db.begin().await?;
-        let row = sqlx::query_as::<_, Stored>(STORED).bind(plain(event)).fetch_optional(&mut *tx).await?;
+        let row = sqlx::query_as::<_, Stored>(STORED).bind(strip_nul(event)).fetch_optional(&mut *tx).await?;
         let Some(Stored { location_id: location, contact_id, object_id, facets, status }) = row else {
             return Ok(None);
         };
@@ -73,7 +73,7 @@ impl Store {
         };
         self.signal(&mut tx, &Signal::Due(location.clone())).await?;
         tx.commit().await?;
-        Ok(Some((id("events.location_id", location)?, Accepted { event: event.to_owned(), status, reason: None })))
+        Ok(Some((id("events.location_id", location)?, Receipt { event: event.to_owned(), status, reason: None })))
     }
 
     /// Events of a location whose contact has to be found, and whose time has come. One that cannot be read is set aside.

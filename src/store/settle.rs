@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::activities::Mirrored;
 use super::contacts::COALESCE;
-use super::db::plain;
+use super::db::strip_nul;
 use super::index::revive;
 use super::owners::fence;
 use super::{Agreed, Contact, Error, Result, Signal, Store};
@@ -98,7 +98,7 @@ impl Store {
             .bind(after.lane as i64)
             .bind(after.attempt)
             .bind(after.status.name())
-            .bind(after.reason.map(plain))
+            .bind(after.reason.map(strip_nul))
             .bind(now.as_millisecond())
             .bind(after.conflict.map(|customer| customer.0))
             .bind(linked.and_then(|linked| linked.fingerprint.as_ref()))
@@ -128,7 +128,7 @@ impl Store {
             .bind(id)
             .bind(contact.sequence)
             .bind(after.status.name())
-            .bind(after.reason.map(plain))
+            .bind(after.reason.map(strip_nul))
             .bind(contact.link.customer().map(|customer| customer.0))
             .bind(settle.ghl_calls)
             .bind(settle.trafft_calls)

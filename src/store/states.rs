@@ -8,7 +8,7 @@ use sqlx::FromRow;
 
 use super::columns::{corrupt, id, readable, time};
 use super::connections::HOLDER;
-use super::db::plain;
+use super::db::strip_nul;
 use super::installs::status;
 use super::owners::fence;
 use super::{InstallStatus, Result, Store};
@@ -108,7 +108,7 @@ impl Store {
         let ago = |time: Duration| (now - time).as_millisecond();
         let facts = format!("SELECT * FROM ({FACTS}) AS listed WHERE location_id = $4 OR $4 IS NULL");
         let query = sqlx::query_as::<_, Row>(sqlx::AssertSqlSafe(facts))
-            .bind(settings.app.as_deref().map(plain))
+            .bind(settings.app.as_deref().map(strip_nul))
             .bind(ago(REFUSED_LATELY))
             .bind(ago(BEHIND))
             .bind(location.map(LocationId::as_str));
@@ -173,8 +173,8 @@ impl Store {
                 .bind(vendor.label())
                 .bind(kind.name())
                 .bind(now.as_millisecond())
-                .bind(plain(found))
-                .bind(plain(fix)),
+                .bind(strip_nul(found))
+                .bind(strip_nul(fix)),
         };
         query.execute(&mut *tx).await?;
         tx.commit().await
@@ -183,7 +183,7 @@ impl Store {
     /// An event of another app was refused, because none of `app` has ever come. Written when it is news, so that a flood of
     /// them costs reads only. A location that is not connected is not told of.
     pub async fn refused_other_app(&self, location: &LocationId, app: &str, now: Timestamp) -> Result<()> {
-        let (app, ago) = (plain(app), |time: Duration| (now - time).as_millisecond());
+        let (app, ago) = (strip_nul(app), |time: Duration| (now - time).as_millisecond());
         let query = sqlx::query_scalar(IS_NOTED).bind(location.as_str()).bind(&app);
         let is_news: i64 = query.bind(ago(NOTED_EVERY)).bind(now.as_millisecond()).fetch_one(&self.db.read).await?;
         if is_news == 0 {

@@ -25,19 +25,19 @@ pub(super) enum Writing {
     Pooled(Session),
     /// The connection that SQLite's writers take turns at: each commit of another one would make it forget all pages that it
     /// knows. With PostgreSQL it is the group commit's.
-    Own(Turn),
+    Own(WriterGuard),
 }
 
 /// None: not connected, or in the hands of somebody who is about to begin.
 pub(super) type Shared = Arc<Mutex<Option<Session>>>;
 
 /// A transaction on it.
-pub(super) struct Turn {
+pub(super) struct WriterGuard {
     own: OwnedMappedMutexGuard<Option<Session>, Session>,
     shared: Shared,
 }
 
-impl Turn {
+impl WriterGuard {
     /// None: there is no connection.
     pub(super) fn new(own: OwnedMutexGuard<Option<Session>>, shared: Shared) -> Option<Self> {
         let own = OwnedMutexGuard::try_map(own, Option::as_mut).ok()?;
@@ -45,7 +45,7 @@ impl Turn {
     }
 }
 
-impl Drop for Turn {
+impl Drop for WriterGuard {
     fn drop(&mut self) {
         // Given up: by an error, or because whoever asked for it has gone. Whoever writes next rolls it back before it begins;
         // this is for when nobody does, since SQLite's lock would keep other programs away as long.

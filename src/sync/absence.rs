@@ -131,9 +131,9 @@ impl Run<'_> {
             return Ok(done(Status::Unchanged, "the contact was deleted in GoHighLevel; the customer is kept"));
         };
         let contact: wire::Contact = parse("contacts.fields", fields)?;
-        let (place, definitions) = (self.place().await?, self.definitions(&contact).await?);
-        let projection = self.project(&contact, &definitions, &place).await?;
-        let verdict = self.apply(projection, &place).await?;
+        let (locale, definitions) = (self.locale().await?, self.definitions(&contact).await?);
+        let projection = self.project(&contact, &definitions, &locale).await?;
+        let verdict = self.apply(projection, &locale).await?;
         Ok(match verdict {
             Verdict::Done(Outcome { status, .. }) => {
                 done(status, "the contact was deleted in GoHighLevel; the customer is kept")

@@ -7,9 +7,9 @@ use jiff::Timestamp;
 
 use super::Failure;
 use super::create::meant;
-use super::directory::Turn;
-use super::identity::{Found, find, holder_of_new_email};
-use super::place::Place;
+use super::directory::AccountLock;
+use super::identity::{Match, find, holder_of_new_email};
+use super::locale::Locale;
 use super::plan::{Maker, claim_description};
 use super::project::Projection;
 use super::reconcile::{Run, done, snooze};
@@ -19,9 +19,9 @@ use crate::store::{Agreed, Customer, Decision, Drift, Link, LinkOutcome, Linked}
 
 impl Run<'_> {
     /// Makes Trafft match.
-    pub(super) async fn apply(&mut self, projection: Projection, place: &Place) -> Result<Verdict, Failure> {
+    pub(super) async fn apply(&mut self, projection: Projection, locale: &Locale) -> Result<Verdict, Failure> {
         let Some(linked) = self.contact.link.linked().cloned() else {
-            return self.find_or_create(projection, place).await;
+            return self.find_or_create(projection, locale).await;
         };
         let mut shown = None;
         let was_written = linked.fingerprint.as_deref() == Some(&projection.fingerprint());
@@ -94,7 +94,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    async fn find_or_create(&mut self, mut projection: Projection, place: &Place) -> Result<Verdict, Failure> {
+    async fn find_or_create(&mut self, mut projection: Projection, locale: &Locale) -> Result<Verdict, Failure> {
         if self.contact.presence.gone_at().is_some() {
             return Ok(done(Status::Skipped, "the contact was deleted in GoHighLevel"));
         }
@@ -103,7 +103,7 @@ impl Run<'_> {
             return Ok(Verdict::Conflict { reason, customer: None });
         }
         self.enter_trafft()?;
-        let mut turn = self.connection.directory.turn().await;
+        let mut lock = self.connection.directory.lock().await;
         if let Link::Creating(intent) = self.contact.link.clone() {
             // The POST whose answer we never saw may still be running: looking now would prove nothing.
             let until = intent.at + self.connection.policy.settle_time;
@@ -113,38 +113,38 @@ impl Run<'_> {
                     "a create without an answer may still be running; looked for when it has settled",
                 ));
             }
-            let unread = self.refresh(&mut turn, intent.newest).await?;
+            let unread = self.refresh(&mut lock, intent.newest).await?;
             if let Some(verdict) = self.adopt(&intent, &unread, &mut projection).await? {
                 return Ok(verdict);
             }
         } else {
-            let seen = turn.seen();
-            self.refresh(&mut turn, seen).await?;
+            let seen = lock.seen();
+            self.refresh(&mut lock, seen).await?;
         }
         if self.contact.decision != Some(Decision::Create) {
             if let Some(until) = self.others_intent(&projection).await? {
                 let reason = "a create for another contact with this e-mail or phone had no answer yet; looked for when it has settled";
                 return Ok(snooze(until, reason));
             }
-            if let Some(verdict) = self.find(&projection, place).await? {
+            if let Some(verdict) = self.find(&projection, locale).await? {
                 return Ok(verdict);
             }
         }
-        self.create(projection, &mut turn, place).await
+        self.create(projection, &mut lock, locale).await
     }
 
     /// Looks for the contact's customer in our index. The index is a copy and may be stale, so a link is made only after one look at
     /// the customer itself. `None`: there is no customer for it.
-    pub(super) async fn find(&mut self, projection: &Projection, place: &Place) -> Result<Option<Verdict>, Failure> {
+    pub(super) async fn find(&mut self, projection: &Projection, locale: &Locale) -> Result<Option<Verdict>, Failure> {
         let mut looked_at = None;
         loop {
-            match find(self.store, self.connection, projection, place).await? {
-                Found::Nobody => return Ok(None),
-                Found::Doubt { reason, customer } => return Ok(Some(Verdict::Conflict { reason, customer })),
-                Found::One(customer) if looked_at == Some(customer.id) => {
+            match find(self.store, self.connection, projection, locale).await? {
+                Match::None => return Ok(None),
+                Match::Ambiguous { reason, customer } => return Ok(Some(Verdict::Conflict { reason, customer })),
+                Match::Unique(customer) if looked_at == Some(customer.id) => {
                     return self.take(customer, projection.clone()).await.map(Some);
                 }
-                Found::One(customer) => {
+                Match::Unique(customer) => {
                     looked_at = Some(customer.id);
                     if let Err(verdict) = self.look(customer.id).await? {
                         return Ok(Some(verdict));
@@ -174,8 +174,8 @@ impl Run<'_> {
     }
 
     /// Takes in Trafft's newest customers, those after `back_to` at least. Returns the records that could not be read.
-    pub(super) async fn refresh(&mut self, turn: &mut Turn<'_>, back_to: i64) -> Result<Vec<Odd>, Failure> {
-        let (calls, unread) = self.connection.refresh_directory(self.store, turn, back_to).await?;
+    pub(super) async fn refresh(&mut self, lock: &mut AccountLock<'_>, back_to: i64) -> Result<Vec<Odd>, Failure> {
+        let (calls, unread) = self.connection.refresh_directory(self.store, lock, back_to).await?;
         self.trafft_calls += calls;
         Ok(unread)
     }

@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::Failure;
-use super::directory::{self, Turn};
+use super::directory::{self, AccountLock};
 use super::identity::made_by_us;
-use super::place::Place;
+use super::locale::Locale;
 use super::project::Projection;
 use super::reconcile::{Run, done, snooze};
 use super::write::{PHONE, names};
@@ -103,14 +103,14 @@ impl Run<'_> {
     pub(super) async fn create(
         &mut self,
         mut projection: Projection,
-        turn: &mut Turn<'_>,
-        place: &Place,
+        lock: &mut AccountLock<'_>,
+        locale: &Locale,
     ) -> Result<Verdict, Failure> {
         let new = projection.new_customer();
         let intent = CreateIntent {
             id: Uuid::new_v4().to_string(),
             customer: serde_json::to_string(&new).map_err(|error| store::Error::Corrupt(error.to_string()))?,
-            newest: turn.seen(),
+            newest: lock.seen(),
             at: self.connection.clock.now(),
         };
         self.connection.lease.check()?;
@@ -133,7 +133,7 @@ impl Run<'_> {
                     || self.store.customer(&self.connection.location, customer).await?.is_some() =>
             {
                 self.drop_intent(&intent).await?;
-                self.was_there_before(customer, &projection, place).await
+                self.was_there_before(customer, &projection, locale).await
             }
             Ok(customer) => {
                 if let Some(taken) = self.linked(customer, true, Some(&intent.id)).await? {
@@ -160,7 +160,7 @@ impl Run<'_> {
             Err(error) => {
                 self.drop_intent(&intent).await?;
                 match error.about() {
-                    About::Record => Box::pin(self.refused(error, projection, turn, place)).await,
+                    About::Record => Box::pin(self.refused(error, projection, lock, locale)).await,
                     _ => Ok(self.fail(error)),
                 }
             }
@@ -173,11 +173,11 @@ impl Run<'_> {
         &mut self,
         customer: CustomerId,
         projection: &Projection,
-        place: &Place,
+        locale: &Locale,
     ) -> Result<Verdict, Failure> {
         self.look_at_another(customer).await?;
         if self.contact.decision != Some(Decision::Create)
-            && let Some(verdict) = self.find(projection, place).await?
+            && let Some(verdict) = self.find(projection, locale).await?
         {
             return Ok(verdict);
         }
@@ -202,8 +202,8 @@ impl Run<'_> {
         &mut self,
         error: Error,
         projection: Projection,
-        turn: &mut Turn<'_>,
-        place: &Place,
+        lock: &mut AccountLock<'_>,
+        locale: &Locale,
     ) -> Result<Verdict, Failure> {
         if projection.email.is_none() && error.names(&["email"]) {
             return Ok(done(
@@ -216,11 +216,11 @@ impl Run<'_> {
             let mut spared = projection;
             spared.phone = None;
             spared.left_out.push("Trafft refused the phone");
-            return self.create(spared, turn, place).await;
+            return self.create(spared, lock, locale).await;
         }
-        let seen = turn.seen();
-        self.refresh(turn, seen).await?;
-        match self.find(&projection, place).await? {
+        let seen = lock.seen();
+        self.refresh(lock, seen).await?;
+        match self.find(&projection, locale).await? {
             Some(verdict) => Ok(verdict),
             None => Ok(self.fail(error)),
         }

@@ -35,9 +35,9 @@ struct Index {
 
 /// The right to find or create customers of one account.
 #[derive(Debug)]
-pub(super) struct Turn<'a>(MutexGuard<'a, Index>);
+pub(super) struct AccountLock<'a>(MutexGuard<'a, Index>);
 
-impl Turn<'_> {
+impl AccountLock<'_> {
     /// Customers up to this id were there before.
     pub(super) fn seen(&self) -> i64 {
         self.0.seen.unwrap_or_default()
@@ -51,8 +51,8 @@ impl Directory {
 
     /// The right to find or create a customer. Nobody asks before the first full pass has ended: no contact of a
     /// location is worked until then.
-    pub(super) async fn turn(&self) -> Turn<'_> {
-        Turn(self.index.lock().await)
+    pub(super) async fn lock(&self) -> AccountLock<'_> {
+        AccountLock(self.index.lock().await)
     }
 }
 
@@ -66,15 +66,15 @@ impl Connection {
         if index.seen.is_some() && !is_of_older_rule(index.phone_keys.as_deref()) {
             return Ok(());
         }
-        let place = self.metadata.place(&self.ghl, self.clock.now()).await.map_err(Failure::Ghl)?;
+        let locale = self.metadata.locale(&self.ghl, self.clock.now()).await.map_err(Failure::Ghl)?;
         if index.seen.is_some() {
             // At once, not only when somebody is looked for: what an older version wrote wrongly is found by it.
-            return self.read_phones_anew(store, &place, &mut index.phone_keys).await;
+            return self.read_phones_anew(store, &locale, &mut index.phone_keys).await;
         }
         let mut newest = 0;
         for pass in 1..=PASSES {
             let (mut met, mut unread, mut totals) = (HashSet::new(), 0, HashSet::new());
-            let read = self.page_through(store, place.region, |page| {
+            let read = self.page_through(store, locale.region, |page| {
                 met.extend(page.data.items.iter().map(|customer| customer.id.0));
                 unread += page.data.odd.len();
                 totals.insert(page.pagination.total);
@@ -101,12 +101,12 @@ impl Connection {
     pub(super) async fn refresh_directory(
         &self,
         store: &Store,
-        turn: &mut Turn<'_>,
+        lock: &mut AccountLock<'_>,
         back_to: i64,
     ) -> Result<(i64, Vec<Odd>), Failure> {
-        let place = self.metadata.place(&self.ghl, self.clock.now()).await.map_err(Failure::Ghl)?;
-        self.read_phones_anew(store, &place, &mut turn.0.phone_keys).await?;
-        let (seen, mut newest, mut calls, mut unread) = (turn.seen(), turn.seen(), 0, Vec::new());
+        let locale = self.metadata.locale(&self.ghl, self.clock.now()).await.map_err(Failure::Ghl)?;
+        self.read_phones_anew(store, &locale, &mut lock.0.phone_keys).await?;
+        let (seen, mut newest, mut calls, mut unread) = (lock.seen(), lock.seen(), 0, Vec::new());
         for _ in 1..=PASSES {
             let mut totals = HashSet::new();
             let reached = |page: &wire::Page<wire::Customer>| {
@@ -115,7 +115,7 @@ impl Connection {
                 unread.extend(page.data.odd.iter().cloned());
                 page.data.items.iter().any(|customer| customer.id.0 <= seen.min(back_to))
             };
-            calls += self.page_through(store, place.region, reached).await?;
+            calls += self.page_through(store, locale.region, reached).await?;
             // Else one may have slipped over a page's edge, as in the first full pass.
             if totals.len() == 1 {
                 break;
@@ -123,7 +123,7 @@ impl Connection {
         }
         if newest > seen {
             store.customers_seen(&self.location, self.epoch, newest).await?;
-            turn.0.seen = Some(newest);
+            lock.0.seen = Some(newest);
         }
         Ok((calls, unread))
     }

@@ -18,7 +18,7 @@ use crate::store::{self, Store};
 
 /// Where the work of one location is.
 #[derive(Debug, Clone, Copy)]
-pub struct At {
+pub struct LocationProgress {
     /// The revision of the connection that it is worked by.
     pub revision: i64,
     /// Pieces of work in flight.
@@ -31,15 +31,15 @@ pub struct At {
 
 /// How far the work of this process is, for whoever watches.
 #[derive(Debug, Clone, Default)]
-pub struct Progress(BTreeMap<LocationId, At>);
+pub struct Progress(BTreeMap<LocationId, LocationProgress>);
 
 impl Progress {
-    pub(super) fn moved(&mut self, location: &LocationId, at: At) {
+    pub(super) fn moved(&mut self, location: &LocationId, at: LocationProgress) {
         self.0.insert(location.clone(), at);
     }
 
     /// Where the work is; none: the location is not worked here, or its customers are not indexed yet.
-    pub fn of(&self, location: &LocationId) -> Option<At> {
+    pub fn of(&self, location: &LocationId) -> Option<LocationProgress> {
         self.0.get(location).copied()
     }
 }
@@ -148,12 +148,12 @@ impl Fleet {
     /// the key to its secrets, or the settings that it takes.
     async fn follow(
         &self,
-        beat: store::Beat,
+        beat: store::Heartbeat,
         lease: &Lease,
         running: &mut HashMap<LocationId, Running>,
         owners: &mut JoinSet<LocationId>,
     ) -> Vec<store::Connection> {
-        let store::Beat { mut owned, share } = beat;
+        let store::Heartbeat { mut owned, share } = beat;
         owned.truncate(share);
         for (location, owner) in running.iter() {
             if !owned.iter().any(|owned| is_that(owned, location, owner)) {

@@ -14,12 +14,12 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
-use tokio::sync::Mutex as Turn;
+use tokio::sync::Mutex as AsyncMutex;
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
-use crate::clients::ghl::{Credential, Grant, Keeper, OAuth};
+use crate::clients::ghl::{Credential, Grant, OAuth, TokenSource};
 use crate::clients::{Error, NotSent, VendorMessage};
 use crate::clock::Clock;
 use crate::model::{Installer, LocationId, Secret};
@@ -32,7 +32,7 @@ const REST: Duration = Duration::from_mins(5);
 /// For so long after it was asked GHL answers the same refresh with the same pair (G §3.3).
 const SAME_PAIR: Duration = Duration::from_secs(30);
 /// How long another process is waited for that renews the same install, and how often we look.
-const PATIENCE: Duration = Duration::from_secs(20);
+const RENEWAL_WAIT: Duration = Duration::from_secs(20);
 const LOOK: Duration = Duration::from_millis(200);
 /// How often a pair that GHL has made is tried to be stored, a second apart: the old one is dead already.
 const STORE_TRIES: u32 = 30;
@@ -46,14 +46,14 @@ pub struct Grants {
     lease: Duration,
     clock: Clock,
     /// Locked by whoever looks after that install just now.
-    held: Mutex<HashMap<Installer, Arc<Turn<Option<Held>>>>>,
+    held: Mutex<HashMap<Installer, Arc<AsyncMutex<Option<CachedToken>>>>>,
     tasks: TaskTracker,
 }
 
 /// What is known of an install without asking.
 #[derive(Clone)]
-enum Held {
-    /// `replaced`: when it took the place of one that was refused, if it did.
+enum CachedToken {
+    /// `replaced`: when it took the locale of one that was refused, if it did.
     Token {
         token: Secret,
         replaced: Option<Timestamp>,
@@ -65,7 +65,7 @@ enum Held {
     },
 }
 
-impl Held {
+impl CachedToken {
     fn told(&self, refused: Option<&Secret>, now: Timestamp) -> Option<Result<Secret, Error>> {
         match self {
             Self::Token { token, until, .. } if now < *until && !is_that(token, refused) => Some(Ok(token.clone())),
@@ -105,7 +105,7 @@ impl Grants {
         let (grants, installer) = (self.clone(), Installer::Location(location));
         // What was known of it may be older than what made somebody connect it now.
         self.forget(&installer);
-        Credential::Kept(Keeper::new(move |refused| {
+        Credential::Kept(TokenSource::new(move |refused| {
             let (grants, installer) = (grants.clone(), installer.clone());
             async move { grants.bearer(&installer, refused.as_ref()).await }
         }))
@@ -123,7 +123,7 @@ impl Grants {
         refused: Option<&'a Secret>,
     ) -> BoxFuture<'a, Result<Secret, Error>> {
         Box::pin(async move {
-            let mut held = self.turn(installer).lock_owned().await;
+            let mut held = self.lock_of(installer).lock_owned().await;
             if let Some(told) = held.as_ref().and_then(|held| held.told(refused, self.clock.now())) {
                 return told;
             }
@@ -135,19 +135,19 @@ impl Grants {
             let mut fresh = fresh
                 .await
                 .unwrap_or(Err(Error::NotSent { reason: NotSent::Kept("the renewal of the token broke off") }));
-            if let (Ok(Held::Token { replaced, .. }), Some(_)) = (&mut fresh, refused) {
+            if let (Ok(CachedToken::Token { replaced, .. }), Some(_)) = (&mut fresh, refused) {
                 *replaced = Some(self.clock.now());
             }
             *held = match &fresh {
                 Ok(held) => Some(held.clone()),
                 Err(error) if lasts(error) => {
-                    Some(Held::Nothing { error: error.clone(), until: self.clock.now() + REST })
+                    Some(CachedToken::Nothing { error: error.clone(), until: self.clock.now() + REST })
                 }
                 Err(_) => None,
             };
             match fresh? {
-                Held::Token { token, .. } => Ok(token),
-                Held::Nothing { error, .. } => Err(error),
+                CachedToken::Token { token, .. } => Ok(token),
+                CachedToken::Nothing { error, .. } => Err(error),
             }
         })
     }
@@ -160,7 +160,7 @@ impl Grants {
             Err(error) => return drop(away(error)),
         };
         for (installer, asked) in unanswered {
-            let mut held = self.turn(&installer).lock_owned().await;
+            let mut held = self.lock_of(&installer).lock_owned().await;
             let Ok(Install { tokens: Some(tokens), generation, .. }) = self.load(&installer).await else { continue };
             if generation != asked {
                 // It was only on its way: another process has stored the answer meanwhile.
@@ -171,15 +171,15 @@ impl Grants {
         }
     }
 
-    fn turn(&self, installer: &Installer) -> Arc<Turn<Option<Held>>> {
+    fn lock_of(&self, installer: &Installer) -> Arc<AsyncMutex<Option<CachedToken>>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner).entry(installer.clone()).or_default().clone()
     }
 
     /// The stored token if it is good, else a new one, made here or by the process that is at it.
-    async fn fresh(self: &Arc<Self>, installer: &Installer, refused: Option<&Secret>) -> Result<Held, Error> {
+    async fn fresh(self: &Arc<Self>, installer: &Installer, refused: Option<&Secret>) -> Result<CachedToken, Error> {
         // Other processes do not live by a clock that is moved by hand.
         let clock = Clock::system();
-        let patience = clock.now() + PATIENCE;
+        let latest = clock.now() + RENEWAL_WAIT;
         loop {
             if let Some(held) = self.stored(&self.load(installer).await?, refused)? {
                 return Ok(held);
@@ -187,7 +187,7 @@ impl Grants {
             if self.store.claim_renewal(installer, &self.process, self.lease).await.map_err(away)? {
                 break;
             }
-            if clock.now() > patience || self.tasks.is_closed() {
+            if clock.now() > latest || self.tasks.is_closed() {
                 return Err(Error::NotSent { reason: NotSent::Kept("another process is renewing the token") });
             }
             clock.sleep(LOOK).await;
@@ -201,7 +201,11 @@ impl Grants {
         renewed
     }
 
-    async fn renew_claimed(self: &Arc<Self>, installer: &Installer, refused: Option<&Secret>) -> Result<Held, Error> {
+    async fn renew_claimed(
+        self: &Arc<Self>,
+        installer: &Installer,
+        refused: Option<&Secret>,
+    ) -> Result<CachedToken, Error> {
         // Once more, now that nobody else can be at it.
         let install = self.load(installer).await?;
         if let Some(held) = self.stored(&install, refused)? {
@@ -229,7 +233,7 @@ impl Grants {
     }
 
     /// What is stored, if it is good.
-    fn stored(&self, install: &Install, refused: Option<&Secret>) -> Result<Option<Held>, Error> {
+    fn stored(&self, install: &Install, refused: Option<&Secret>) -> Result<Option<CachedToken>, Error> {
         let Some(tokens) = &install.tokens else { return Ok(None) };
         let until = match install.expires_at {
             Some(at) => at - EARLY,
@@ -237,7 +241,7 @@ impl Grants {
             None => Timestamp::MAX,
         };
         let is_good = self.clock.now() < until && !is_that(&tokens.access, refused);
-        Ok(is_good.then(|| Held::Token { token: tokens.access.clone(), replaced: None, until }))
+        Ok(is_good.then(|| CachedToken::Token { token: tokens.access.clone(), replaced: None, until }))
     }
 
     /// A new pair, one way or another; [`Error::GrantInvalid`]: HighLevel does not want to give us one any more.
@@ -310,7 +314,7 @@ impl Grants {
     }
 
     /// Stores the pair, then hands it out.
-    async fn keep(&self, install: &Install, grant: Grant) -> Result<Held, Error> {
+    async fn keep(&self, install: &Install, grant: Grant) -> Result<CachedToken, Error> {
         let installer = &install.installer;
         let pair = pair(grant, self.clock.now());
         let clock = Clock::system();
@@ -319,7 +323,7 @@ impl Grants {
                 Ok(true) => {
                     info!(install = %installer, "the token of {installer} was renewed");
                     let until = pair.expires_at.map_or(Timestamp::MAX, |at| at - EARLY);
-                    return Ok(Held::Token { token: pair.tokens.access, replaced: None, until });
+                    return Ok(CachedToken::Token { token: pair.tokens.access, replaced: None, until });
                 }
                 // Somebody authorised it anew meanwhile, or it was uninstalled.
                 Ok(false) => {

@@ -2,7 +2,7 @@
 
 use unicode_normalization::UnicodeNormalization;
 
-use super::place::Place;
+use super::locale::Locale;
 use super::project::Projection;
 use super::{Connection, Failure};
 use crate::model::{CustomerId, EmailKey, Phone};
@@ -10,13 +10,13 @@ use crate::store::{Customer, Store};
 
 /// What the index says about a contact that has no link yet.
 #[derive(Debug)]
-pub(super) enum Found {
+pub(super) enum Match {
     /// Exactly one unlinked customer, and nothing speaks against it.
-    One(Customer),
+    Unique(Customer),
     /// Nobody.
-    Nobody,
+    None,
     /// A person has to decide.
-    Doubt { reason: String, customer: Option<CustomerId> },
+    Ambiguous { reason: String, customer: Option<CustomerId> },
 }
 
 /// By e-mail first, then by phone.
@@ -24,8 +24,8 @@ pub(super) async fn find(
     store: &Store,
     connection: &Connection,
     projection: &Projection,
-    place: &Place,
-) -> Result<Found, Failure> {
+    locale: &Locale,
+) -> Result<Match, Failure> {
     let location = &connection.location;
     if let Some(email) = projection.email.as_deref().and_then(EmailKey::new) {
         let same = store.customers_by_email(location, &email).await?;
@@ -33,11 +33,11 @@ pub(super) async fn find(
             return Ok(judge(same, "e-mail", projection));
         }
     }
-    if let Some(phone) = projection.phone.as_deref().and_then(|phone| Phone::new(phone, place.region).ok()) {
+    if let Some(phone) = projection.phone.as_deref().and_then(|phone| Phone::new(phone, locale.region).ok()) {
         let same = store.customers_by_phone(location, &phone).await?;
         return Ok(judge(same, "phone", projection));
     }
-    Ok(Found::Nobody)
+    Ok(Match::None)
 }
 
 /// The customer, other than its own, that already has the e-mail that a linked contact has moved to.
@@ -94,8 +94,8 @@ fn is_form_of(ours: &str, theirs: &str) -> bool {
     ours == shown || shown.chars().count() >= SHORTEST_CUT && ours.starts_with(&shown)
 }
 
-fn judge(mut same: Vec<Customer>, by: &str, projection: &Projection) -> Found {
-    let doubt = |reason: String, customer| Found::Doubt {
+fn judge(mut same: Vec<Customer>, by: &str, projection: &Projection) -> Match {
+    let doubt = |reason: String, customer| Match::Ambiguous {
         reason: format!("{reason}: decide with `contacts link` or `contacts create`"),
         customer,
     };
@@ -107,10 +107,10 @@ fn judge(mut same: Vec<Customer>, by: &str, projection: &Projection) -> Found {
             }
             match contradiction(&customer, projection) {
                 Some(what) => doubt(format!("customer {id} has this {by}, but another {what}"), Some(id)),
-                None => Found::One(customer),
+                None => Match::Unique(customer),
             }
         }
-        (0, _) | (_, None) => Found::Nobody,
+        (0, _) | (_, None) => Match::None,
         (several, Some(last)) => {
             let mut ids: Vec<_> = same.iter().map(|customer| customer.id.to_string()).collect();
             ids.push(last.id.to_string());
@@ -224,9 +224,9 @@ mod tests {
         let ada = Projection::of("Ada", "Example", "ada@example.com", "");
         let same = customer("Ada", "Example", "ada@example.com", "");
         let taken = Customer { held_by: "other".parse().ok(), ..same.clone() };
-        assert!(matches!(judge(vec![], "e-mail", &ada), Found::Nobody));
-        assert!(matches!(judge(vec![same.clone()], "e-mail", &ada), Found::One(_)));
-        assert!(matches!(judge(vec![taken], "e-mail", &ada), Found::Doubt { customer: Some(_), .. }));
-        assert!(matches!(judge(vec![same.clone(), same], "e-mail", &ada), Found::Doubt { customer: None, .. }));
+        assert!(matches!(judge(vec![], "e-mail", &ada), Match::None));
+        assert!(matches!(judge(vec![same.clone()], "e-mail", &ada), Match::Unique(_)));
+        assert!(matches!(judge(vec![taken], "e-mail", &ada), Match::Ambiguous { customer: Some(_), .. }));
+        assert!(matches!(judge(vec![same.clone(), same], "e-mail", &ada), Match::Ambiguous { customer: None, .. }));
     }
 }

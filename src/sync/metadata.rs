@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 use tokio::sync::Mutex;
 use tracing::warn;
 
-use super::place::Place;
+use super::locale::Locale;
 use crate::clients::ghl::Ghl;
 use crate::clients::ghl::wire::{Contact, CustomField, CustomFieldValue};
 use crate::clients::{About, Error};
@@ -30,7 +30,7 @@ const REFUSED: Duration = Duration::from_mins(1);
 pub(super) struct Metadata {
     zone: Option<TimeZone>,
     region: Option<Region>,
-    place: Mutex<Option<Known<Place>>>,
+    locale: Mutex<Option<Known<Locale>>>,
     custom_fields: Mutex<Option<Known<Arc<[CustomField]>>>>,
     /// Fields that contacts held and the definitions lacked.
     unknown_fields: Mutex<HashSet<String>>,
@@ -53,7 +53,7 @@ impl Metadata {
         Self {
             zone,
             region,
-            place: Mutex::default(),
+            locale: Mutex::default(),
             custom_fields: Mutex::default(),
             unknown_fields: Mutex::default(),
             was_without: AtomicBool::default(),
@@ -69,8 +69,8 @@ impl Metadata {
     ///
     /// # Errors
     /// Trouble that passes by itself.
-    pub(super) async fn place(&self, ghl: &Ghl, now: Timestamp) -> Result<Place, Error> {
-        let mut known = self.place.lock().await;
+    pub(super) async fn locale(&self, ghl: &Ghl, now: Timestamp) -> Result<Locale, Error> {
+        let mut known = self.locale.lock().await;
         let was_refused = known.as_ref().is_some_and(|known| known.refused);
         if let Some(known) = &*known
             && !(known.refused && now >= known.read_at + REFUSED)
@@ -79,13 +79,13 @@ impl Metadata {
         }
         let (zone, region) = (self.zone.clone(), self.region);
         let (value, refused) = if zone.is_some() && region.is_some() {
-            (Place { zone, region, is_told: true }, false)
+            (Locale { zone, region, is_told: true }, false)
         } else {
             match ghl.location().await {
                 Ok(record) => {
-                    let (place, unread) = Place::new((zone, region), &record);
+                    let (locale, unread) = Locale::new((zone, region), &record);
                     unread.iter().for_each(|(what, fix)| warn!("{what}; {fix}"));
-                    (place, false)
+                    (locale, false)
                 }
                 Err(error) if is_refusal(&error) => {
                     if !was_refused {
@@ -95,7 +95,7 @@ impl Metadata {
                         );
                     }
                     self.was_without.store(true, Ordering::Relaxed);
-                    (Place { zone, region, is_told: false }, true)
+                    (Locale { zone, region, is_told: false }, true)
                 }
                 Err(error) => return Err(error),
             }

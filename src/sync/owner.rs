@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::field::Empty;
 use tracing::{Instrument, Span, error, error_span, info, warn};
 
-use super::fleet::{At, Progress};
+use super::fleet::{LocationProgress, Progress};
 use super::gate::Look;
 use super::{Connection, Failure, Nudge, reconcile, sweeps, unresolved};
 use crate::clients;
@@ -85,7 +85,7 @@ impl InFlight {
         self.works.values().any(|worked| worked == work)
     }
 
-    /// Waits until a task has ended, and frees its place; for ever where there is none. Can be dropped at any time.
+    /// Waits until a task has ended, and frees its locale; for ever where there is none. Can be dropped at any time.
     async fn one_ended(&mut self) {
         match self.tasks.join_next_with_id().await {
             Some(ended) => {
@@ -174,7 +174,8 @@ impl Owner {
                 Taken { next: Some(clock.now() + PAUSE), held_back: true }
             });
             let revision = self.connection.revision;
-            let state = At { revision, in_flight: work.len(), held_back: taken.held_back, next: taken.next };
+            let state =
+                LocationProgress { revision, in_flight: work.len(), held_back: taken.held_back, next: taken.next };
             // With no room for more there is nothing to look for, however often somebody nudges: a thousand events a
             // second would else be a thousand looks that find what they may not start.
             let has_room = state.in_flight < WORKERS;

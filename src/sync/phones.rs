@@ -4,8 +4,8 @@
 use jiff::Timestamp;
 use tracing::info;
 
+use super::locale::Locale;
 use super::metadata::Metadata;
-use super::place::Place;
 use super::plan::{Maker, Plan, Rules, plan};
 use super::values::State;
 use super::{Connection, Failure, Mapping, Policy, Reached};
@@ -39,12 +39,12 @@ impl Connection {
     pub(super) async fn read_phones_anew(
         &self,
         store: &Store,
-        place: &Place,
+        locale: &Locale,
         phone_keys: &mut Option<String>,
     ) -> Result<(), Failure> {
-        let (made_by, now) = (made_by(place.region), self.clock.now());
+        let (made_by, now) = (made_by(locale.region), self.clock.now());
         // With a home region that is not told just now, the keys would be made without it, and anew as soon as it is.
-        let is_kept = place.region.is_none() && !place.is_told && !is_of_older_rule(phone_keys.as_deref());
+        let is_kept = locale.region.is_none() && !locale.is_told && !is_of_older_rule(phone_keys.as_deref());
         if is_kept || phone_keys.as_ref() == Some(&made_by) {
             return Ok(());
         }
@@ -60,7 +60,7 @@ impl Connection {
             );
             store.found_beside(&self.location, self.epoch, Sweep::Customers, &found, now).await?;
         }
-        let key = |phone: &str| Phone::new(phone, place.region).ok();
+        let key = |phone: &str| Phone::new(phone, locale.region).ok();
         if store.key_phones(&self.location, self.epoch, &made_by, key).await? > 0 {
             store.revive_conflicts(&self.location, now).await?;
         }
@@ -104,7 +104,7 @@ async fn read_otherwise(
         let batch = store.linked_phones(location, &after).await?;
         let Some(last) = batch.last() else { return Ok(found) };
         after = last.contact.to_string();
-        let place = metadata.place(ghl, now).await.map_err(Failure::Ghl)?;
+        let locale = metadata.locale(ghl, now).await.map_err(Failure::Ghl)?;
         for LinkedPhone { contact, fields, shown } in batch {
             // What cannot be read is read anew, and reported, when its turn comes.
             let Ok(record) = serde_json::from_str::<Contact>(&fields) else { continue };
@@ -112,13 +112,13 @@ async fn read_otherwise(
                 true => metadata.custom_fields(ghl, &record, now).await.map_err(Failure::Ghl)?,
                 false => Default::default(),
             };
-            let rules = Rules { mapping, policy, place: &place, now };
+            let rules = Rules { mapping, policy, locale: &locale, now };
             // Whoever made the customer, its phone is the same.
             let Plan::Customer(projection) = plan(&State::of(&record, &definitions), Maker::Others, &rules)? else {
                 continue;
             };
             let Some(text) = &projection.phone_text else { continue };
-            let theirs = Phone::new(&shown, place.region).ok();
+            let theirs = Phone::new(&shown, locale.region).ok();
             let what = match &projection.phone {
                 Some(ours) if theirs.as_ref().map(Phone::as_str) == Some(ours) => continue,
                 Some(_) if shown.is_empty() || shown == "-" => READABLE,

@@ -4,8 +4,8 @@
 use jiff::Timestamp;
 use minijinja::Value;
 
+use super::locale::Locale;
 use super::mapping::Mapping;
-use super::place::Place;
 use super::project::{Projection, project};
 use super::values::{State, values};
 use super::{DescriptionPolicy, Policy};
@@ -26,7 +26,7 @@ pub(super) enum Plan {
 pub(super) struct Rules<'a> {
     pub(super) mapping: &'a Mapping,
     pub(super) policy: &'a Policy,
-    pub(super) place: &'a Place,
+    pub(super) locale: &'a Locale,
     pub(super) now: Timestamp,
 }
 
@@ -56,7 +56,7 @@ impl Maker {
 /// # Errors
 /// The mapping cannot be applied to it.
 pub(super) fn plan(state: &State<'_>, maker: Maker, rules: &Rules<'_>) -> Result<Plan, minijinja::Error> {
-    let shown = values(state, rules.place, rules.mapping, rules.now);
+    let shown = values(state, rules.locale, rules.mapping, rules.now);
     if !rules.mapping.keeps(&shown.0)? {
         return Ok(Plan::Filtered);
     }
@@ -74,7 +74,7 @@ pub(super) fn plan(state: &State<'_>, maker: Maker, rules: &Rules<'_>) -> Result
 /// # Errors
 /// The mapping cannot be applied to it.
 pub(super) fn customer(state: &State<'_>, maker: Maker, rules: &Rules<'_>) -> Result<Projection, minijinja::Error> {
-    rendered(&values(state, rules.place, rules.mapping, rules.now), maker, rules)
+    rendered(&values(state, rules.locale, rules.mapping, rules.now), maker, rules)
 }
 
 fn rendered(
@@ -82,7 +82,7 @@ fn rendered(
     maker: Maker,
     rules: &Rules<'_>,
 ) -> Result<Projection, minijinja::Error> {
-    let mut projection = project(rules.mapping, shown, rules.place, rules.policy.escape)?;
+    let mut projection = project(rules.mapping, shown, rules.locale, rules.policy.escape)?;
     claim_description(&mut projection, rules.policy.description, maker);
     Ok(projection)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::Reached;
-use super::place::Place;
+use super::locale::Locale;
 use super::plan::{Maker, Plan, Rules, plan};
 use super::values::State;
 use crate::clients::Error;
@@ -97,7 +97,7 @@ pub(super) async fn contacts(ghl: &Ghl) -> Check {
 /// A sample of each other read that a sync makes, so that every scope is known to be there.
 async fn lesser_reads(ghl: &Ghl, policy: &Policy) -> Vec<Check> {
     let record = ghl.location().await;
-    let unread = record.as_ref().map(|record| Place::new((policy.zone.clone(), policy.region), record).1);
+    let unread = record.as_ref().map(|record| Locale::new((policy.zone.clone(), policy.region), record).1);
     let unread = unread.unwrap_or_default().into_iter();
     let unread = unread.map(|(what, fix)| Check::lesser("HighLevel: the location's time zone and country", what, fix));
     let reads = [
@@ -161,12 +161,12 @@ async fn preview(reached: &Reached, contact: &ContactId, clock: &Clock) -> Check
         Err(error) => return Check::bad(tried, told(&error), ghl_fix(&error)),
     };
     let set = (policy.zone.clone(), policy.region);
-    let place = match ghl.location().await {
-        Ok(record) => Place::new(set, &record).0,
-        Err(_) => Place { zone: set.0, region: set.1, is_told: false },
+    let locale = match ghl.location().await {
+        Ok(record) => Locale::new(set, &record).0,
+        Err(_) => Locale { zone: set.0, region: set.1, is_told: false },
     };
     let definitions = ghl.custom_fields().await.unwrap_or_default().items;
-    let rules = Rules { mapping, policy, place: &place, now: clock.now() };
+    let rules = Rules { mapping, policy, locale: &locale, now: clock.now() };
     match plan(&State::of(&record, &definitions), Maker::Nobody, &rules) {
         Err(error) => Check::bad(tried, error.to_string(), "mend the mapping"),
         Ok(Plan::Filtered) => Check::good(tried, "the mapping's `only` leaves it out"),

@@ -5,8 +5,8 @@ use minijinja::Value;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use super::locale::Locale;
 use super::mapping::Mapping;
-use super::place::Place;
 use super::text::{finish, one_line, shorten};
 use crate::clients::trafft::wire::{CustomerPatch, NewCustomer};
 use crate::model::{EmailKey, Phone, email_in};
@@ -45,7 +45,7 @@ const LONGEST_NAME: usize = 255;
 pub(super) fn project(
     mapping: &Mapping,
     (values, until): &(Value, Option<Timestamp>),
-    place: &Place,
+    locale: &Locale,
     escape: bool,
 ) -> Result<Projection, minijinja::Error> {
     let field = |name: &str| -> Result<Option<String>, minijinja::Error> {
@@ -62,7 +62,7 @@ pub(super) fn project(
     let mut left_out = Vec::new();
     let email = email.and_then(|text| email_in(&text).map_err(|why| left_out.push(why.reason())).ok());
     let phone_text = phone.clone();
-    let phone = phone.and_then(|text| match Phone::new(&text, place.region) {
+    let phone = phone.and_then(|text| match Phone::new(&text, locale.region) {
         Ok(phone) => Some(phone.to_string()),
         Err(why) => {
             left_out.push(why.reason());
@@ -208,15 +208,15 @@ mod tests {
     use crate::clients::ghl::wire::Contact;
     use crate::model::{Region, zone};
 
-    fn place() -> Place {
-        Place { zone: zone("America/New_York"), region: Region::new("US"), is_told: true }
+    fn locale() -> Locale {
+        Locale { zone: zone("America/New_York"), region: Region::new("US"), is_told: true }
     }
 
     fn shown(contact: serde_json::Value) -> (Value, Option<Timestamp>) {
         let contact: Contact = serde_json::from_value(contact).unwrap();
         let (tasks, notes, appointments) = (Vec::new(), Vec::new(), Vec::new());
         let state = State { contact: &contact, definitions: &[], tasks, notes, appointments, deleted: None };
-        values(&state, &place(), &Mapping::default(), Timestamp::UNIX_EPOCH)
+        values(&state, &locale(), &Mapping::default(), Timestamp::UNIX_EPOCH)
     }
 
     #[test]
@@ -244,7 +244,7 @@ mod tests {
         ] {
             let mut contact = contact;
             contact["id"] = json!("c1");
-            let projection = project(&Mapping::default(), &shown(contact.clone()), &place(), true).unwrap();
+            let projection = project(&Mapping::default(), &shown(contact.clone()), &locale(), true).unwrap();
             assert_eq!((projection.first_name.as_deref(), projection.last_name.as_deref()), has, "{contact}");
             let new = projection.new_customer();
             assert_eq!((new.first_name.as_str(), new.last_name.as_str()), made, "{contact}");

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Failure;
-use super::place::{Place, instant};
+use super::locale::{Locale, instant};
 use super::reconcile::Run;
 use crate::clients::ghl::wire;
 use crate::clients::{self, Gone, Listed};
@@ -47,7 +47,7 @@ impl Run<'_> {
     }
 
     /// Reads the other dirty facets, all at once. Returns GHL's word that there is no such contact, if it says so.
-    pub(super) async fn read_activities(&mut self, place: &Place) -> Result<Option<Gone>, Failure> {
+    pub(super) async fn read_activities(&mut self, locale: &Locale) -> Result<Option<Gone>, Failure> {
         let (ghl, id, dirty) = (&self.ghl, &self.contact.key.contact, self.contact.dirty);
         let (tasks, notes, appointments) = tokio::join!(
             read_if(dirty.has(Facet::Tasks), ghl.tasks(id)),
@@ -55,9 +55,9 @@ impl Run<'_> {
             read_if(dirty.has(Facet::Appointments), ghl.appointments(id)),
         );
         let mut there = true;
-        there &= self.keep(Facet::Tasks, tasks, place, |task| (&task.id, task.due_date.as_deref()))?;
-        there &= self.keep(Facet::Notes, notes, place, |note| (&note.id, note.date_added.as_deref()))?;
-        there &= self.keep(Facet::Appointments, appointments, place, |one| (&one.id, one.start_time.as_deref()))?;
+        there &= self.keep(Facet::Tasks, tasks, locale, |task| (&task.id, task.due_date.as_deref()))?;
+        there &= self.keep(Facet::Notes, notes, locale, |note| (&note.id, note.date_added.as_deref()))?;
+        there &= self.keep(Facet::Appointments, appointments, locale, |one| (&one.id, one.start_time.as_deref()))?;
         if there {
             return Ok(None);
         }
@@ -73,7 +73,7 @@ impl Run<'_> {
         &mut self,
         facet: Facet,
         answer: Option<Result<Listed<T>, clients::Error>>,
-        place: &Place,
+        locale: &Locale,
         id_and_time: impl Fn(&T) -> (&ObjectId, Option<&str>),
     ) -> Result<bool, Failure> {
         let Some(answer) = answer else { return Ok(true) };
@@ -85,7 +85,7 @@ impl Run<'_> {
         };
         let mirrored = |object: &T| {
             let (id, at) = id_and_time(object);
-            let at = at.and_then(|at| instant(at, place));
+            let at = at.and_then(|at| instant(at, locale));
             Ok(MirroredObject { id: id.clone(), at, object: json(object)? })
         };
         let objects = items.iter().map(mirrored).collect::<Result<_, Failure>>()?;
@@ -98,8 +98,8 @@ impl Run<'_> {
         Ok(true)
     }
 
-    pub(super) async fn place(&self) -> Result<Place, Failure> {
-        self.connection.metadata.place(&self.ghl, self.now).await.map_err(Failure::Ghl)
+    pub(super) async fn locale(&self) -> Result<Locale, Failure> {
+        self.connection.metadata.locale(&self.ghl, self.now).await.map_err(Failure::Ghl)
     }
 
     pub(super) async fn definitions(&self, contact: &wire::Contact) -> Result<Arc<[wire::CustomField]>, Failure> {

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use tracing::{debug, info, warn};
 
-use super::place::Place;
+use super::locale::Locale;
 use super::plan::{Maker, Plan, Rules, customer, plan};
 use super::project::Projection;
 use super::read::parse;
@@ -134,19 +134,19 @@ impl Run<'_> {
             Ok(contact) => contact,
             Err(gone) => return self.absent(gone).await,
         };
-        let place = self.place().await?;
+        let locale = self.locale().await?;
         let definitions = self.definitions(&contact).await?;
         // Before three more reads are spent: is this contact wanted, and can it become a customer at all?
-        match plan(&State::of(&contact, &definitions), Maker::of(&self.contact.link), &self.rules(&place))? {
+        match plan(&State::of(&contact, &definitions), Maker::of(&self.contact.link), &self.rules(&locale))? {
             Plan::Filtered => return Ok(done(Status::Filtered, "the mapping's `only` leaves this contact out")),
             Plan::Unreachable(why) => return Ok(done(Status::Skipped, &why)),
             Plan::Customer(_) => {}
         }
-        if let Some(gone) = self.read_activities(&place).await? {
+        if let Some(gone) = self.read_activities(&locale).await? {
             return self.absent(gone).await;
         }
-        let projection = self.project(&contact, &definitions, &place).await?;
-        self.apply(projection, &place).await
+        let projection = self.project(&contact, &definitions, &locale).await?;
+        self.apply(projection, &locale).await
     }
 
     /// Projects the contact, with its activities as just read, else as the mirror has them; takes the description out
@@ -155,7 +155,7 @@ impl Run<'_> {
         &mut self,
         contact: &wire::Contact,
         definitions: &[wire::CustomField],
-        place: &Place,
+        locale: &Locale,
     ) -> Result<Projection, Failure> {
         let mirror = self.store.activities(&self.contact.key).await?;
         let state = State {
@@ -166,14 +166,14 @@ impl Run<'_> {
             appointments: self.objects(Facet::Appointments, &mirror)?,
             deleted: self.contact.presence.gone_at(),
         };
-        let projection = customer(&state, Maker::of(&self.contact.link), &self.rules(place))?;
+        let projection = customer(&state, Maker::of(&self.contact.link), &self.rules(locale))?;
         self.look_again = projection.until;
         Ok(projection)
     }
 
-    fn rules<'p>(&'p self, place: &'p Place) -> Rules<'p> {
+    fn rules<'p>(&'p self, locale: &'p Locale) -> Rules<'p> {
         let Connection { mapping, policy, .. } = self.connection;
-        Rules { mapping, policy, place, now: self.now }
+        Rules { mapping, policy, locale, now: self.now }
     }
 
     fn objects<T: DeserializeOwned>(&self, facet: Facet, mirror: &[Activity]) -> Result<Vec<T>, Failure> {

@@ -7,7 +7,7 @@ use super::markup::text_of;
 const LONGEST_WORD: usize = 80;
 
 /// The text of what may be HTML; scripts and styles are no text and vanish.
-pub(super) fn plain(text: &str) -> String {
+pub(super) fn html_to_text(text: &str) -> String {
     let text = without_data(text);
     one_line(&text_of(&text).unwrap_or(text))
 }
@@ -113,7 +113,7 @@ mod tests {
             ("<p>From: Jo <jo@example.com></p>", "From: Jo <jo@example.com>"),
             ("<table><tr><td>size</td><td>42</td></tr></table>", "size 42"),
         ] {
-            assert_eq!(plain(html), text, "{html:?}");
+            assert_eq!(html_to_text(html), text, "{html:?}");
         }
     }
 
@@ -129,7 +129,7 @@ mod tests {
             "I </3 mondays, <3 fridays",
             "Tom &amp; Jerry",
         ] {
-            assert_eq!(plain(text), text);
+            assert_eq!(html_to_text(text), text);
         }
     }
 
@@ -143,7 +143,7 @@ mod tests {
             format!(r#"<a href="https://example.com/{noise}">link</a>"#),
             format!("https://example.com/{noise} "),
         ] {
-            let text = plain(&format!("{before}<p>Allergic to lavender oil</p>"));
+            let text = html_to_text(&format!("{before}<p>Allergic to lavender oil</p>"));
             assert!(text.ends_with("Allergic to lavender oil") && text.chars().count() < 120, "{text}");
         }
     }
@@ -170,11 +170,11 @@ mod tests {
 
     #[test]
     fn deep_nesting_and_length_do_no_harm() {
-        assert_eq!(plain(&"<div>".repeat(20_000)), "");
-        assert_eq!(plain(&format!("x{}y", "<b>".repeat(100_000))), "x");
-        assert_eq!(plain(&"x".repeat(60_000)).chars().count(), LONGEST_WORD);
+        assert_eq!(html_to_text(&"<div>".repeat(20_000)), "");
+        assert_eq!(html_to_text(&format!("x{}y", "<b>".repeat(100_000))), "x");
+        assert_eq!(html_to_text(&"x".repeat(60_000)).chars().count(), LONGEST_WORD);
         let (words, end) = ("word ".repeat(20_000), "<p>end</p>");
-        let told = plain(&format!("<p>{words}</p>{end}"));
+        let told = html_to_text(&format!("<p>{words}</p>{end}"));
         assert!(told.starts_with("word word") && !told.contains(['<', '>']) && !told.contains("end"), "{}", told.len());
     }
 
@@ -183,14 +183,14 @@ mod tests {
         fn whatever_is_typed_is_told_the_same_as_text_and_as_an_editors_html(words in "([\\PC&&[^ ]]{0,30}[ \t\n]){0,12}") {
             let typed = words.replace('<', "(");
             let html = typed.replace('&', "&amp;").replace('>', "&gt;");
-            proptest::prop_assert_eq!(plain(&typed), one_line(&typed));
-            proptest::prop_assert_eq!(plain(&format!("<p>{html}</p>")), one_line(&typed));
+            proptest::prop_assert_eq!(html_to_text(&typed), one_line(&typed));
+            proptest::prop_assert_eq!(html_to_text(&format!("<p>{html}</p>")), one_line(&typed));
         }
     }
 
     #[test]
     fn a_sentence_without_blanks_is_told_whole() {
         let allergic = "ラベンダーオイルにアレルギーがあります。".repeat(10);
-        assert_eq!(plain(&allergic), allergic);
+        assert_eq!(html_to_text(&allergic), allergic);
     }
 }

@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use minijinja::Value;
 
 use super::custom::custom;
+use super::locale::{Locale, day, day_and_time, instant};
 use super::mapping::Mapping;
-use super::place::{Place, day, day_and_time, instant};
-use super::text::{one_line, plain, shorten};
+use super::text::{html_to_text, one_line, shorten};
 use crate::clients::ghl::wire::{Appointment, Contact, CustomField, Note, Task};
 
 /// Everything that GHL says about one contact.
@@ -28,14 +28,14 @@ const LONGEST_NOTE: usize = 300;
 /// The contact's own values, as templates and the filter see them.
 pub(super) fn values(
     state: &State<'_>,
-    place: &Place,
+    locale: &Locale,
     mapping: &Mapping,
     now: Timestamp,
 ) -> (Value, Option<Timestamp>) {
     let contact = state.contact;
     let text = |field: &Option<String>| Value::from(one_line(field.as_deref().unwrap_or_default()));
     let limits = mapping.limits;
-    let (coming, until) = coming(&state.appointments, place, now);
+    let (coming, until) = coming(&state.appointments, locale, now);
     let (open, completed): (Vec<_>, Vec<_>) = state.tasks.iter().partition(|task| task.completed != Some(true));
     let more = [
         ("tasks", open.len(), limits.tasks),
@@ -44,7 +44,7 @@ pub(super) fn values(
         ("appointments", coming.len(), limits.appointments),
     ];
     let more = more.map(|(name, all, limit)| (name, all.saturating_sub(limit)));
-    let deleted = state.deleted.map(|at| day(at, place));
+    let deleted = state.deleted.map(|at| day(at, locale));
     let values: BTreeMap<&str, Value> = BTreeMap::from([
         ("id", Value::from(contact.id.as_str())),
         ("location_id", Value::from(contact.location_id.as_ref().map(|id| id.to_string()).unwrap_or_default())),
@@ -69,10 +69,10 @@ pub(super) fn values(
         ("dnd", Value::from(contact.dnd.unwrap_or_default())),
         ("tags", Value::from(tags(contact))),
         ("custom", custom(contact, state.definitions)),
-        ("tasks", tasks(open, place, limits.tasks, false)),
-        ("completed_tasks", tasks(completed, place, limits.completed_tasks, true)),
-        ("notes", notes(&state.notes, place, limits.notes)),
-        ("appointments", appointments(coming, place, limits.appointments)),
+        ("tasks", tasks(open, locale, limits.tasks, false)),
+        ("completed_tasks", tasks(completed, locale, limits.completed_tasks, true)),
+        ("notes", notes(&state.notes, locale, limits.notes)),
+        ("appointments", appointments(coming, locale, limits.appointments)),
         ("more", Value::from(BTreeMap::from(more))),
         ("deleted", Value::from(deleted.unwrap_or_default())),
     ]);
@@ -87,8 +87,8 @@ fn tags(contact: &Contact) -> Vec<String> {
     tags
 }
 
-fn tasks(tasks: Vec<&Task>, place: &Place, limit: usize, latest_first: bool) -> Value {
-    let mut tasks: Vec<_> = tasks.into_iter().map(|task| (read(task.due_date.as_ref(), place), task)).collect();
+fn tasks(tasks: Vec<&Task>, locale: &Locale, limit: usize, latest_first: bool) -> Value {
+    let mut tasks: Vec<_> = tasks.into_iter().map(|task| (read(task.due_date.as_ref(), locale), task)).collect();
     tasks.sort_by_key(|(due, task)| (due.unwrap_or(Timestamp::MAX), task.id.clone()));
     if latest_first {
         tasks.reverse();
@@ -97,25 +97,25 @@ fn tasks(tasks: Vec<&Task>, place: &Place, limit: usize, latest_first: bool) -> 
         entry([
             ("id", task.id.to_string()),
             ("title", title(task.title.as_ref())),
-            ("text", shorten(&plain(task.body.as_deref().unwrap_or_default()), LONGEST_NOTE)),
-            ("due", due.map(|at| day_and_time(at, place)).unwrap_or_default()),
+            ("text", shorten(&html_to_text(task.body.as_deref().unwrap_or_default()), LONGEST_NOTE)),
+            ("due", due.map(|at| day_and_time(at, locale)).unwrap_or_default()),
         ])
     });
     Value::from(shown.collect::<Vec<_>>())
 }
 
-fn notes(notes: &[Note], place: &Place, limit: usize) -> Value {
-    let mut notes: Vec<_> = notes.iter().map(|note| (read(note.date_added.as_ref(), place), note)).collect();
+fn notes(notes: &[Note], locale: &Locale, limit: usize) -> Value {
+    let mut notes: Vec<_> = notes.iter().map(|note| (read(note.date_added.as_ref(), locale), note)).collect();
     notes.sort_by_key(|(added, note)| std::cmp::Reverse((*added, note.id.clone())));
     let shown = notes.into_iter().take(limit).map(|(added, note)| {
         // What GHL itself made of the editor's HTML is nearer to what was written than what we can make of it.
         let text = note.body_text.as_deref().map(one_line).filter(|text| !text.is_empty());
-        let text = text.unwrap_or_else(|| plain(note.body.as_deref().unwrap_or_default()));
+        let text = text.unwrap_or_else(|| html_to_text(note.body.as_deref().unwrap_or_default()));
         entry([
             ("id", note.id.to_string()),
             ("title", title(note.title.as_ref())),
             ("text", shorten(&text, LONGEST_NOTE)),
-            ("date", added.map(|at| day(at, place)).unwrap_or_default()),
+            ("date", added.map(|at| day(at, locale)).unwrap_or_default()),
         ])
     });
     Value::from(shown.collect::<Vec<_>>())
@@ -124,24 +124,24 @@ fn notes(notes: &[Note], place: &Place, limit: usize) -> Value {
 /// The appointments to come, and when the first of them will have begun. One whose time cannot be read is told last, without it.
 fn coming<'a>(
     all: &'a [Appointment],
-    place: &Place,
+    locale: &Locale,
     now: Timestamp,
 ) -> (Vec<(Option<Timestamp>, &'a Appointment)>, Option<Timestamp>) {
     let standing = all.iter().filter(|one| one.deleted != Some(true) && !is_off(&status(one)));
-    let mut coming: Vec<_> = standing.map(|one| (read(one.start_time.as_ref(), place), one)).collect();
+    let mut coming: Vec<_> = standing.map(|one| (read(one.start_time.as_ref(), locale), one)).collect();
     coming.retain(|(start, _)| start.is_none_or(|start| start > now));
     coming.sort_by_key(|(start, one)| (start.unwrap_or(Timestamp::MAX), one.id.clone()));
     let until = coming.first().and_then(|(start, _)| *start);
     (coming, until)
 }
 
-fn appointments(coming: Vec<(Option<Timestamp>, &Appointment)>, place: &Place, limit: usize) -> Value {
+fn appointments(coming: Vec<(Option<Timestamp>, &Appointment)>, locale: &Locale, limit: usize) -> Value {
     let shown = coming.into_iter().take(limit).map(|(start, one)| {
         entry([
             ("id", one.id.to_string()),
             ("title", title(one.title.as_ref())),
             ("status", one_line(&status(one))),
-            ("start", start.map(|start| day_and_time(start, place)).unwrap_or_default()),
+            ("start", start.map(|start| day_and_time(start, locale)).unwrap_or_default()),
         ])
     });
     Value::from(shown.collect::<Vec<_>>())
@@ -164,8 +164,8 @@ fn is_off(status: &str) -> bool {
     ["cancelled", "canceled", "invalid", "noshow", "deleted", "rejected"].contains(&status.as_str())
 }
 
-fn read(time: Option<&String>, place: &Place) -> Option<Timestamp> {
-    instant(time?, place)
+fn read(time: Option<&String>, locale: &Locale) -> Option<Timestamp> {
+    instant(time?, locale)
 }
 
 fn entry<const N: usize>(fields: [(&'static str, String); N]) -> Value {

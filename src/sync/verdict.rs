@@ -1,4 +1,4 @@
-//! What a failure means: the only place with that opinion.
+//! What a failure means: the only locale with that opinion.
 
 use std::time::Duration;
 

@@ -114,7 +114,7 @@ impl Run<'_> {
     /// Looks at the customer itself. A verdict, if Trafft says that it is not there.
     pub(super) async fn look(&mut self, customer: CustomerId) -> Result<Result<Customer, Verdict>, Failure> {
         self.trafft_calls += 1;
-        let region = self.place().await?.region;
+        let region = self.locale().await?.region;
         match self.connection.trafft.customer(customer).await {
             Ok(shown) => {
                 let current = directory::indexed(&shown, region);
@@ -135,7 +135,7 @@ impl Run<'_> {
     /// index forgets it; what is known of the own one stays.
     pub(super) async fn look_at_another(&mut self, customer: CustomerId) -> Result<(), Failure> {
         self.trafft_calls += 1;
-        let region = self.place().await?.region;
+        let region = self.locale().await?.region;
         let (location, now) = (&self.connection.location, self.connection.clock.now());
         match self.connection.trafft.customer(customer).await {
             Ok(shown) => _ = self.store.index_customers(location, &[directory::indexed(&shown, region)], now).await?,
@@ -232,7 +232,7 @@ impl Run<'_> {
             first_name: agreed.first_name.shown(&written.first_name),
             last_name: agreed.last_name.shown(&written.last_name),
             email: agreed.email.shown(&written.email),
-            phone: Phone::new(&phone_number, self.place().await?.region).ok(),
+            phone: Phone::new(&phone_number, self.locale().await?.region).ok(),
             phone_number,
             held_by: None,
         };

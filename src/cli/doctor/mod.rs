@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::admin::Server;
-use super::output::{Failure, plain, print, print_json};
+use super::output::{Failure, print, print_json, strip_control};
 use crate::app;
 use crate::clients::{CallCounts, Http, Timeouts};
 use crate::config::{Config, Problem, Sources, Wrong};
@@ -112,14 +112,14 @@ fn of(location: &str, mut check: Value) -> Value {
 
 /// A check as people read it.
 pub(super) fn line(check: &Value) -> String {
-    let text = |name: &str| plain(check[name].as_str().unwrap_or_default());
+    let text = |name: &str| strip_control(check[name].as_str().unwrap_or_default());
     let mark = match (check["ok"] == true, check["fix"].is_null()) {
         (true, true) => "ok  ",
         (true, false) => "note",
         (false, _) => "FAIL",
     };
     let location = check["location_id"].as_str().map(|location| format!("{location}: ")).unwrap_or_default();
-    let fix = check["fix"].as_str().map(|fix| format!("\n        -> {}", plain(fix))).unwrap_or_default();
+    let fix = check["fix"].as_str().map(|fix| format!("\n        -> {}", strip_control(fix))).unwrap_or_default();
     format!("{mark}  {location}{}: {}{fix}", text("tried"), text("found"))
 }
 

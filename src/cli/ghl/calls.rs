@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{Contacts, Create, Ghl, Notes, Tags, Tasks};
 use crate::app;
-use crate::cli::output::{Failure, plain, print_json, say};
+use crate::cli::output::{Failure, print_json, say, strip_control};
 use crate::clients::ghl::wire::{ContactSearch, Cursor, NewContact, TaskSearch};
 use crate::clients::ghl::{Ghl as Client, ListAfter};
 use crate::clients::{CallCounts, Error, Http, Timeouts};
@@ -115,7 +115,7 @@ fn unsure(what: &str, id: &impl fmt::Display) -> Failure {
 /// The vendor's words as well: this is the operator's own screen.
 pub(super) fn failure(error: &Error) -> Failure {
     let failure = Failure::new(match error.vendor_message() {
-        Some(words) => format!("{error}: {}", plain(words)),
+        Some(words) => format!("{error}: {}", strip_control(words)),
         None => error.to_string(),
     });
     match error {

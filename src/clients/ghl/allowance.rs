@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::model::Lane;
 
 /// For so long a call waits for its place; who would wait longer is told when to come back.
-const PATIENCE: Duration = Duration::from_secs(2);
+const BUDGET_WAIT: Duration = Duration::from_secs(2);
 
 /// A budget that many calls share.
 #[derive(Debug)]
@@ -39,15 +39,15 @@ impl Allowance {
     }
 
     /// A place for one call.
-    pub(super) async fn place(&self, lane: Lane) -> Result<Place<'_>, Error> {
-        let patience = self.clock.now() + PATIENCE;
+    pub(super) async fn slot(&self, lane: Lane) -> Result<BudgetSlot<'_>, Error> {
+        let latest = self.clock.now() + BUDGET_WAIT;
         loop {
             let answered = self.answered.notified();
             let reserved = self.budget().reserve(lane, self.clock.now());
             match reserved {
-                Ok(()) => return Ok(Place(self)),
+                Ok(()) => return Ok(BudgetSlot(self)),
                 Err(Wait::Answer) => answered.await,
-                Err(Wait::Until(until)) if until <= patience => self.clock.sleep_until(until).await,
+                Err(Wait::Until(until)) if until <= latest => self.clock.sleep_until(until).await,
                 Err(Wait::Until(until)) => return Err(Error::BudgetUsedUp { until }),
             }
         }
@@ -66,9 +66,9 @@ impl Allowance {
 }
 
 /// A call's place, from before it is sent until after its answer, or until its caller loses interest.
-pub(super) struct Place<'a>(&'a Allowance);
+pub(super) struct BudgetSlot<'a>(&'a Allowance);
 
-impl Drop for Place<'_> {
+impl Drop for BudgetSlot<'_> {
     fn drop(&mut self) {
         let Self(allowance) = self;
         allowance.budget().answered(allowance.clock.now());

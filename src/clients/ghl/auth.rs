@@ -13,7 +13,7 @@ pub enum Credential {
     /// A private integration token: static, replaced by hand (G §3.7).
     PrivateToken(Secret),
     /// The token of an install, which somebody else keeps and renews.
-    Kept(Keeper),
+    Kept(TokenSource),
 }
 
 impl Credential {
@@ -30,9 +30,9 @@ type Bearer = Pin<Box<dyn Future<Output = Result<Secret, Error>> + Send>>;
 
 /// Hands out the token for the next call, and another one for that which was refused.
 #[derive(Clone)]
-pub struct Keeper(Arc<dyn Fn(Option<Secret>) -> Bearer + Send + Sync>);
+pub struct TokenSource(Arc<dyn Fn(Option<Secret>) -> Bearer + Send + Sync>);
 
-impl Keeper {
+impl TokenSource {
     /// Asks `bearer` for each call.
     pub fn new<F>(bearer: impl Fn(Option<Secret>) -> F + Send + Sync + 'static) -> Self
     where
@@ -42,9 +42,9 @@ impl Keeper {
     }
 }
 
-impl fmt::Debug for Keeper {
+impl fmt::Debug for TokenSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Keeper")
+        f.write_str("TokenSource")
     }
 }
 

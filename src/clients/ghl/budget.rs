@@ -138,7 +138,7 @@ impl Budget {
         if self.in_flight + self.answered.len() + self.foreign < (self.max * of_window / 100).max(1) {
             return None;
         }
-        let frees = self.answered.front().map(|at| after(*at, self.place()));
+        let frees = self.answered.front().map(|at| after(*at, self.occupied()));
         let foreign_ends = (self.foreign > 0).then_some(self.foreign_until);
         let next = frees.into_iter().chain(foreign_ends).min();
         Some(next.unwrap_or_else(|| after(now, self.window)))
@@ -203,13 +203,13 @@ impl Budget {
     }
 
     /// How long an answered call keeps its place: the window, and the millisecond that our clock cuts off.
-    fn place(&self) -> SignedDuration {
+    fn occupied(&self) -> SignedDuration {
         self.window + SignedDuration::from_millis(1)
     }
 
     fn forget_old(&mut self, now: Timestamp) {
-        let place = self.place();
-        while self.answered.front().is_some_and(|at| after(*at, place) <= now) {
+        let occupied = self.occupied();
+        while self.answered.front().is_some_and(|at| after(*at, occupied) <= now) {
             self.answered.pop_front();
         }
         if self.foreign_until <= now {

@@ -31,7 +31,7 @@ use crate::model::{Lane, LocationId, Scopes, Secret, Vendor};
 use allowance::Allowance;
 use skew::Skew;
 
-pub use auth::{Credential, Keeper};
+pub use auth::{Credential, TokenSource};
 pub use contacts::ListAfter;
 pub use oauth::{AppSettings, Grant, OAuth};
 
@@ -176,7 +176,7 @@ impl Ghl {
             request = request.json(body);
         }
         let Connection { http, clock, allowance, .. } = &*self.connection;
-        let _place = allowance.place(self.lane).await?;
+        let _slot = allowance.slot(self.lane).await?;
         let read = |answer: Answer| {
             let now = clock.now();
             let asked = Asked { record: call.record, writes: call.writes, scope: Some(call.scope) };

@@ -23,7 +23,7 @@ use super::skew::Skew;
 use super::wire::{Granted, InstalledLocation, InstalledLocations, Reconnected};
 use crate::clients::error::{About, Error, VendorMessage};
 use crate::clients::http::{Answer, Http};
-use crate::clients::oauth::{Carrier, failure};
+use crate::clients::oauth::{HttpAdapter, failure};
 use crate::clients::refusal::{Asked, of_install, refusal, words};
 use crate::clock::Clock;
 use crate::model::{CompanyId, Installer, Lane, LocationId, Scopes, Secret, Tokens, Vendor};
@@ -120,9 +120,9 @@ impl OAuth {
     /// [`Error::GrantInvalid`]: the code is used up or too old.
     pub async fn exchange(&self, code: &str) -> Result<Grant, Error> {
         let judge = |answer: &Answer| self.judge(answer);
-        let carrier = self.carrier("exchange_code", &judge);
+        let adapter = self.adapter("exchange_code", &judge);
         let client = self.client();
-        let asked = client.exchange_code(AuthorizationCode::new(code.to_owned())).request_async(&carrier).await;
+        let asked = client.exchange_code(AuthorizationCode::new(code.to_owned())).request_async(&adapter).await;
         grant(asked.map_err(|error| failure(error, Error::UNEXPECTED_BODY))?, None)
     }
 
@@ -132,14 +132,14 @@ impl OAuth {
     /// [`Error::GrantInvalid`]: the pair is lost. [`Error::LocationInactive`]: it stays good.
     pub async fn refresh(&self, installer: &Installer, refresh: &Secret) -> Result<Grant, Error> {
         let judge = |answer: &Answer| self.judge(answer);
-        let carrier = self.carrier("refresh", &judge);
+        let adapter = self.adapter("refresh", &judge);
         let user_type = match installer {
             Installer::Location(_) => "Location",
             Installer::Company(_) => "Company",
         };
         let (client, token) = (self.client(), RefreshToken::new(refresh.expose_secret().to_owned()));
         let asked = client.exchange_refresh_token(&token).add_extra_param("user_type", user_type);
-        let asked = asked.request_async(&carrier).await.map_err(|error| failure(error, Error::UNEXPECTED_BODY))?;
+        let asked = asked.request_async(&adapter).await.map_err(|error| failure(error, Error::UNEXPECTED_BODY))?;
         grant(asked, Some(installer))
     }
 
@@ -158,7 +158,7 @@ impl OAuth {
         let request = self.http.request(Method::POST, self.url(&["oauth", "locationToken"])).form(&form);
         let granted: Granted = {
             let allowance = self.allowance(company);
-            let _place = allowance.place(Lane::Live).await?;
+            let _slot = allowance.slot(Lane::Live).await?;
             self.ask("location_token", authorized(request, agency), "oauth.write", Some(&allowance)).await?
         };
         grant(granted, Some(&Installer::Location(location.clone())))
@@ -186,7 +186,7 @@ impl OAuth {
             ]);
             let request = authorized(self.http.request(Method::GET, url), agency);
             let page: InstalledLocations = {
-                let _place = allowance.place(Lane::Live).await?;
+                let _slot = allowance.slot(Lane::Live).await?;
                 self.ask("installed_locations", request, "oauth.readonly", Some(&allowance)).await?
             };
             self.http.report_odd(Vendor::Ghl, "installed_locations", company.as_str(), &page.locations.odd);
@@ -235,12 +235,12 @@ impl OAuth {
             .set_redirect_uri(RedirectUrl::from_url(self.app.redirect.clone()))
     }
 
-    fn carrier<'a>(
+    fn adapter<'a>(
         &'a self,
         operation: &'static str,
         judge: &'a (dyn Fn(&Answer) -> Option<Error> + Sync),
-    ) -> Carrier<'a> {
-        Carrier { http: &self.http, vendor: Vendor::Ghl, operation, limit: LIMIT, judge }
+    ) -> HttpAdapter<'a> {
+        HttpAdapter { http: &self.http, vendor: Vendor::Ghl, operation, limit: LIMIT, judge }
     }
 
     async fn ask<T: serde::de::DeserializeOwned>(

@@ -11,7 +11,7 @@ use tokio::sync::Mutex;
 
 use crate::clients::error::{Error, VendorMessage};
 use crate::clients::http::{Answer, Http, Timeouts};
-use crate::clients::oauth::{Carrier, failure};
+use crate::clients::oauth::{HttpAdapter, failure};
 use crate::clients::refusal::{Asked, refusal, words};
 use crate::clock::Clock;
 use crate::model::{Secret, Vendor};
@@ -30,11 +30,11 @@ pub(super) struct Tokens {
     client_secret: Secret,
     clock: Clock,
     /// Locked while a token is asked for, so that everyone else waits for that one.
-    held: Mutex<Option<Held>>,
+    held: Mutex<Option<CachedToken>>,
 }
 
 #[derive(Debug)]
-struct Held {
+struct CachedToken {
     token: Secret,
     until: Timestamp,
 }
@@ -64,7 +64,7 @@ impl Tokens {
         }
     }
 
-    async fn ask(&self) -> Result<Held, Error> {
+    async fn ask(&self) -> Result<CachedToken, Error> {
         let asked_at = self.clock.now();
         let client = BasicClient::new(ClientId::new(self.client_id.clone()))
             .set_client_secret(ClientSecret::new(self.client_secret.expose_secret().to_owned()))
@@ -75,12 +75,13 @@ impl Tokens {
             refusal(Vendor::Trafft, answer, Asked::default(), self.clock.now()).map(|error| self.refused(error, answer))
         };
         let limit = Timeouts::default().request;
-        let carrier = Carrier { http: &self.http, vendor: Vendor::Trafft, operation: "token", limit, judge: &judge };
-        let answer = client.exchange_client_credentials().request_async(&carrier).await;
+        let adapter =
+            HttpAdapter { http: &self.http, vendor: Vendor::Trafft, operation: "token", limit, judge: &judge };
+        let answer = client.exchange_client_credentials().request_async(&adapter).await;
         let answer = answer.map_err(|error| no_token(failure(error, Error::UNEXPECTED_BODY)))?;
         let life = answer.expires_in().unwrap_or(USUAL_LIFE);
         let life = life - RENEWED_EARLY.min(life / 2);
-        Ok(Held {
+        Ok(CachedToken {
             token: answer.access_token().secret().as_str().into(),
             until: asked_at.checked_add(life).unwrap_or(Timestamp::MAX),
         })

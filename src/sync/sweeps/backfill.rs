@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::super::identity::{Found, find};
+use super::super::identity::{Match, find};
 use super::super::plan::{Maker, Plan, Rules, claim_description, plan};
 use super::super::values::State;
 use super::super::{Connection, Failure};
@@ -38,7 +38,7 @@ pub(super) async fn wait_for_room(
     }))
 }
 
-/// A place before the first page.
+/// A locale before the first page.
 const START: &str = "null";
 
 /// One page of all contacts, taken over.
@@ -72,12 +72,12 @@ pub(super) async fn dry_run(store: &Store, connection: &Connection, at: &Sweepin
         at.cursor.as_deref().and_then(|cursor| serde_json::from_str(cursor).ok()).unwrap_or_default();
     if at.cursor.is_none() {
         // Staff add customers all the time; the ones of today are to be counted.
-        let mut turn = connection.directory.turn().await;
-        let seen = turn.seen();
-        connection.refresh_directory(store, &mut turn, seen).await?;
+        let mut lock = connection.directory.lock().await;
+        let seen = lock.seen();
+        connection.refresh_directory(store, &mut lock, seen).await?;
     }
-    let place = Sweeping { cursor: tally.next.take(), ..at.clone() };
-    let page = search(connection, ContactSearch::all(), &place).await?;
+    let locale = Sweeping { cursor: tally.next.take(), ..at.clone() };
+    let page = search(connection, ContactSearch::all(), &locale).await?;
     for contact in &page.contacts.items {
         match fate(store, connection, contact).await? {
             Fate::Create => tally.create += 1,
@@ -105,7 +105,7 @@ async fn fate(store: &Store, connection: &Connection, contact: &Contact) -> Resu
     if is_known(store, connection, &contact.id).await? {
         return Ok(Fate::Leave);
     }
-    let place = connection.metadata.place(&connection.ghl, connection.clock.now()).await.map_err(Failure::Ghl)?;
+    let locale = connection.metadata.locale(&connection.ghl, connection.clock.now()).await.map_err(Failure::Ghl)?;
     let now = connection.clock.now();
     let Connection { mapping, policy, .. } = connection;
     let definitions = if mapping.uses_custom {
@@ -113,14 +113,14 @@ async fn fate(store: &Store, connection: &Connection, contact: &Contact) -> Resu
     } else {
         Default::default()
     };
-    let rules = Rules { mapping, policy, place: &place, now };
+    let rules = Rules { mapping, policy, locale: &locale, now };
     let Plan::Customer(mut projection) = plan(&State::of(contact, &definitions), Maker::Nobody, &rules)? else {
         return Ok(Fate::Leave);
     };
-    Ok(match find(store, connection, &projection, &place).await? {
-        Found::Nobody => Fate::Create,
-        Found::Doubt { .. } => Fate::Conflict,
-        Found::One(customer) => {
+    Ok(match find(store, connection, &projection, &locale).await? {
+        Match::None => Fate::Create,
+        Match::Ambiguous { .. } => Fate::Conflict,
+        Match::Unique(customer) => {
             claim_description(&mut projection, policy.description, Maker::Others);
             if projection.matches(&customer) { Fate::Leave } else { Fate::Update }
         }

@@ -31,8 +31,8 @@ pub(super) async fn changed(store: &Store, connection: &Connection, at: &Sweepin
     let pass: Option<Changes> = at.cursor.as_deref().and_then(|cursor| serde_json::from_str(cursor).ok());
     let latest = connection.ghl.their_time(now);
     let since = at.since.unwrap_or(latest).min(latest) - OVERLAP;
-    let place = Sweeping { cursor: pass.as_ref().map(|pass| pass.next.clone()), ..at.clone() };
-    let page = search(connection, ContactSearch::updated(since, None), &place).await?;
+    let locale = Sweeping { cursor: pass.as_ref().map(|pass| pass.next.clone()), ..at.clone() };
+    let page = search(connection, ContactSearch::updated(since, None), &locale).await?;
     // After the answer, which says how late it is there.
     let began = pass.map_or_else(|| connection.ghl.their_time(now), |pass| pass.began);
     let mut found = Vec::new();
@@ -77,8 +77,8 @@ pub(super) async fn gone(store: &Store, connection: &Connection, at: &Sweeping) 
     if pass.is_read {
         return unmet(store, connection, at).await;
     }
-    let place = Sweeping { cursor: pass.next.take(), ..at.clone() };
-    let page = search(connection, ContactSearch::all(), &place).await?;
+    let locale = Sweeping { cursor: pass.next.take(), ..at.clone() };
+    let page = search(connection, ContactSearch::all(), &locale).await?;
     let page_ids: Vec<_> = page.contacts.items.iter().map(|contact| contact.id.clone()).collect();
     let met = page_ids.iter().cloned();
     let unread = unread(&page, Facet::Contact.into());
@@ -136,12 +136,12 @@ pub(super) async fn search(
     search: ContactSearch,
     at: &Sweeping,
 ) -> Result<ContactPage, Failure> {
-    let place: Option<Cursor> = match &at.cursor {
+    let locale: Option<Cursor> = match &at.cursor {
         Some(cursor) => serde_json::from_str(cursor).unwrap_or_default(),
         None => None,
     };
     connection.lease.check()?;
-    let search = search.limit(PAGE).after(place);
+    let search = search.limit(PAGE).after(locale);
     connection.ghl.lane(at.kind.lane()).search_contacts(&search).await.map_err(Failure::Ghl)
 }
 

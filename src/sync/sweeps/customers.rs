@@ -69,9 +69,9 @@ pub(super) async fn step(store: &Store, connection: &Connection, at: &Sweeping) 
         return unseen(store, connection, at, pass.doubt()).await;
     }
     connection.lease.check()?;
-    let place = connection.metadata.place(&connection.ghl, now).await.map_err(Failure::Ghl)?;
+    let locale = connection.metadata.locale(&connection.ghl, now).await.map_err(Failure::Ghl)?;
     let page = connection.customers_page(pass.page).await?;
-    let customers: Vec<Customer> = page.data.items.iter().map(|customer| indexed(customer, place.region)).collect();
+    let customers: Vec<Customer> = page.data.items.iter().map(|customer| indexed(customer, locale.region)).collect();
     let told = store.index_customers(location, &customers, now).await?;
     let next = pass.next(&page);
     Ok(Step {

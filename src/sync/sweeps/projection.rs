@@ -42,7 +42,7 @@ impl Revision {
         ghl: &Ghl,
         now: Timestamp,
     ) -> Result<Self, Error> {
-        let place = metadata.place(ghl, now).await?;
+        let locale = metadata.locale(ghl, now).await?;
         let tells_fields = !mapping.uses_custom || metadata.tells_custom_fields(ghl, now).await?;
         let description = match policy.description {
             DescriptionPolicy::Created => "created",
@@ -51,11 +51,11 @@ impl Revision {
         };
         let own =
             [project::VERSION.to_string(), phones::RULE.to_string(), description.to_owned(), policy.escape.to_string()];
-        let zone = place.zone.map(|zone| zone.iana_name().map_or_else(|| format!("{zone:?}"), str::to_owned));
-        let region = place.region.map(Region::letters).unwrap_or_default();
+        let zone = locale.zone.map(|zone| zone.iana_name().map_or_else(|| format!("{zone:?}"), str::to_owned));
+        let region = locale.region.map(Region::letters).unwrap_or_default();
         Ok(Self {
             rules: word(own.iter().chain(&mapping.sources)),
-            told: match place.is_told && tells_fields {
+            told: match locale.is_told && tells_fields {
                 true => word([&zone.unwrap_or_default(), &region.to_string()].into_iter()),
                 false => UNTOLD.to_owned(),
             },

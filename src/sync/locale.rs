@@ -9,7 +9,7 @@ use crate::model::{Region, zone};
 
 /// How to read times and numbers that do not say. What is not known is not guessed.
 #[derive(Debug, Clone)]
-pub(super) struct Place {
+pub(super) struct Locale {
     /// None: times are told in UTC, and say so; local times are not read.
     pub(super) zone: Option<TimeZone>,
     /// None: numbers without `+` are left out.
@@ -18,7 +18,7 @@ pub(super) struct Place {
     pub(super) is_told: bool,
 }
 
-impl Place {
+impl Locale {
     /// As the settings say, else as the location's record does; and what of the record cannot be read, with what to set.
     pub(super) fn new(
         set: (Option<TimeZone>, Option<Region>),
@@ -26,20 +26,20 @@ impl Place {
     ) -> (Self, Vec<(String, &'static str)>) {
         let mut unread = Vec::new();
         let (timezone, country) = (filled(&record.timezone), filled(&record.country));
-        let place = Self {
+        let locale = Self {
             zone: set.0.or_else(|| timezone.and_then(zone)),
             region: set.1.or_else(|| country.and_then(Region::new)),
             is_told: true,
         };
-        if let (None, Some(name)) = (&place.zone, timezone) {
+        if let (None, Some(name)) = (&locale.zone, timezone) {
             let what = format!("the location's time zone `{name}` is not known: times are told in UTC");
             unread.push((what, "set `TIME_ZONE`, as in `Europe/Berlin`"));
         }
-        if let (None, Some(name)) = (place.region, country) {
+        if let (None, Some(name)) = (locale.region, country) {
             let what = format!("the location's country `{name}` is not known: phones without `+` are left out");
             unread.push((what, "set `PHONE_REGION`, as in `US`"));
         }
-        (place, unread)
+        (locale, unread)
     }
 }
 
@@ -48,7 +48,7 @@ fn filled(text: &Option<String>) -> Option<&str> {
 }
 
 /// A time as GHL gives it: with an offset, in the location's own zone (G §6.19), or counted from 1970.
-pub(super) fn instant(text: &str, place: &Place) -> Option<Timestamp> {
+pub(super) fn instant(text: &str, locale: &Locale) -> Option<Timestamp> {
     let text = text.trim();
     if let Ok(at) = text.parse() {
         return Some(at);
@@ -58,7 +58,7 @@ pub(super) fn instant(text: &str, place: &Place) -> Option<Timestamp> {
     }
     let (local, zone) = match text.strip_suffix("UTC") {
         Some(local) => (wall_clock(local.trim_end())?, TimeZone::UTC),
-        None => (wall_clock(text)?, place.zone.clone()?),
+        None => (wall_clock(text)?, locale.zone.clone()?),
     };
     Some(zone.to_ambiguous_zoned_datetime(local).compatible().ok()?.timestamp())
 }
@@ -78,17 +78,17 @@ fn wall_clock(text: &str) -> Option<DateTime> {
     text.parse().ok().or_else(spoken)
 }
 
-pub(super) fn day(at: Timestamp, place: &Place) -> String {
-    told(at, place, "%Y-%m-%d")
+pub(super) fn day(at: Timestamp, locale: &Locale) -> String {
+    told(at, locale, "%Y-%m-%d")
 }
 
-pub(super) fn day_and_time(at: Timestamp, place: &Place) -> String {
-    told(at, place, "%Y-%m-%d %H:%M")
+pub(super) fn day_and_time(at: Timestamp, locale: &Locale) -> String {
+    told(at, locale, "%Y-%m-%d %H:%M")
 }
 
 /// In the location's zone; where that is not known, in UTC, and so that the reader sees it.
-fn told(at: Timestamp, place: &Place, format: &str) -> String {
-    match &place.zone {
+fn told(at: Timestamp, locale: &Locale, format: &str) -> String {
+    match &locale.zone {
         Some(zone) => at.to_zoned_datetime(zone.clone()).strftime(format).to_string(),
         None => format!("{} UTC", at.strftime(format)),
     }
@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn times_are_read_in_each_form_they_come_in() {
-        let place = Place { zone: zone("America/New_York"), region: None, is_told: true };
+        let locale = Locale { zone: zone("America/New_York"), region: None, is_told: true };
         for text in [
             "2030-09-16T15:00:00Z",
             "2030-09-16T15:00:00.000+00:00",
@@ -111,10 +111,10 @@ mod tests {
             "1915801200000",
             "1915801200",
         ] {
-            assert_eq!(instant(text, &place), Some("2030-09-16T15:00:00Z".parse().unwrap()), "{text}");
+            assert_eq!(instant(text, &locale), Some("2030-09-16T15:00:00Z".parse().unwrap()), "{text}");
         }
         for text in ["", "soon", "17", "20300916", "16/09/2030 11:00"] {
-            assert_eq!(instant(text, &place), None, "{text}");
+            assert_eq!(instant(text, &locale), None, "{text}");
         }
     }
 }

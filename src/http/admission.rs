@@ -22,13 +22,13 @@ pub(super) const SHORT: usize = 32 * 1024;
 const OPEN: usize = 1024;
 
 /// Long bodies that are read at the same time: with `MAX_BODY_BYTES` as it is, 256 MiB. As many again for suspects.
-const ROOMS: usize = 64;
+const LONG_BODIES: usize = 64;
 
 /// Suspects' webhooks that are verified and stored at the same time.
-const TURNS: usize = 32;
+const SUSPECTS: usize = 32;
 
-/// Of those rooms and turns, what one source may have.
-const EACH: usize = 4;
+/// Of those long_bodies and suspects_slots, what one source may have.
+const PER_SOURCE: usize = 4;
 
 /// So long after the last refusal a source is none like the others.
 const SUSPICION: Duration = Duration::from_mins(10);
@@ -38,11 +38,11 @@ const REMEMBERED: usize = 4096;
 
 /// All of it.
 #[derive(Debug)]
-pub(super) struct Doors {
+pub(super) struct Admission {
     open: Semaphore,
-    rooms: Pool,
-    suspects_rooms: Pool,
-    turns: Pool,
+    long_bodies: Pool,
+    suspects_long_bodies: Pool,
+    suspects_slots: Pool,
     suspects: Mutex<HashMap<Source, Timestamp>>,
     /// Unix milliseconds: from then on there are none, and nobody takes that lock.
     until: AtomicI64,
@@ -50,32 +50,33 @@ pub(super) struct Doors {
 
 /// In; the way out is to drop it.
 #[derive(Debug)]
-pub(super) enum Door<'d> {
+pub(super) enum Permit<'d> {
     /// One of the many.
     Open { _permit: SemaphorePermit<'d> },
     /// A suspect's.
-    Turn { _place: Place<'d> },
+    Suspect { _slot: Slot<'d> },
 }
 
-impl Doors {
+impl Admission {
     pub(super) fn new() -> Self {
-        let (rooms, suspects_rooms, turns) = (Pool::new(ROOMS), Pool::new(ROOMS), Pool::new(TURNS));
+        let (long_bodies, suspects_long_bodies, suspects_slots) =
+            (Pool::new(LONG_BODIES), Pool::new(LONG_BODIES), Pool::new(SUSPECTS));
         let (suspects, until) = (Mutex::default(), AtomicI64::new(i64::MIN));
-        Self { open: Semaphore::new(OPEN), rooms, suspects_rooms, turns, suspects, until }
+        Self { open: Semaphore::new(OPEN), long_bodies, suspects_long_bodies, suspects_slots, suspects, until }
     }
 
     /// Lets a webhook in to be verified; a suspect's waits for its turn. `None`: there are too many just now.
-    pub(super) async fn enter(&self, source: Source, now: Timestamp) -> Option<Door<'_>> {
+    pub(super) async fn enter(&self, source: Source, now: Timestamp) -> Option<Permit<'_>> {
         if self.is_suspect(source, now) {
-            return Some(Door::Turn { _place: self.turns.place(source).await });
+            return Some(Permit::Suspect { _slot: self.suspects_slots.take(source).await });
         }
-        self.open.try_acquire().ok().map(|permit| Door::Open { _permit: permit })
+        self.open.try_acquire().ok().map(|permit| Permit::Open { _permit: permit })
     }
 
     /// Waits until there is room for a long body.
-    pub(super) async fn room(&self, source: Source, now: Timestamp) -> Place<'_> {
-        let rooms = if self.is_suspect(source, now) { &self.suspects_rooms } else { &self.rooms };
-        rooms.place(source).await
+    pub(super) async fn long_body(&self, source: Source, now: Timestamp) -> Slot<'_> {
+        let long_bodies = if self.is_suspect(source, now) { &self.suspects_long_bodies } else { &self.long_bodies };
+        long_bodies.take(source).await
     }
 
     /// What this source sent was not signed, or never came whole. True: it was no suspect before.
@@ -104,7 +105,7 @@ impl Doors {
         }
     }
 
-    /// A moment too late at worst: then one more goes through the open doors.
+    /// A moment too late at worst: then one more goes through the open admission.
     fn any(&self, now: Timestamp) -> bool {
         now.as_millisecond() < self.until.load(Ordering::Relaxed)
     }
@@ -118,7 +119,7 @@ impl Doors {
     }
 }
 
-/// Places that are given out in the order of asking, [`EACH`] to a source.
+/// Places that are given out in the order of asking, [`PER_SOURCE`] to a source.
 #[derive(Debug)]
 struct Pool {
     all: Semaphore,
@@ -127,28 +128,28 @@ struct Pool {
 
 /// A place in a pool.
 #[derive(Debug)]
-pub(super) struct Place<'p> {
+pub(super) struct Slot<'p> {
     _own: OwnedSemaphorePermit,
     _one: SemaphorePermit<'p>,
 }
 
 impl Pool {
-    fn new(places: usize) -> Self {
-        Self { all: Semaphore::new(places), sources: Mutex::default() }
+    fn new(slots: usize) -> Self {
+        Self { all: Semaphore::new(slots), sources: Mutex::default() }
     }
 
     #[expect(clippy::expect_used, reason = "nobody closes these semaphores")]
-    async fn place(&self, source: Source) -> Place<'_> {
+    async fn take(&self, source: Source) -> Slot<'_> {
         // First its own: whoever waits for the others' must not have more than its share of the queue.
         let own = self.own(source).acquire_owned().await.expect("open");
-        Place { _own: own, _one: self.all.acquire().await.expect("open") }
+        Slot { _own: own, _one: self.all.acquire().await.expect("open") }
     }
 
     fn own(&self, source: Source) -> Arc<Semaphore> {
         let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
         // Held by the pool alone: nobody is in or waits.
         sources.retain(|_, own| Arc::strong_count(own) > 1);
-        sources.entry(source).or_insert_with(|| Arc::new(Semaphore::new(EACH))).clone()
+        sources.entry(source).or_insert_with(|| Arc::new(Semaphore::new(PER_SOURCE))).clone()
     }
 }
 
@@ -170,41 +171,42 @@ mod tests {
 
     #[test]
     fn a_suspect_has_its_share_of_turns_and_the_others_theirs() {
-        let doors = Doors::new();
-        assert!(doors.refused(source(1), now()) && !doors.refused(source(1), now()));
-        let turn = |n| doors.enter(source(n), now()).now_or_never();
-        let mut held: Vec<_> = (0..EACH).map(|_| turn(1).expect("a turn")).collect();
+        let admission = Admission::new();
+        assert!(admission.refused(source(1), now()) && !admission.refused(source(1), now()));
+        let turn = |n| admission.enter(source(n), now()).now_or_never();
+        let mut held: Vec<_> = (0..PER_SOURCE).map(|_| turn(1).expect("a turn")).collect();
         assert!(turn(1).is_none(), "it waits");
-        assert!(matches!(turn(2), Some(Some(Door::Open { .. }))), "who is clean does not");
-        doors.refused(source(3), now());
-        assert!(matches!(turn(3), Some(Some(Door::Turn { .. }))));
+        assert!(matches!(turn(2), Some(Some(Permit::Open { .. }))), "who is clean does not");
+        admission.refused(source(3), now());
+        assert!(matches!(turn(3), Some(Some(Permit::Suspect { .. }))));
         held.pop();
         assert!(turn(1).is_some());
         // All of them together have so many.
-        for n in 10..10 + TURNS {
-            doors.refused(source(n), now());
+        for n in 10..10 + SUSPECTS {
+            admission.refused(source(n), now());
             held.extend(turn(n));
         }
-        assert_eq!(held.len(), TURNS);
-        doors.signed(source(1), now());
-        assert!(matches!(turn(1), Some(Some(Door::Open { .. }))));
+        assert_eq!(held.len(), SUSPECTS);
+        admission.signed(source(1), now());
+        assert!(matches!(turn(1), Some(Some(Permit::Open { .. }))));
     }
 
     #[test]
     fn suspicion_ends_and_is_bounded() {
-        let doors = Doors::new();
-        doors.refused(source(0), now());
-        let at = |n, at| matches!(doors.enter(source(n), at).now_or_never(), Some(Some(Door::Turn { .. })));
+        let admission = Admission::new();
+        admission.refused(source(0), now());
+        let at = |n, at| matches!(admission.enter(source(n), at).now_or_never(), Some(Some(Permit::Suspect { .. })));
         assert!(at(0, now() + SUSPICION - Duration::from_millis(1)) && !at(0, now() + SUSPICION));
         for n in 0..REMEMBERED + 100 {
-            doors.refused(source(n), now() + Duration::from_millis(n as u64));
+            admission.refused(source(n), now() + Duration::from_millis(n as u64));
         }
-        assert_eq!(doors.suspects().len(), REMEMBERED);
+        assert_eq!(admission.suspects().len(), REMEMBERED);
         assert!(!at(0, now()) && at(REMEMBERED + 99, now()));
-        let rooms: Vec<_> = (0..1000).filter_map(|n| doors.room(source(n), now()).now_or_never()).collect();
-        drop(rooms);
-        for (n, pool) in [(1, &doors.rooms), (999, &doors.suspects_rooms)] {
-            drop(doors.room(source(n), now()).now_or_never());
+        let long_bodies: Vec<_> =
+            (0..1000).filter_map(|n| admission.long_body(source(n), now()).now_or_never()).collect();
+        drop(long_bodies);
+        for (n, pool) in [(1, &admission.long_bodies), (999, &admission.suspects_long_bodies)] {
+            drop(admission.long_body(source(n), now()).now_or_never());
             assert_eq!(pool.sources.lock().unwrap().len(), 1, "who has left is forgotten");
         }
     }
