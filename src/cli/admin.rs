@@ -154,13 +154,13 @@ impl Contacts {
             Timeline { id } => Request::get(&["contacts", id.as_str(), "timeline"]),
             Sync { id } => Request::post(&["contacts", id.as_str(), "sync"]),
             Link { id, customer } => {
-                Request::post(&["contacts", id.as_str(), "link"]).body(json!({ "customer_id": customer }))
+                Request::post(&["contacts", id.as_str(), "link"]).body(json!({ "trafft_customer_id": customer }))
             }
             Unlink { id } => Request::post(&["contacts", id.as_str(), "unlink"]),
             Create { id } => Request::post(&["contacts", id.as_str(), "create"]),
             Erase { id, .. } => Request::delete(&["contacts", id.as_str()]),
             Retry { since, .. } => {
-                let since = since.map(|ago| (Clock::system().now() - ago).as_millisecond());
+                let since = since.map(|ago| Clock::system().now() - ago);
                 Request::post(&["retry"]).query("since", since)
             }
         };
@@ -277,7 +277,7 @@ mod tests {
                 "contacts sync c1 --location l1",
                 Request::post(&["contacts", "c1", "sync"]).query("location_id", Some("l1")),
             ),
-            ("contacts link c1 7", Request::post(&["contacts", "c1", "link"]).body(json!({ "customer_id": 7 }))),
+            ("contacts link c1 7", Request::post(&["contacts", "c1", "link"]).body(json!({ "trafft_customer_id": 7 }))),
             ("contacts erase c1 --yes", Request::delete(&["contacts", "c1"])),
             ("contacts retry --dead", Request::post(&["retry"])),
             ("contacts unlink c1", Request::post(&["contacts", "c1", "unlink"])),
@@ -338,6 +338,6 @@ mod tests {
     async fn only_the_token_must_be_set() {
         let told = Server { url: None }.call(Request::get(&["events"]), &Sources::default()).await.unwrap_err();
         let told = format!("{told:?}");
-        assert!(told.contains("1 setting to mend") && told.contains("`ADMIN_TOKEN`: is not set"), "{told}");
+        assert!(told.contains("1 setting needs attention") && told.contains("`ADMIN_TOKEN`: is not set"), "{told}");
     }
 }

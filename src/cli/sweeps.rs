@@ -56,7 +56,7 @@ impl Sweeps {
             SweepsCommand::Findings { sweep, since, limit, cursor } => {
                 let request = Request::get(&["findings"])
                     .query("sweep", sweep)
-                    .query("since", since.map(|ago| (Clock::system().now() - ago).as_millisecond()))
+                    .query("since", since.map(|ago| Clock::system().now() - ago))
                     .query("limit", limit)
                     .query("cursor", cursor);
                 return self.server.list("findings", request.query("location_id", location), sources).await;

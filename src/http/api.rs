@@ -25,7 +25,7 @@ pub(super) struct Filter {
     /// About this contact.
     contact_id: Option<String>,
     /// That ended so.
-    status: Option<String>,
+    status: Option<Status>,
     /// Events of this type.
     r#type: Option<String>,
     /// `next` of the page before.
@@ -37,9 +37,13 @@ pub(super) struct Filter {
 
 impl Filter {
     fn split(self) -> Result<(EventFilter, Cursor), Problem> {
-        let status = self.status.as_deref().map(str::parse::<Status>).transpose().map_err(Problem::bad_request)?;
         let limit = limit(self.limit)?;
-        let filter = EventFilter { location: self.location_id, contact: self.contact_id, status, kind: self.r#type };
+        let filter = EventFilter {
+            location: self.location_id,
+            contact: self.contact_id,
+            status: self.status,
+            kind: self.r#type,
+        };
         Ok((filter, Cursor { after: self.cursor, limit }))
     }
 }
@@ -76,7 +80,7 @@ pub(super) struct ContactWithWrites {
 }
 
 /// Lists events, the newest first.
-#[utoipa::path(get, path = "/api/v1/events", tag = "admin", params(Filter), security(("admin_token" = []), ("session" = [])),
+#[utoipa::path(get, operation_id = "list_events", path = "/api/v1/events", tag = "admin", params(Filter), security(("admin_token" = []), ("session" = [])),
     responses((status = 200, body = Events), (status = 400, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn events(
     State(service): State<Arc<Service>>,
@@ -88,7 +92,7 @@ pub(super) async fn events(
 }
 
 /// Shows one event.
-#[utoipa::path(get, path = "/api/v1/events/{id}", tag = "admin", params(("id" = String, Path, description = "Our id for the event")),
+#[utoipa::path(get, operation_id = "get_event", path = "/api/v1/events/{id}", tag = "admin", params(("id" = String, Path, description = "Our id for the event")),
     security(("admin_token" = []), ("session" = [])),
     responses((status = 200, body = EventView), (status = 404, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn event(State(service): State<Arc<Service>>, Named(id): Named) -> Result<Json<EventView>, Problem> {
@@ -97,7 +101,7 @@ pub(super) async fn event(State(service): State<Arc<Service>>, Named(id): Named)
 }
 
 /// Sends an event round again: its contact is read and synced as if it had just arrived.
-#[utoipa::path(post, path = "/api/v1/events/{id}/replay", tag = "admin", params(("id" = String, Path, description = "Our id for the event")),
+#[utoipa::path(post, operation_id = "replay_event", path = "/api/v1/events/{id}/replay", tag = "admin", params(("id" = String, Path, description = "Our id for the event")),
     security(("admin_token" = []), ("session" = [])),
     responses((status = 200, body = Answer), (status = 404, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn replay(State(service): State<Arc<Service>>, Named(id): Named) -> Result<Json<Answer>, Problem> {
@@ -108,7 +112,7 @@ pub(super) async fn replay(State(service): State<Arc<Service>>, Named(id): Named
 }
 
 /// Lists contacts, by location and id.
-#[utoipa::path(get, path = "/api/v1/contacts", tag = "admin", params(Filter), security(("admin_token" = []), ("session" = [])),
+#[utoipa::path(get, operation_id = "list_contacts", path = "/api/v1/contacts", tag = "admin", params(Filter), security(("admin_token" = []), ("session" = [])),
     responses((status = 200, body = Contacts), (status = 400, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn contacts(
     State(service): State<Arc<Service>>,
@@ -122,7 +126,7 @@ pub(super) async fn contacts(
 }
 
 /// Shows a contact and what was written to Trafft for it.
-#[utoipa::path(get, path = "/api/v1/contacts/{id}", tag = "admin", params(("id" = String, Path, description = "The contact in GoHighLevel"), Which),
+#[utoipa::path(get, operation_id = "get_contact", path = "/api/v1/contacts/{id}", tag = "admin", params(("id" = String, Path, description = "The contact in GoHighLevel"), Which),
     security(("admin_token" = []), ("session" = [])),
     responses((status = 200, body = ContactWithWrites), (status = 404, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn contact(
@@ -136,7 +140,7 @@ pub(super) async fn contact(
 }
 
 /// Reads a contact whole and makes Trafft match, now. Also takes in a contact that no event has named yet.
-#[utoipa::path(post, path = "/api/v1/contacts/{id}/sync", tag = "admin", params(("id" = String, Path, description = "The contact in GoHighLevel"), Which),
+#[utoipa::path(post, operation_id = "sync_contact", path = "/api/v1/contacts/{id}/sync", tag = "admin", params(("id" = String, Path, description = "The contact in GoHighLevel"), Which),
     security(("admin_token" = []), ("session" = [])),
     responses((status = 200, body = Answer), (status = 400, body = Problem, content_type = "application/problem+json"),
         (status = 409, body = Problem, content_type = "application/problem+json")))]
@@ -155,11 +159,11 @@ pub(super) async fn sync(
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 pub(super) struct Link {
     /// The customer in Trafft.
-    customer_id: i64,
+    trafft_customer_id: i64,
 }
 
 /// Decides a conflict: this contact is that customer.
-#[utoipa::path(post, path = "/api/v1/contacts/{id}/link", tag = "admin", params(("id" = String, Path, description = "The contact in GoHighLevel"), Which),
+#[utoipa::path(post, operation_id = "link_contact", path = "/api/v1/contacts/{id}/link", tag = "admin", params(("id" = String, Path, description = "The contact in GoHighLevel"), Which),
     request_body = Link, security(("admin_token" = []), ("session" = [])),
     responses((status = 202, body = ContactView), (status = 404, body = Problem, content_type = "application/problem+json"),
         (status = 409, body = Problem, content_type = "application/problem+json")))]
@@ -170,12 +174,12 @@ pub(super) async fn link(
     body: Result<Json<Link>, axum::extract::rejection::JsonRejection>,
 ) -> Result<(StatusCode, Json<ContactView>), Problem> {
     let Json(link) =
-        body.map_err(|error| Problem::bad_request(format!("send {{\"customer_id\": …}}: {}", error.status())))?;
-    service.decide(&id, which, Decision::Linked, Some(CustomerId(link.customer_id))).await
+        body.map_err(|error| Problem::bad_request(format!("send {{\"trafft_customer_id\": …}}: {}", error.status())))?;
+    service.decide(&id, which, Decision::Linked, Some(CustomerId(link.trafft_customer_id))).await
 }
 
 /// Takes a contact and its customer apart; it stays alone until `link` or `create`.
-#[utoipa::path(post, path = "/api/v1/contacts/{id}/unlink", tag = "admin", params(("id" = String, Path, description = "The contact in GoHighLevel"), Which),
+#[utoipa::path(post, operation_id = "unlink_contact", path = "/api/v1/contacts/{id}/unlink", tag = "admin", params(("id" = String, Path, description = "The contact in GoHighLevel"), Which),
     security(("admin_token" = []), ("session" = [])),
     responses((status = 202, body = ContactView), (status = 404, body = Problem, content_type = "application/problem+json"),
         (status = 409, body = Problem, content_type = "application/problem+json")))]
@@ -188,7 +192,7 @@ pub(super) async fn unlink(
 }
 
 /// Decides a conflict: this contact is none of the customers there are, and becomes one of its own.
-#[utoipa::path(post, path = "/api/v1/contacts/{id}/create", tag = "admin", params(("id" = String, Path, description = "The contact in GoHighLevel"), Which),
+#[utoipa::path(post, operation_id = "create_customer", path = "/api/v1/contacts/{id}/create", tag = "admin", params(("id" = String, Path, description = "The contact in GoHighLevel"), Which),
     security(("admin_token" = []), ("session" = [])),
     responses((status = 202, body = ContactView), (status = 404, body = Problem, content_type = "application/problem+json"),
         (status = 409, body = Problem, content_type = "application/problem+json")))]
@@ -201,7 +205,7 @@ pub(super) async fn create(
 }
 
 /// Forgets a contact and everything that is kept about it here; neither HighLevel nor Trafft is told.
-#[utoipa::path(delete, path = "/api/v1/contacts/{id}", tag = "admin", params(("id" = String, Path, description = "The contact in GoHighLevel"), Which),
+#[utoipa::path(delete, operation_id = "erase_contact", path = "/api/v1/contacts/{id}", tag = "admin", params(("id" = String, Path, description = "The contact in GoHighLevel"), Which),
     security(("admin_token" = []), ("session" = [])),
     responses((status = 204), (status = 404, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn erase(

@@ -75,14 +75,14 @@ pub(super) struct Resealed {
 }
 
 /// Lists every location that is connected, or could be.
-#[utoipa::path(get, path = "/api/v1/connections", tag = "admin", security(("admin_token" = []), ("session" = [])),
+#[utoipa::path(get, operation_id = "list_connections", path = "/api/v1/connections", tag = "admin", security(("admin_token" = []), ("session" = [])),
     responses((status = 200, body = Connections)))]
 pub(super) async fn list(State(service): State<Arc<Service>>) -> Result<Json<Connections>, Problem> {
     Ok(Json(Connections { connections: service.connections().await? }))
 }
 
 /// Shows one of them.
-#[utoipa::path(get, path = "/api/v1/connections/{location}", tag = "admin", security(("admin_token" = []), ("session" = [])),
+#[utoipa::path(get, operation_id = "get_connection", path = "/api/v1/connections/{location}", tag = "admin", security(("admin_token" = []), ("session" = [])),
     params(("location" = String, Path, description = "The location's id")),
     responses((status = 200, body = Connection), (status = 404, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn show(
@@ -93,7 +93,7 @@ pub(super) async fn show(
 }
 
 /// Enters a location's credentials, which are tried first; or replaces them.
-#[utoipa::path(put, path = "/api/v1/connections/{location}", tag = "admin", security(("admin_token" = []), ("session" = [])),
+#[utoipa::path(put, operation_id = "set_connection", path = "/api/v1/connections/{location}", tag = "admin", security(("admin_token" = []), ("session" = [])),
     params(("location" = String, Path, description = "The location's id")), request_body = Credentials,
     responses(
         (status = 200, body = Connection),
@@ -119,7 +119,7 @@ pub(super) async fn enter(
 }
 
 /// Lets a location rest: what comes is stored, nothing is read or written.
-#[utoipa::path(post, path = "/api/v1/connections/{location}/pause", tag = "admin", security(("admin_token" = []), ("session" = [])),
+#[utoipa::path(post, operation_id = "pause_connection", path = "/api/v1/connections/{location}/pause", tag = "admin", security(("admin_token" = []), ("session" = [])),
     params(("location" = String, Path, description = "The location's id")),
     responses((status = 200, body = Connection), (status = 404, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn pause(
@@ -130,7 +130,7 @@ pub(super) async fn pause(
 }
 
 /// Lets it go on.
-#[utoipa::path(post, path = "/api/v1/connections/{location}/resume", tag = "admin", security(("admin_token" = []), ("session" = [])),
+#[utoipa::path(post, operation_id = "resume_connection", path = "/api/v1/connections/{location}/resume", tag = "admin", security(("admin_token" = []), ("session" = [])),
     params(("location" = String, Path, description = "The location's id")),
     responses((status = 200, body = Connection), (status = 404, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn resume(
@@ -141,7 +141,7 @@ pub(super) async fn resume(
 }
 
 /// Says that the contacts which vanished at once were deleted in HighLevel on purpose: the deletions that were held go on.
-#[utoipa::path(post, path = "/api/v1/connections/{location}/confirm-deletions", tag = "admin", security(("admin_token" = []), ("session" = [])),
+#[utoipa::path(post, operation_id = "confirm_deletions", path = "/api/v1/connections/{location}/confirm-deletions", tag = "admin", security(("admin_token" = []), ("session" = [])),
     params(("location" = String, Path, description = "The location's id")),
     responses((status = 200, body = Connection), (status = 404, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn confirm_deletions(
@@ -158,7 +158,7 @@ pub(super) async fn confirm_deletions(
 }
 
 /// Tries everything that working the location needs.
-#[utoipa::path(post, path = "/api/v1/connections/{location}/test", tag = "admin", security(("admin_token" = []), ("session" = [])),
+#[utoipa::path(post, operation_id = "test_connection", path = "/api/v1/connections/{location}/test", tag = "admin", security(("admin_token" = []), ("session" = [])),
     params(("location" = String, Path, description = "The location's id"), With),
     responses((status = 200, body = Checks), (status = 400, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn test(
@@ -173,7 +173,7 @@ pub(super) async fn test(
 }
 
 /// Forgets a location: its secrets, links, events, everything. Neither vendor is told.
-#[utoipa::path(delete, path = "/api/v1/connections/{location}", tag = "admin", security(("admin_token" = []), ("session" = [])),
+#[utoipa::path(delete, operation_id = "remove_connection", path = "/api/v1/connections/{location}", tag = "admin", security(("admin_token" = []), ("session" = [])),
     params(("location" = String, Path, description = "The location's id")),
     responses((status = 204), (status = 404, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn remove(State(service): State<Arc<Service>>, Named(location): Named) -> Result<StatusCode, Problem> {
@@ -190,7 +190,7 @@ pub(super) async fn remove(State(service): State<Arc<Service>>, Named(location):
 }
 
 /// Seals every secret with the first key of `ENCRYPTION_KEY`; afterwards the others are not needed any more.
-#[utoipa::path(post, path = "/api/v1/keys/rotate", tag = "admin", security(("admin_token" = []), ("session" = [])),
+#[utoipa::path(post, operation_id = "rotate_keys", path = "/api/v1/keys/rotate", tag = "admin", security(("admin_token" = []), ("session" = [])),
     responses((status = 200, body = Resealed), (status = 409, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn rotate(State(service): State<Arc<Service>>) -> Result<Json<Resealed>, Problem> {
     let resealed = service.store.reseal().await.map_err(Refused::from)?;

@@ -30,7 +30,7 @@ impl From<Deliveries> for Answered {
 }
 
 /// Shows how HighLevel's deliveries were answered in the past three days, over which HighLevel judges an address too.
-#[utoipa::path(get, path = "/api/v1/deliveries", tag = "admin", security(("admin_token" = []), ("session" = [])),
+#[utoipa::path(get, operation_id = "get_deliveries", path = "/api/v1/deliveries", tag = "admin", security(("admin_token" = []), ("session" = [])),
     responses((status = 200, body = Answered)))]
 pub(super) async fn deliveries(State(service): State<Arc<Service>>) -> Result<Json<Answered>, Problem> {
     Ok(Json(service.intake.deliveries().await?.into()))

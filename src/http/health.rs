@@ -22,7 +22,7 @@ pub(super) struct Health {
 }
 
 /// Says that the process is alive, and nothing else.
-#[utoipa::path(get, path = "/healthz", tag = "health", responses((status = 200, body = Health)))]
+#[utoipa::path(get, operation_id = "get_liveness", path = "/healthz", tag = "health", responses((status = 200, body = Health)))]
 pub(super) async fn healthz() -> Json<Health> {
     Json(Health { status: "ok", version: env!("CARGO_PKG_VERSION") })
 }
@@ -30,7 +30,7 @@ pub(super) async fn healthz() -> Json<Health> {
 /// Says whether webhooks can be taken in: the store can be written, the keys are loaded, and nobody is stopping us. A
 /// vendor's outage does not matter here, because events are stored all the same.
 #[utoipa::path(
-    get, path = "/readyz", tag = "health",
+    get, operation_id = "get_readiness", path = "/readyz", tag = "health",
     responses((status = 200, body = Health), (status = 503, body = Problem, content_type = "application/problem+json"))
 )]
 pub(super) async fn readyz(State(service): State<Arc<Service>>) -> Result<Json<Health>, Problem> {
@@ -43,7 +43,7 @@ pub(super) async fn readyz(State(service): State<Arc<Service>>) -> Result<Json<H
 }
 
 /// What has been counted, for Prometheus.
-#[utoipa::path(get, path = "/metrics", tag = "health", responses((status = 200, content(
+#[utoipa::path(get, operation_id = "get_metrics", path = "/metrics", tag = "health", responses((status = 200, content(
     (String = "text/plain; version=0.0.4; charset=utf-8"),
     (String = "application/openmetrics-text; version=1.0.0; charset=utf-8"),
 ), description = "In Prometheus' own text form, or in OpenMetrics' where `Accept` names that")))]

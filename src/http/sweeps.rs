@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::api::{Named, Parsed};
@@ -30,9 +31,10 @@ pub(super) struct Filter {
     /// Of this location.
     location_id: Option<String>,
     /// Of this sweep.
-    sweep: Option<String>,
-    /// Found at or after this time, Unix milliseconds.
-    since: Option<i64>,
+    sweep: Option<Sweep>,
+    /// Found at or after this time, RFC 3339.
+    #[param(value_type = Option<String>, format = DateTime)]
+    since: Option<Timestamp>,
     /// `next` of the page before.
     cursor: Option<String>,
     /// Rows at most: 1 to 200.
@@ -56,7 +58,7 @@ pub(super) struct Findings {
 }
 
 /// Shows how far each sweep is, and how the last one went.
-#[utoipa::path(get, path = "/api/v1/sweeps", tag = "admin", params(Whose), security(("admin_token" = []), ("session" = [])),
+#[utoipa::path(get, operation_id = "list_sweeps", path = "/api/v1/sweeps", tag = "admin", params(Whose), security(("admin_token" = []), ("session" = [])),
     responses((status = 200, body = Sweeps)))]
 pub(super) async fn sweeps(
     State(service): State<Arc<Service>>,
@@ -66,7 +68,7 @@ pub(super) async fn sweeps(
 }
 
 /// Begins a sweep now, or a backfill, or its `dry-run`, which only counts what a backfill would do.
-#[utoipa::path(post, path = "/api/v1/sweeps/{kind}", tag = "admin",
+#[utoipa::path(post, operation_id = "begin_sweep", path = "/api/v1/sweeps/{kind}", tag = "admin",
     params(("kind" = String, Path, description = "`contacts`, `tasks`, `rotation`, `ids`, `customers`, `projection`, `backfill` or `dry-run`"), Whose),
     security(("admin_token" = []), ("session" = [])),
     responses((status = 202, body = Sweeps), (status = 404, body = Problem, content_type = "application/problem+json"),
@@ -85,7 +87,7 @@ pub(super) async fn begin(
 }
 
 /// Ends a backfill or a dry run where it is; what it took over stays.
-#[utoipa::path(delete, path = "/api/v1/sweeps/{kind}", tag = "admin",
+#[utoipa::path(delete, operation_id = "end_sweep", path = "/api/v1/sweeps/{kind}", tag = "admin",
     params(("kind" = String, Path, description = "`backfill` or `dry-run`"), Whose), security(("admin_token" = []), ("session" = [])),
     responses((status = 202, body = Sweeps), (status = 404, body = Problem, content_type = "application/problem+json"),
         (status = 409, body = Problem, content_type = "application/problem+json")))]
@@ -103,7 +105,7 @@ pub(super) async fn end(
 }
 
 /// Lists what sweeps found that no event had told, the newest first.
-#[utoipa::path(get, path = "/api/v1/findings", tag = "admin", params(Filter), security(("admin_token" = []), ("session" = [])),
+#[utoipa::path(get, operation_id = "list_findings", path = "/api/v1/findings", tag = "admin", params(Filter), security(("admin_token" = []), ("session" = [])),
     responses((status = 200, body = Findings), (status = 400, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn findings(
     State(service): State<Arc<Service>>,
@@ -112,7 +114,7 @@ pub(super) async fn findings(
     let limit = super::api::limit(filter.limit)?;
     let page = Cursor { after: filter.cursor, limit };
     let Page { rows: findings, next } =
-        service.store.findings(filter.location_id.as_deref(), filter.sweep.as_deref(), filter.since, &page).await?;
+        service.store.findings(filter.location_id.as_deref(), filter.sweep, filter.since, &page).await?;
     Ok(Json(Findings { findings, next }))
 }
 
@@ -129,12 +131,13 @@ pub(super) struct Retried {
 pub(super) struct Dead {
     /// Only of this location.
     location_id: Option<String>,
-    /// Only those given up at or after this time, Unix milliseconds.
-    since: Option<i64>,
+    /// Only those given up at or after this time, RFC 3339.
+    #[param(value_type = Option<String>, format = DateTime)]
+    since: Option<Timestamp>,
 }
 
 /// Tries contacts again that were given up on (`failed`), with all their attempts.
-#[utoipa::path(post, path = "/api/v1/retry", tag = "admin", params(Dead), security(("admin_token" = []), ("session" = [])),
+#[utoipa::path(post, operation_id = "retry_contacts", path = "/api/v1/retry", tag = "admin", params(Dead), security(("admin_token" = []), ("session" = [])),
     responses((status = 202, body = Retried)))]
 pub(super) async fn retry(
     State(service): State<Arc<Service>>,

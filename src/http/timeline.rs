@@ -52,7 +52,7 @@ struct Entry {
 }
 
 /// Consolidates the notes, tasks and appointments of a contact, the latest first.
-#[utoipa::path(get, path = "/api/v1/contacts/{id}/timeline", tag = "admin",
+#[utoipa::path(get, operation_id = "get_timeline", path = "/api/v1/contacts/{id}/timeline", tag = "admin",
     params(("id" = String, Path, description = "The contact in GoHighLevel"), Which), security(("admin_token" = []), ("session" = [])),
     responses((status = 200, body = Timeline), (status = 404, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn timeline(
@@ -63,7 +63,7 @@ pub(super) async fn timeline(
     let (key, contact) = service.find_contact(&id, which).await?;
     let mut entries: Vec<_> = service.store.timeline(&key).await?.into_iter().map(Entry::from).collect();
     entries.sort_by(|a, b| (b.at, &b.id).cmp(&(a.at, &a.id)));
-    Ok(Json(Timeline { contact_id: contact.contact_id, trafft_customer_id: contact.customer_id, entries }))
+    Ok(Json(Timeline { contact_id: contact.contact_id, trafft_customer_id: contact.trafft_customer_id, entries }))
 }
 
 impl From<Activity> for Entry {

@@ -51,7 +51,7 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// sender waits, up to the inline deadline. HighLevel repeats whatever is not answered 2xx, up to 12 times, and switches off
 /// an address that refuses too many: so what is genuine but of no use is answered 200.
 #[utoipa::path(
-    post, path = "/webhooks/ghl", tag = "webhooks",
+    post, operation_id = "receive_event", path = "/webhooks/ghl", tag = "webhooks",
     request_body(content = serde_json::Value, content_type = "application/json", description = "The event as HighLevel sends it"),
     params(("X-GHL-Signature" = String, Header, description = "Base64 Ed25519 signature over the raw body")),
     responses(
@@ -74,7 +74,7 @@ pub(super) async fn marketplace(
 /// Takes a webhook action of a HighLevel workflow, which HighLevel does not sign: authenticated by a shared token, or
 /// by the Standard Webhooks headers of a relay that signs.
 #[utoipa::path(
-    post, path = "/webhooks/ghl/workflow", tag = "webhooks",
+    post, operation_id = "receive_workflow_event", path = "/webhooks/ghl/workflow", tag = "webhooks",
     request_body(content = serde_json::Value, content_type = "application/json", description = "The document as HighLevel sends it, or an object with `contact_id`"),
     params(
         ("X-Workflow-Token" = Option<String>, Header, description = "The value of GHL_WORKFLOW_TOKEN"),
@@ -122,11 +122,11 @@ async fn receive(
         };
         (body, Some((slot, permit)))
     } else {
-        // It is refused whatever its body says: that need not come, and nothing is taken up by it.
+        // Without a signature it is refused whatever its body says, so the body is not read.
         (Vec::new(), None)
     };
     let understood = understand(&parts.headers, body);
-    // The headers keep the buffer that all of it came in, which nobody needs while the event is being stored.
+    // The headers keep the buffer of the whole request in memory, which is not needed while the event is being stored.
     drop(parts);
     let (admitted, span) = match understood {
         Ok(event) => {
@@ -135,7 +135,7 @@ async fn receive(
         }
         Err(error) => (Err(error), Span::none()),
     };
-    // What follows takes no memory worth mentioning: the event is stored, or refused.
+    // The event is stored or refused: what follows needs little memory, so the slot is given back.
     drop(inside);
     match admitted {
         Ok(admitted) => {
@@ -147,7 +147,7 @@ async fn receive(
             Ok(Json(answer))
         }
         Err(error) => {
-            // What many meet at once is told once, by whoever found it.
+            // Errors that many webhooks meet at once are logged once, where they are found.
             let is_told = match &error {
                 // A flood must not fill the log: of what one source sends, only the first.
                 intake::Error::Refused(_) => !service.admission.refused(from, service.clock.now()),
@@ -188,7 +188,7 @@ async fn read<'s>(
     };
     match service.clock.timeout(BODY_TIMEOUT, whole).await {
         Some(Ok(whole)) => Ok(whole),
-        // The cap is the only limit on it; anything else is a connection that broke, and nobody hears this answer.
+        // The cap is the only limit on the body. Every other error is a broken connection, and the answer will not arrive.
         Some(Err(error)) if error.source().is_some_and(|cause| cause.is::<LengthLimitError>()) => {
             Err(Problem::too_large(service.max_body))
         }
@@ -223,14 +223,14 @@ impl Answer {
     fn of(event: EventView, at_the_door: Status) -> Self {
         let status = match at_the_door {
             Status::Duplicate => Status::Duplicate,
-            _ => event.status.parse().unwrap_or(at_the_door),
+            _ => event.status,
         };
         let settled = event.settled_at.is_some() && status != Status::Duplicate;
         Self {
             status,
             event_id: event.id,
             contact_id: event.contact_id,
-            trafft_customer_id: event.customer_id,
+            trafft_customer_id: event.trafft_customer_id,
             ghl_calls: event.ghl_calls.filter(|_| settled),
             trafft_calls: event.trafft_calls.filter(|_| settled),
             reason: event.reason.filter(|_| status != Status::Duplicate),

@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::Lane;
 
 /// A kind of sweep.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = SweepKind)]
+#[serde(rename_all = "kebab-case")]
 pub enum Sweep {
     /// Contacts that changed and no event told: a search by the time of change.
     Contacts,
@@ -17,7 +21,7 @@ pub enum Sweep {
     Ids,
     /// Trafft's customers that staff edited or deleted.
     Customers,
-    /// All contacts of the location, taken over once, when somebody asks for it.
+    /// All contacts of the location, taken over once, on request.
     Backfill,
     /// What a backfill would do.
     DryRun,

@@ -4,17 +4,25 @@
 use std::fmt::{Debug, Display};
 
 use jiff::Timestamp;
+use serde::Serialize;
+use sqlx::any::{AnyRow, AnyTypeInfo, AnyValueRef};
+use sqlx::error::BoxDynError;
+use sqlx::{Any, Decode, FromRow, Type};
 use tracing::error;
 
-use super::{Error, Result, Signal, Store, Tx};
+use super::{Decision, Error, Result, Signal, Store, Tx};
+use crate::model::Status;
 
 /// Of what stands in a column, so much is shown.
 const SHOWN: usize = 60;
 
 /// An error about `column` (`table.column`), which holds `value`.
 pub(super) fn corrupt(column: &'static str, value: impl Debug) -> Error {
-    let value: String = format!("{value:?}").chars().take(SHOWN).collect();
-    Error::Corrupt(format!("`{column}` is {value}"))
+    Error::Corrupt(format!("`{column}` is {}", shown(value)))
+}
+
+fn shown(value: impl Debug) -> String {
+    format!("{value:?}").chars().take(SHOWN).collect()
 }
 
 pub(super) fn id<T: TryFrom<String>>(column: &'static str, text: String) -> Result<T> {
@@ -23,6 +31,62 @@ pub(super) fn id<T: TryFrom<String>>(column: &'static str, text: String) -> Resu
 
 pub(super) fn time(column: &'static str, milliseconds: i64) -> Result<Timestamp> {
     Timestamp::from_millisecond(milliseconds).map_err(|_| corrupt(column, milliseconds))
+}
+
+/// A time that is kept in Unix milliseconds and shown as RFC 3339. What is none is shown as the first or the last time there is: the row
+/// itself is shown, with its reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(transparent)]
+pub struct Time(pub Timestamp);
+
+/// A truth that is kept as 0 or 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Flag(pub bool);
+
+/// How a column of a row is read: as what it is kept as, then as what it stands for.
+macro_rules! column {
+    ($type:ty, $kept:ty, $read:expr) => {
+        impl Type<Any> for $type {
+            fn type_info() -> AnyTypeInfo {
+                <$kept as Type<Any>>::type_info()
+            }
+
+            fn compatible(kind: &AnyTypeInfo) -> bool {
+                <$kept as Type<Any>>::compatible(kind)
+            }
+        }
+
+        impl<'r> Decode<'r, Any> for $type {
+            fn decode(value: AnyValueRef<'r>) -> std::result::Result<Self, BoxDynError> {
+                let kept = <$kept as Decode<'r, Any>>::decode(value)?;
+                let read: Option<Self> = $read(&kept);
+                read.ok_or_else(|| Unknown(shown(&kept)).into())
+            }
+        }
+    };
+}
+column!(Time, i64, |kept: &i64| {
+    let nearest = if *kept < 0 { Timestamp::MIN } else { Timestamp::MAX };
+    Some(Time(Timestamp::from_millisecond(*kept).unwrap_or(nearest)))
+});
+column!(Flag, i64, |kept: &i64| matches!(kept, 0 | 1).then_some(Flag(*kept == 1)));
+column!(Status, String, |kept: &String| kept.parse().ok());
+column!(Decision, String, |kept: &String| Decision::from_name(kept));
+
+/// What stands in a column and means nothing there.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Unknown(String);
+
+/// The row as it is shown to people.
+pub(super) fn view<T: for<'r> FromRow<'r, AnyRow>>(table: &'static str, row: &AnyRow) -> Result<T> {
+    T::from_row(row).map_err(|error| match error {
+        sqlx::Error::ColumnDecode { index, source } if source.is::<Unknown>() => {
+            Error::Corrupt(format!("`{table}.{}` is {source}", index.trim_matches('"')))
+        }
+        error => error.into(),
+    })
 }
 
 /// The rows that can be read; the others are logged.

@@ -37,9 +37,9 @@ impl fmt::Display for ContactKey {
 pub enum Decision {
     /// Linked by hand: another customer with the same e-mail is no contradiction.
     Linked,
-    /// To be created, whoever else looks like it.
+    /// To be created, even if another customer looks like it.
     Create,
-    /// Taken apart: stays so until somebody links or creates.
+    /// Unlinked: stays so until a person links or creates.
     Unlinked,
 }
 
@@ -50,6 +50,10 @@ impl Decision {
             Decision::Create => "create",
             Decision::Unlinked => "unlinked",
         }
+    }
+
+    pub(super) fn from_name(name: &str) -> Option<Self> {
+        [Self::Linked, Self::Create, Self::Unlinked].into_iter().find(|decision| decision.name() == name)
     }
 }
 

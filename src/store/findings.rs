@@ -2,13 +2,13 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
-use sqlx::FromRow;
+use sqlx::{FromRow, Row};
 use uuid::Uuid;
 
-use super::columns::{id, readable};
+use super::columns::{Flag, Time, id, readable, view};
 use super::db::strip_nul;
 use super::{Cursor, Page, Result, Signal, Store};
-use crate::model::LocationId;
+use crate::model::{LocationId, Sweep};
 
 /// A sweep, as it is shown.
 #[derive(Debug, Clone, FromRow, Serialize, utoipa::ToSchema)]
@@ -16,16 +16,21 @@ use crate::model::LocationId;
 pub struct SweepView {
     /// The GHL location.
     pub location_id: String,
-    /// `contacts`, `tasks`, `rotation`, `ids`, `customers`, `projection`, `backfill` or `dry-run`.
+    /// Which. As it is stored: a row of an unknown kind is shown as well, with its reason.
+    #[schema(value_type = Sweep)]
     pub kind: String,
-    /// When it goes on or comes round again, Unix milliseconds.
-    pub due_at: Option<i64>,
+    /// When it goes on or comes round again.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub due_at: Option<Time>,
     /// Is it under way?
-    pub under_way: i64,
-    /// When the current or last one began, Unix milliseconds.
-    pub started_at: Option<i64>,
-    /// When the last one ended, Unix milliseconds.
-    pub finished_at: Option<i64>,
+    #[schema(value_type = bool)]
+    pub under_way: Flag,
+    /// When the current or last one began.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub started_at: Option<Time>,
+    /// When the last one ended.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub finished_at: Option<Time>,
     /// Records met by the current or last one.
     pub seen: i64,
     /// What it found that no event had told.
@@ -46,14 +51,16 @@ pub struct FindingView {
     pub id: String,
     /// The GHL location.
     pub location_id: String,
-    /// Which sweep.
+    /// Which sweep found it.
+    #[schema(value_type = Sweep)]
     pub kind: String,
     /// Which contact.
     pub contact_id: String,
     /// What no event had told.
     pub what: String,
-    /// When, Unix milliseconds.
-    pub at: i64,
+    /// When.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Time,
 }
 
 /// How the sweeps of one kind are going, over all locations.
@@ -87,7 +94,8 @@ const REVIVE: &str = "UPDATE contacts SET status = 'queued', due_at = $3, lane =
 impl Store {
     /// Every sweep there is, of one location or of all.
     pub async fn sweeps(&self, location: Option<&str>) -> Result<Vec<SweepView>> {
-        Ok(sqlx::query_as(SWEEPS).bind(location.map(strip_nul)).fetch_all(&self.db.read).await?)
+        let rows = sqlx::query(SWEEPS).bind(location.map(strip_nul)).fetch_all(&self.db.read).await?;
+        Ok(readable(rows.iter().map(|row| view("sweeps", row))))
     }
 
     /// How the sweeps of each kind are going.
@@ -99,32 +107,35 @@ impl Store {
     pub async fn findings(
         &self,
         location: Option<&str>,
-        sweep: Option<&str>,
-        since: Option<i64>,
+        sweep: Option<Sweep>,
+        since: Option<Timestamp>,
         page: &Cursor,
     ) -> Result<Page<FindingView>> {
         let before = page.after.as_deref().map_or_else(|| Uuid::max().to_string(), strip_nul);
         let end = self.end(FINDINGS_END, &before).await?;
-        let query = sqlx::query_as(FINDINGS)
+        let query = sqlx::query(FINDINGS)
             .bind(&before)
             .bind(end.as_deref().unwrap_or_default())
             .bind(location.map(strip_nul))
-            .bind(sweep.map(strip_nul))
-            .bind(since)
+            .bind(sweep.map(Sweep::name))
+            .bind(since.map(Timestamp::as_millisecond))
             .bind(page.limit);
         let rows = query.fetch_all(&self.db.read).await?;
-        Ok(Page::of(rows, page.limit, end, |finding: &FindingView| finding.id.clone()))
+        Ok(Page::of(rows, page.limit, end, |row| row.try_get("id"))?.readable("findings"))
     }
 
     /// Tries contacts again that were given up on at or after `since`; tells how many of each location.
     pub async fn revive(
         &self,
         location: Option<&str>,
-        since: Option<i64>,
+        since: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<Vec<(LocationId, u64)>> {
         let mut tx = self.db.begin().await?;
-        let query = sqlx::query_scalar(REVIVE).bind(location.map(strip_nul)).bind(since).bind(now.as_millisecond());
+        let query = sqlx::query_scalar(REVIVE)
+            .bind(location.map(strip_nul))
+            .bind(since.map(Timestamp::as_millisecond))
+            .bind(now.as_millisecond());
         let revived: Vec<String> = query.fetch_all(&mut *tx).await?;
         let mut counts = std::collections::BTreeMap::new();
         for location in revived {

@@ -2,11 +2,13 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
-use sqlx::FromRow;
+use sqlx::any::AnyRow;
+use sqlx::{FromRow, Row};
 use uuid::Uuid;
 
+use super::columns::{Flag, Time, readable, view};
 use super::db::strip_nul;
-use super::{ContactKey, Result, Store};
+use super::{ContactKey, Decision, Result, Store};
 use crate::model::{LocationId, Status};
 
 /// Where a page begins, and how many rows to give.
@@ -27,15 +29,25 @@ pub struct Page<T> {
     pub next: Option<String>,
 }
 
-/// So many rows are looked at for one page of a list that no index is made for: an index costs each event a page of the log. Who filters
-/// for what is rare goes on with the next page, and meanwhile the database does other things.
+/// Rows that are read for one page of a filtered list. These filters have no index, since an index would cost each event another page
+/// of the log. A filter that matches few rows gives short pages, and the client goes on with the next page.
 const LOOKED_AT: i64 = 10_000;
 
-impl<T> Page<T> {
-    /// `end`: the last row that was looked at, if there are more behind it.
-    pub(super) fn of(rows: Vec<T>, limit: i64, end: Option<String>, at: impl Fn(&T) -> String) -> Self {
-        let last = rows.last().filter(|_| rows.len() as i64 == limit).map(at);
-        Self { next: last.or(end), rows }
+impl Page<AnyRow> {
+    /// `end`: the last row that was looked at, if there are more behind it. `at`: where in the list a row is.
+    pub(super) fn of(
+        rows: Vec<AnyRow>,
+        limit: i64,
+        end: Option<String>,
+        at: impl Fn(&AnyRow) -> sqlx::Result<String>,
+    ) -> Result<Self> {
+        let last = rows.last().filter(|_| rows.len() as i64 == limit).map(at).transpose()?;
+        Ok(Self { next: last.or(end), rows })
+    }
+
+    /// Those of its rows that can be read.
+    pub(super) fn readable<T: for<'r> FromRow<'r, AnyRow>>(self, table: &'static str) -> Page<T> {
+        Page { rows: readable(self.rows.iter().map(|row| view(table, row))), next: self.next }
     }
 }
 
@@ -52,7 +64,7 @@ pub struct EventFilter {
     pub kind: Option<String>,
 }
 
-/// An event, as it is shown. Times are RFC 3339 once rendered; here Unix milliseconds.
+/// An event, as it is shown.
 #[derive(Debug, Clone, FromRow, Serialize, utoipa::ToSchema)]
 #[schema(as = Event)]
 pub struct EventView {
@@ -68,22 +80,26 @@ pub struct EventView {
     pub contact_id: Option<String>,
     /// The task, note or appointment of an event that named no contact.
     pub object_id: Option<String>,
-    /// When GHL sent it, Unix milliseconds.
-    pub sent_at: Option<i64>,
-    /// When it arrived, Unix milliseconds.
-    pub received_at: i64,
+    /// When GHL sent it.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub sent_at: Option<Time>,
+    /// When it arrived.
+    #[schema(value_type = String, format = DateTime)]
+    pub received_at: Time,
     /// How it ended.
-    pub status: String,
+    pub status: Status,
     /// Why.
     pub reason: Option<String>,
     /// The Trafft customer that it reached.
-    pub customer_id: Option<i64>,
+    #[sqlx(rename = "customer_id")]
+    pub trafft_customer_id: Option<i64>,
     /// Calls to GHL by the reconcile that settled it.
     pub ghl_calls: Option<i64>,
     /// Calls to Trafft by the reconcile that settled it.
     pub trafft_calls: Option<i64>,
-    /// When it was settled, Unix milliseconds.
-    pub settled_at: Option<i64>,
+    /// When it was settled.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub settled_at: Option<Time>,
 }
 
 /// A contact, as it is shown.
@@ -95,39 +111,48 @@ pub struct ContactView {
     /// The GHL contact.
     pub contact_id: String,
     /// How its last settle ended, or `queued`.
-    pub status: String,
+    pub status: Status,
     /// Why.
     pub reason: Option<String>,
     /// The linked Trafft customer.
-    pub customer_id: Option<i64>,
+    #[sqlx(rename = "customer_id")]
+    pub trafft_customer_id: Option<i64>,
     /// Did we create that customer?
-    pub created_by_us: i64,
-    /// What a person decided: `linked`, `create` or `unlinked`.
-    pub decision: Option<String>,
+    #[schema(value_type = bool)]
+    pub created_by_us: Flag,
+    /// What a person decided.
+    pub decision: Option<Decision>,
     /// The customer that a conflict is about.
-    pub conflict_customer: Option<i64>,
-    /// When it will be worked next, Unix milliseconds.
-    pub due_at: Option<i64>,
+    #[sqlx(rename = "conflict_customer")]
+    pub conflict_trafft_customer_id: Option<i64>,
+    /// When it will be worked next.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub due_at: Option<Time>,
     /// Tries spent so far.
     pub attempt: i64,
-    /// When it last was marked, Unix milliseconds.
-    pub marked_at: i64,
-    /// When it was last settled, Unix milliseconds.
-    pub settled_at: Option<i64>,
-    /// When it was found to be deleted in GHL, Unix milliseconds.
-    pub gone_at: Option<i64>,
+    /// When it last was marked.
+    #[schema(value_type = String, format = DateTime)]
+    pub marked_at: Time,
+    /// When it was last settled.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub settled_at: Option<Time>,
+    /// When it was found to be deleted in GHL.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub gone_at: Option<Time>,
 }
 
 /// A write to Trafft, as it is shown.
 #[derive(Debug, Clone, FromRow, Serialize, utoipa::ToSchema)]
 #[schema(as = Write)]
 pub struct WriteView {
-    /// When, Unix milliseconds.
-    pub at: i64,
+    /// When.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Time,
     /// `create`, `update` or `delete`.
     pub action: String,
     /// Which customer.
-    pub customer_id: Option<i64>,
+    #[sqlx(rename = "customer_id")]
+    pub trafft_customer_id: Option<i64>,
     /// The events up to which number of the contact's it answered.
     pub sequence: i64,
     /// The fields that were sent.
@@ -197,7 +222,7 @@ impl Store {
     pub async fn events(&self, filter: &EventFilter, page: &Cursor) -> Result<Page<EventView>> {
         let before = page.after.as_deref().map_or_else(|| Uuid::max().to_string(), strip_nul);
         let end = self.end(EVENTS_END, &before).await?;
-        let query = sqlx::query_as(EVENTS)
+        let query = sqlx::query(EVENTS)
             .bind(&before)
             .bind(end.as_deref().unwrap_or_default())
             .bind(filter.location.as_deref().map(strip_nul))
@@ -206,7 +231,8 @@ impl Store {
             .bind(filter.kind.as_deref().map(strip_nul))
             .bind(page.limit);
         let rows = query.fetch_all(&self.db.read).await?;
-        Ok(Page::of(rows, page.limit, end, |event: &EventView| event.id.clone()))
+        let page = Page::of(rows, page.limit, end, |row| row.try_get("id"))?;
+        Ok(page.readable("events"))
     }
 
     /// The last row that one page looks at, of those before that id; none: it looks at all of them.
@@ -216,7 +242,8 @@ impl Store {
 
     /// One event.
     pub async fn event(&self, id: &str) -> Result<Option<EventView>> {
-        Ok(sqlx::query_as(EVENT).bind(strip_nul(id)).fetch_optional(&self.db.read).await?)
+        let row = sqlx::query(EVENT).bind(strip_nul(id)).fetch_optional(&self.db.read).await?;
+        row.map(|row| view("events", &row)).transpose()
     }
 
     /// Contacts, by location and id; `after`: behind that one.
@@ -229,23 +256,28 @@ impl Store {
         let (location, status) = (filter.location.as_deref().map(strip_nul), filter.status.map(Status::name));
         let (last_location, last) =
             after.map(|(location, contact)| (strip_nul(location), strip_nul(contact))).unwrap_or_default();
-        let rows: Vec<ContactView> = if let Some(contact) = &filter.contact {
-            let query = sqlx::query_as(CONTACTS_OF_ID).bind(strip_nul(contact)).bind(last_location);
+        let rows = if let Some(contact) = &filter.contact {
+            let query = sqlx::query(CONTACTS_OF_ID).bind(strip_nul(contact)).bind(last_location);
             query.bind(location).bind(status).bind(limit).fetch_all(&self.db.read).await?
         } else {
             let statement = contacts_query(location.is_some(), status.is_some());
-            let query = sqlx::query_as(sqlx::AssertSqlSafe(statement));
+            let query = sqlx::query(sqlx::AssertSqlSafe(statement));
             let query = query.bind(location.unwrap_or(last_location)).bind(last).bind(limit);
             let query = if status.is_some() { query.bind(status) } else { query };
             query.fetch_all(&self.db.read).await?
         };
-        Ok(Page::of(rows, limit, None, |contact| format!("{}/{}", contact.location_id, contact.contact_id)))
+        let at = |row: &AnyRow| {
+            let (location, contact): (String, String) = (row.try_get("location_id")?, row.try_get("contact_id")?);
+            Ok(format!("{location}/{contact}"))
+        };
+        Ok(Page::of(rows, limit, None, at)?.readable("contacts"))
     }
 
     /// The last hundred writes for a contact, the newest first.
     pub async fn writes(&self, key: &ContactKey) -> Result<Vec<WriteView>> {
-        let query = sqlx::query_as(WRITES).bind(key.location.as_str()).bind(key.contact.as_str());
-        Ok(query.fetch_all(&self.db.read).await?)
+        let query = sqlx::query(WRITES).bind(key.location.as_str()).bind(key.contact.as_str());
+        let rows = query.fetch_all(&self.db.read).await?;
+        Ok(readable(rows.iter().map(|row| view("writes", row))))
     }
 
     /// How much is waiting.

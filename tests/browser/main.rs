@@ -41,7 +41,7 @@ async fn enter(browser: &Chromium, trafft: &Trafft, secret: &str) {
     browser.fill("URL", &trafft.url()).await;
     browser.fill("Client id", &trafft.client_id()).await;
     browser.fill("Client secret", secret).await;
-    browser.press("Try and keep").await;
+    browser.press("Test and save").await;
 }
 
 /// A new contact there, its event delivered.
@@ -98,13 +98,13 @@ async fn from_the_login_to_the_first_contact() {
     browser.picture("connection-entered").await;
 
     first_contact(&world, &location, &trafft).await;
-    browser.press("Try everything").await;
+    browser.press("Test the connection").await;
     browser.sees("Trafft: get a token and read customers: works, 1 in all").await;
     assert!(!browser.text().await.unwrap().contains('✗'), "everything is as it must be");
     browser.picture("connection-tried").await;
     browser.press("Pause").await;
     browser.sees("what comes is stored, nothing is read or written").await;
-    browser.press("Go on").await;
+    browser.press("Continue").await;
     browser.sees("It goes on").await;
     world.idle().await;
     browser.press("ghl-trafft-sync").await;

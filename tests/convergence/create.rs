@@ -108,7 +108,7 @@ async fn judge(world: &World, contacts: &[String]) -> Vec<String> {
     for contact in contacts {
         let shown = world.contact(contact).await;
         let status = shown["status"].as_str().unwrap_or_default().to_owned();
-        match (status.as_str(), shown["customer_id"].as_i64()) {
+        match (status.as_str(), shown["trafft_customer_id"].as_i64()) {
             ("synced" | "unchanged", Some(customer)) => *holders.entry(customer).or_insert(0) += 1,
             ("conflict", _) if shown["reason"].as_str().is_some_and(|reason| reason.contains("contacts link")) => {}
             _ => wrong.push(format!("contact {contact} is neither linked nor a conflict: {shown}")),

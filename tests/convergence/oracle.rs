@@ -25,7 +25,7 @@ struct Standing<'a> {
 
 impl Standing<'_> {
     fn customer(&self) -> Option<i64> {
-        self.known["customer_id"].as_i64()
+        self.known["trafft_customer_id"].as_i64()
     }
     fn text(&self, key: &str) -> &str {
         self.truth[key].as_str().unwrap_or_default()
@@ -99,7 +99,7 @@ fn contact(
     all: &[Standing<'_>],
 ) -> Result<(), String> {
     if standing.person.gone {
-        if climate::deletes(world) && standing.known["created_by_us"] == 1 {
+        if climate::deletes(world) && standing.known["created_by_us"] == true {
             return Err("is gone, and its customer that we made is still there".to_owned());
         }
         // A contact that came and went while nobody told is none of our business.

@@ -95,7 +95,7 @@ async fn a_location_is_added_listed_shown_and_tried() {
     world.sandbox.ghl.revoke_token(std::fs::read_to_string(world.path(&format!("{EAST}.token"))).unwrap().trim());
     let tried = connections(&world, &["test", EAST]).await;
     assert!(tried.code == 1 && tried.out.contains("FAIL  HighLevel: read contacts"), "{tried:?}");
-    assert_eq!(tried.err, "error: something is not as it must be\n");
+    assert_eq!(tried.err, "error: a check failed\n");
     let nobody = connections(&world, &["show", "nobodyKnowsThisOne01"]).await;
     assert!(nobody.code == 1 && nobody.err.contains("there is no connection with this id"), "{nobody:?}");
 }

@@ -223,7 +223,7 @@ async fn nobody_is_in_conflict_with_a_customer_that_is_in_the_index_only() {
     world.rest(73 * HOUR).await;
     assert_eq!(world.contact(&ada).await["status"], "synced");
     assert_eq!(world.customer_of(&ada).await.email.as_deref(), Some("ada@example.com"));
-    assert_eq!(world.contact(&bob).await["customer_id"], Value::Null, "that staff deleted it was found out");
+    assert_eq!(world.contact(&bob).await["trafft_customer_id"], Value::Null, "that staff deleted it was found out");
 }
 
 #[tokio::test]

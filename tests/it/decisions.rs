@@ -16,7 +16,7 @@ fn ada() -> Value {
 
 impl World {
     async fn decide(&self, contact: &str, verb: &str, customer: i64) -> Answer {
-        let body = (verb == "link").then(|| json!({ "customer_id": customer }));
+        let body = (verb == "link").then(|| json!({ "trafft_customer_id": customer }));
         self.admin(Method::POST, &format!("/api/v1/contacts/{contact}/{verb}"), body).await
     }
 }
@@ -99,7 +99,7 @@ async fn a_link_that_is_decided_while_the_contact_is_read_holds() {
         world.advance(5 * SECOND);
         world.drain().await;
         let shown = world.contact(&contact).await;
-        assert_eq!((&shown["customer_id"], &shown["decision"]), (&json!(other), &json!("linked")), "{shown}");
+        assert_eq!((&shown["trafft_customer_id"], &shown["decision"]), (&json!(other), &json!("linked")), "{shown}");
         assert_eq!(trafft.customers().len(), 1 + namesakes, "nobody is made");
     }
 }
@@ -136,7 +136,7 @@ async fn a_customer_that_becomes_free_ends_the_conflict_over_it() {
         let second = ghl.create_contact(ada());
         world.deliver_all().await;
         world.idle().await;
-        assert_eq!(world.contact(&second).await["conflict_customer"], customer);
+        assert_eq!(world.contact(&second).await["conflict_trafft_customer_id"], customer);
         // Else the other customer would get the e-mail, too.
         ghl.edit_contact(&first, json!({ "email": null }));
         world.deliver_all().await;
@@ -148,6 +148,6 @@ async fn a_customer_that_becomes_free_ends_the_conflict_over_it() {
         assert!(done.code.is_success(), "{freed_by}: {}", done.json);
         world.drain().await;
         let shown = world.contact(&second).await;
-        assert_eq!(shown["customer_id"], customer, "{freed_by}: {shown}");
+        assert_eq!(shown["trafft_customer_id"], customer, "{freed_by}: {shown}");
     }
 }

@@ -95,8 +95,9 @@ async fn two_contacts_with_one_email_are_decided_once_by_a_person() {
     let first = world.customer_of(&ada).await.id;
     assert_eq!(answer.status(), "conflict", "{}", answer.json);
     assert!(answer.reason().contains(&format!("customer {first}")), "{}", answer.reason());
-    let taken =
-        world.admin(Method::POST, &format!("/api/v1/contacts/{bob}/link"), Some(json!({ "customer_id": first }))).await;
+    let taken = world
+        .admin(Method::POST, &format!("/api/v1/contacts/{bob}/link"), Some(json!({ "trafft_customer_id": first })))
+        .await;
     assert_eq!(taken.code, 409, "{}", taken.json);
     let decided = world.admin(Method::POST, &format!("/api/v1/contacts/{bob}/create"), None).await;
     assert_eq!(decided.code, 202, "{}", decided.json);
@@ -117,12 +118,13 @@ async fn two_contacts_with_one_email_are_decided_once_by_a_person() {
     world.sandbox.ghl.edit_contact(&bob, json!({ "lastName": "Apart" }));
     assert_eq!(world.deliver_all().await.status(), "conflict");
     assert_eq!(world.sandbox.trafft.customer(second.id).unwrap().last_name, "Byron");
-    let link = Some(json!({ "customer_id": second.id }));
+    let link = Some(json!({ "trafft_customer_id": second.id }));
     assert_eq!(world.admin(Method::POST, &format!("/api/v1/contacts/{bob}/link"), link).await.code, 202);
     world.drain().await;
     assert_eq!(world.customer_of(&bob).await.last_name, "Apart");
-    let unknown =
-        world.admin(Method::POST, &format!("/api/v1/contacts/{bob}/link"), Some(json!({ "customer_id": 999 }))).await;
+    let unknown = world
+        .admin(Method::POST, &format!("/api/v1/contacts/{bob}/link"), Some(json!({ "trafft_customer_id": 999 })))
+        .await;
     assert_eq!(unknown.code, 404);
 }
 

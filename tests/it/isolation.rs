@@ -8,6 +8,7 @@ use reqwest::Method;
 use sandbox::{Class, Fault, Matcher, Trafft};
 use serde_json::{Value, json};
 
+use crate::support::asking::time;
 use crate::support::ticker::{Ticker, until};
 use crate::support::{World, number};
 
@@ -125,9 +126,9 @@ async fn waits(agency: &Agency, busy: Option<usize>, quiet: &[usize]) -> Vec<i64
     for (at, event) in events {
         loop {
             let shown = world.get(&format!("/api/v1/events/{event}")).await.json;
-            if let Some(end) = shown["settled_at"].as_i64() {
+            if let Some(end) = time(&shown["settled_at"]) {
                 assert_eq!(shown["status"], "synced", "location {at}: {shown}");
-                settled.push(end - shown["received_at"].as_i64().unwrap());
+                settled.push(end - time(&shown["received_at"]).unwrap());
                 break;
             }
             moment.tick().await;

@@ -7,6 +7,7 @@ use sandbox::ghl::Window;
 use sandbox::{Fault, Matcher};
 use serde_json::json;
 
+use crate::support::asking::time;
 use crate::support::others::Others;
 use crate::support::ticker::{Ticker, until};
 use crate::support::{World, number};
@@ -125,8 +126,8 @@ async fn a_webhook_does_not_wait_for_a_backfill() {
     .await;
     for event in events {
         let shown = world.get(&format!("/api/v1/events/{event}")).await.json;
-        let settled = shown["settled_at"].as_i64().unwrap_or_else(|| world.clock.now().as_millisecond());
-        waits.push(settled - shown["received_at"].as_i64().unwrap());
+        let settled = time(&shown["settled_at"]).unwrap_or_else(|| world.clock.now().as_millisecond());
+        waits.push(settled - time(&shown["received_at"]).unwrap());
     }
     ticker.stop().await;
     waits.sort_unstable();

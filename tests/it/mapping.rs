@@ -94,7 +94,7 @@ async fn preview_dry_run_and_what_trafft_then_holds_are_equal() {
     for (contact, preview) in contacts.iter().zip(&previews) {
         let known = world.contact(contact).await;
         let Ok(told) = serde_json::from_str::<Value>(preview) else {
-            assert_eq!(known["customer_id"], Value::Null, "{preview}");
+            assert_eq!(known["trafft_customer_id"], Value::Null, "{preview}");
             let said = known["reason"].as_str().unwrap();
             assert!(said == preview || known["status"] == "filtered", "{preview}: {said}");
             continue;

@@ -248,7 +248,7 @@ async fn odd_records_in_searches_stop_no_sweep() {
     world.ask_for("ids").await;
     world.rest(HOUR).await;
     assert!(asked(&ids[1]) > 0, "a whole pass decides again");
-    assert!(world.contact(&ids[1]).await["gone_at"].is_i64() && world.contact(&ids[2]).await["gone_at"].is_null());
+    assert!(world.contact(&ids[1]).await["gone_at"].is_string() && world.contact(&ids[2]).await["gone_at"].is_null());
 }
 
 #[tokio::test]

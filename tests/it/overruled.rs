@@ -49,7 +49,7 @@ async fn a_customer_that_a_person_took_away_is_neither_deleted_nor_written() {
     assert_eq!(world.contact(&contact).await["status"], "conflict");
 
     // A deletion.
-    let link = json!({ "customer_id": customer });
+    let link = json!({ "trafft_customer_id": customer });
     let path = format!("/api/v1/contacts/{contact}/link");
     assert_eq!(world.admin(Method::POST, &path, Some(link)).await.code, 202);
     world.drain().await;
@@ -76,7 +76,7 @@ async fn that_one_customer_vanished_says_nothing_about_the_next_one() {
     let page = Fault::Html(404);
     world.sandbox.trafft.faults().push(Matcher::new("GET", &format!("/api/v2/customers/{other}")), page);
     let path = format!("/api/v1/contacts/{contact}/link");
-    let linked = world.admin(Method::POST, &path, Some(json!({ "customer_id": other }))).await;
+    let linked = world.admin(Method::POST, &path, Some(json!({ "trafft_customer_id": other }))).await;
     assert_eq!(linked.code, 202, "{}", linked.json);
     world.rest(Duration::from_hours(1)).await;
     assert_eq!(world.sandbox.trafft.faults().unspent(), 0);

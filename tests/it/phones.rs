@@ -342,7 +342,11 @@ async fn a_refused_location_record_is_asked_for_again_and_nothing_is_guessed_mea
     world.synced(json!({ "firstName": "Eve", "email": "eve@example.com" })).await;
     world.drain().await;
     let found = world.contact(&phone_only).await;
-    assert_eq!((found["status"].as_str(), found["customer_id"].as_i64()), (Some("unchanged"), Some(known)), "{found}");
+    assert_eq!(
+        (found["status"].as_str(), found["trafft_customer_id"].as_i64()),
+        (Some("unchanged"), Some(known)),
+        "{found}"
+    );
     assert_eq!(world.sandbox.trafft.customers().len(), 3, "nobody is made twice");
     let customer = world.customer_of(&bob).await;
     assert_eq!(customer.phone_number.as_deref(), Some("+14155550177"));

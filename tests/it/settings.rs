@@ -68,7 +68,7 @@ fn what_is_missing_is_told_all_at_once_with_where_to_find_it() {
     let problems = load(&Sources { environment, ..Default::default() }).unwrap_err();
     assert_eq!(names(&problems), others.iter().map(|(name, _)| *name).collect::<Vec<_>>());
     let text = problems.to_string();
-    assert!(text.starts_with("4 settings to mend (all are described in docs/settings.md):\n"), "{text}");
+    assert!(text.starts_with("4 settings need attention (all are described in docs/settings.md):\n"), "{text}");
     for hint in ["is not set; ", "Private Integrations", "API card"] {
         assert!(text.contains(hint), "no `{hint}` in: {text}");
     }

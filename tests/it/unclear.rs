@@ -67,7 +67,7 @@ async fn a_create_without_an_answer_is_not_repeated_while_a_new_customer_cannot_
         assert!(known["reason"].as_str().unwrap().contains("cannot be read"), "{odd}: {known}");
         world.sandbox.trafft.raw().clear();
         world.drain().await;
-        assert_eq!(world.contact(&contact).await["customer_id"], made, "{odd}");
+        assert_eq!(world.contact(&contact).await["trafft_customer_id"], made, "{odd}");
         assert_eq!(world.sandbox.trafft.customers().len(), 3, "{odd}");
     }
 }

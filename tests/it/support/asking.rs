@@ -135,7 +135,8 @@ impl World {
     /// The customer that a contact is linked with, as Trafft has it.
     pub async fn customer_of(&self, contact: &str) -> sandbox::Customer {
         let shown = self.get(&format!("/api/v1/contacts/{contact}")).await;
-        let id = shown.json["contact"]["customer_id"].as_i64().unwrap_or_else(|| panic!("no link: {}", shown.json));
+        let id =
+            shown.json["contact"]["trafft_customer_id"].as_i64().unwrap_or_else(|| panic!("no link: {}", shown.json));
         self.sandbox.trafft.customer(id).unwrap_or_else(|| panic!("no customer {id}"))
     }
 
@@ -178,6 +179,11 @@ impl World {
         self.sandbox.ghl.journal().clear();
         self.sandbox.trafft.journal().clear();
     }
+}
+
+/// A time of the API's, in Unix milliseconds; none: there is none.
+pub fn time(shown: &Value) -> Option<i64> {
+    shown.as_str().map(|text| text.parse::<jiff::Timestamp>().unwrap().as_millisecond())
 }
 
 async fn answer(request: reqwest::RequestBuilder) -> Answer {
