@@ -154,7 +154,7 @@ impl App {
             move |location| nudge.now(location)
         });
         let mut commit = JoinSet::new();
-        // On a thread of its own: between two statements of a batch nobody should have to queue behind a thousand requests.
+        // On a thread of its own: between two statements of a batch the group commit must not queue behind a thousand requests.
         let runtime = tokio::runtime::Handle::current();
         commit.spawn_blocking(move || {
             runtime.block_on(group_commit);
@@ -310,7 +310,7 @@ impl App {
             {
                 warn!(error = %error, "others wait until the lease ends: {error}");
             }
-            // Nobody can hand in any more: the group commit writes what it has, and ends.
+            // No more events can come in: the group commit writes what it has, and ends.
             while commit.join_next().await.is_some() {}
         };
         let finished = handle.clock.timeout(patience, finish).await;

@@ -18,7 +18,7 @@ enum Source {
     Manual(Arc<watch::Sender<Timestamp>>),
 }
 
-/// Time counted by the monotonic clock, which nobody can set.
+/// Time counted by the monotonic clock, which cannot be set.
 #[derive(Debug)]
 struct Counted {
     /// The time at `since`.
@@ -127,7 +127,7 @@ impl Clock {
                 }
             }
             Source::Manual(time) => {
-                // An error means that the clock itself is gone, and with it everyone who could wait for it.
+                // An error means that the clock was dropped, and with it all that wait for it.
                 let _ = time.subscribe().wait_for(|now| *now >= at).await;
             }
         }

@@ -65,7 +65,7 @@ fn may_be_coloured() -> bool {
     io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-/// A panic on the log like anything else: the standard hook writes to standard error, and waits where nobody reads it.
+/// Panics go to the log like everything else: the standard hook writes to standard error, and blocks when that is not read.
 fn told_panic(panic: &PanicHookInfo<'_>) {
     let place = panic.location().map(ToString::to_string).unwrap_or_default();
     // A text that was put together at run time may hold somebody's data.

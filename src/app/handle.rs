@@ -54,7 +54,7 @@ impl Handle {
         Ok(Some(next.into_iter().min()))
     }
 
-    /// The locations that somebody should be working.
+    /// The locations that should have an owner.
     async fn worked(&self) -> Result<Vec<LocationId>, store::Error> {
         let is_worked = |one: &ConnectionView| {
             let installed = one.entered && one.install == Some(InstallStatus::Active);

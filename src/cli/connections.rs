@@ -33,7 +33,7 @@ enum Command {
     Resume { location: LocationId },
     /// Say that the contacts which vanished at once were deleted on purpose: held deletions go on
     ConfirmDeletions { location: LocationId },
-    /// Try everything that working a location needs
+    /// Test everything that a location needs
     Test {
         location: LocationId,
         /// Show what this contact would become
@@ -130,14 +130,14 @@ fn read(path: &Path) -> Result<String, Failure> {
     std::fs::read_to_string(path).map_err(told)
 }
 
-/// What was tried, for people; fails if something is not as it must be.
+/// What was tried, for people; fails if a check failed.
 fn told(answer: &Value) -> Result<(), Failure> {
     for check in answer["checks"].as_array().into_iter().flatten() {
         print(super::doctor::line(check))?;
     }
     match answer["ok"].as_bool() {
         Some(true) => Ok(()),
-        _ => Err(Failure::new("something is not as it must be")),
+        _ => Err(Failure::new("a check failed")),
     }
 }
 

@@ -42,7 +42,7 @@ enum Command {
     /// Run a GoHighLevel and a Trafft on this machine, for trying things without accounts
     #[cfg(feature = "demo")]
     Sandbox(sandbox::Addresses),
-    /// Try everything that a set-up needs, and say what to change
+    /// Check everything that a set-up needs, and say what to change
     Doctor(doctor::Doctor),
     /// See, connect, pause and remove locations, through the running service
     Connections(connections::Connections),

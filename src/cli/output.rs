@@ -18,13 +18,13 @@ impl Failure {
         Self { message: message.into(), hint: None, is_alone: false }
     }
 
-    /// There was nobody to ask.
+    /// The service could not be reached.
     #[must_use]
     pub(super) fn alone(self) -> Self {
         Self { is_alone: true, ..self }
     }
 
-    /// Was there nobody to ask?
+    /// Could the service not be reached?
     pub(super) fn is_alone(&self) -> bool {
         self.is_alone
     }

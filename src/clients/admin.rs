@@ -20,7 +20,7 @@ pub enum Error {
     /// Nothing listens there, or not as it should.
     #[error("no connection to `{url}`{}", more(*.why))]
     NoConnection {
-        /// Who was asked.
+        /// The URL of the service that was asked.
         url: Url,
         /// What kept the connection.
         why: NoConnection,
@@ -43,7 +43,7 @@ pub enum Error {
     /// Something answers there, and not as the service does.
     #[error("what answers at `{url}` is not the service's admin API ({status})")]
     Foreign {
-        /// Who was asked.
+        /// The URL of the service that was asked.
         url: Url,
         /// The status of the answer.
         status: u16,

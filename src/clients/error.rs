@@ -14,7 +14,7 @@ use crate::model::ContactId;
 /// [`Error::vendor_message`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// Certainly not carried out: the request never left, or reached nobody.
+    /// Certainly not carried out: the request was not sent, or did not reach a server.
     #[error("not sent: {reason}")]
     NotSent {
         /// What kept it.

@@ -22,7 +22,7 @@ pub enum Front {
 /// Knocks at `/healthz`, and at the webhook path with nothing signed.
 ///
 /// # Errors
-/// Nobody answers.
+/// No answer.
 pub async fn knock(http: &Http, base: &Url) -> Result<Front, Error> {
     let health = ask(http, Method::GET, base, &["healthz"]).await?;
     let version = health.json::<Value>().ok().filter(|health| health["status"] == "ok");

@@ -41,7 +41,7 @@ impl Default for Timeouts {
     }
 }
 
-/// How many calls went to whom, for what, and what came of them; and how many records in their answers could not be read.
+/// Counts of calls by vendor, operation and outcome, and of records in their answers that could not be read.
 #[derive(Debug, Clone, Default)]
 pub struct CallCounts {
     calls: Family<CallLabels, Counter>,
@@ -106,7 +106,7 @@ impl Http {
                 .user_agent(concat!("ghl-trafft-sync/", env!("CARGO_PKG_VERSION")))
                 .connect_timeout(timeouts.connect)
                 .timeout(timeouts.request)
-                // A redirect would take the credentials to an address that nobody configured (T §2).
+                // A redirect would send the credentials to an address that is not configured (T §2).
                 .redirect(redirect::Policy::none())
         };
         // A system without any certificates can still be asked to call itself. What it calls elsewhere is told then.

@@ -1,4 +1,4 @@
-//! Why a request never left, or reached nobody. Told by the types of the causes, never by their texts.
+//! Why a request was not sent, or did not reach a server. Decided by the types of the causes, never by their texts.
 
 use std::error::Error as Cause;
 use std::fmt;
@@ -19,7 +19,7 @@ pub enum NotSent {
     PlainHttp,
     /// No address that can be called.
     NotHttps,
-    /// Nobody was reached.
+    /// No server was reached.
     NoConnection {
         /// What kept the connection.
         why: NoConnection,
@@ -43,16 +43,16 @@ pub enum NoConnection {
     /// Or too young.
     #[error("no connection: the certificate is not valid yet")]
     NotYetValid,
-    /// The certificate is somebody else's.
+    /// The certificate is for another name.
     #[error("no connection: the certificate is for another name")]
     OtherName,
-    /// Nobody whom this machine knows has signed it.
+    /// It is not signed by an authority that this machine trusts.
     #[error("no connection: the certificate comes from an authority that this machine does not know")]
     UnknownAuthority,
     /// Anything else about the certificate.
     #[error("no connection: the certificate cannot be trusted (signed by itself, revoked or damaged)")]
     Untrusted,
-    /// The proxy lets in only whom it knows.
+    /// The proxy asks for credentials.
     #[error("the proxy asks for a name and a password (407)")]
     ProxyAsksForPassword,
     /// The proxy answers, and does not pass this call on.

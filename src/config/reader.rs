@@ -69,12 +69,11 @@ pub struct Problems(pub Vec<Problem>);
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let count = self.0.len();
-        writeln!(
-            f,
-            "{count} setting{} to mend (all are described in docs/settings.md):",
-            if count == 1 { "" } else { "s" }
-        )?;
+        let subject = match self.0.len() {
+            1 => "1 setting needs".to_owned(),
+            count => format!("{count} settings need"),
+        };
+        writeln!(f, "{subject} attention (all are described in docs/settings.md):")?;
         for Problem { name, wrong } in &self.0 {
             writeln!(f, "  `{name}`: {wrong}")?;
         }

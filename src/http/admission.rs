@@ -1,9 +1,10 @@
-//! Who comes in when, so that no flood keeps a signed webhook out, wherever either comes from. Refusing by address would
-//! not do: HighLevel sends for everybody from the same ones, and a proxy can make all the world one address.
+//! Admission of webhooks: a flood of unsigned requests must not keep a signed webhook out, even when both come from the same
+//! address. Blocking addresses would not work: HighLevel sends for all its customers from the same ones, and behind a proxy all
+//! requests can have one address.
 //!
-//! What is scarce is memory for bodies and time for verifying. A short body costs no more than its connection, so it is
-//! read at once, however slowly it comes. For a long one there has to be room. Whoever had a webhook refused is a
-//! *suspect* for a while, and waits for its turn, among suspects, until something signed comes from there.
+//! Memory for bodies and time for verifying are limited. A short body costs no more than its connection, so it is read at once,
+//! however slowly it arrives. A long body needs a slot. A source whose webhook was refused is a *suspect* for some minutes: its
+//! webhooks queue with those of other suspects, until one of them is signed.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -15,28 +16,28 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 use super::source::Source;
 
-/// A longer body, or one that does not say how long it is, needs room.
+/// Bytes. A longer body, or one that does not tell its length, needs a slot.
 pub(super) const SHORT: usize = 32 * 1024;
 
-/// Webhooks that may be worked at the same time; more are told to come again.
+/// Webhooks that are processed at the same time; more are answered 429, so that the sender retries.
 const OPEN: usize = 1024;
 
-/// Long bodies that are read at the same time: with `MAX_BODY_BYTES` as it is, 256 MiB. As many again for suspects.
+/// Long bodies that are read at the same time: 256 MiB with the default of `MAX_BODY_BYTES`. Suspects have as many of their own.
 const LONG_BODIES: usize = 64;
 
 /// Suspects' webhooks that are verified and stored at the same time.
 const SUSPECTS: usize = 32;
 
-/// Of those long_bodies and suspects_slots, what one source may have.
+/// Slots that one source may hold in each pool.
 const PER_SOURCE: usize = 4;
 
-/// So long after the last refusal a source is none like the others.
+/// A source stops being a suspect this long after its last refusal.
 const SUSPICION: Duration = Duration::from_mins(10);
 
-/// No more suspects are remembered; the one that was quiet for longest goes first.
+/// Suspects that are remembered; of more, the one that was quiet for longest is forgotten.
 const REMEMBERED: usize = 4096;
 
-/// All of it.
+/// The limits of one process.
 #[derive(Debug)]
 pub(super) struct Admission {
     open: Semaphore,
@@ -44,16 +45,16 @@ pub(super) struct Admission {
     suspects_long_bodies: Pool,
     suspects_slots: Pool,
     suspects: Mutex<HashMap<Source, Timestamp>>,
-    /// Unix milliseconds: from then on there are none, and nobody takes that lock.
+    /// Unix milliseconds. Later than this there are no suspects, and the lock need not be taken.
     until: AtomicI64,
 }
 
-/// In; the way out is to drop it.
+/// Held while a webhook is processed; dropped at its end.
 #[derive(Debug)]
 pub(super) enum Permit<'d> {
-    /// One of the many.
+    /// Of a source without refusals.
     Open { _permit: SemaphorePermit<'d> },
-    /// A suspect's.
+    /// Of a suspect.
     Suspect { _slot: Slot<'d> },
 }
 
@@ -65,7 +66,7 @@ impl Admission {
         Self { open: Semaphore::new(OPEN), long_bodies, suspects_long_bodies, suspects_slots, suspects, until }
     }
 
-    /// Lets a webhook in to be verified; a suspect's waits for its turn. `None`: there are too many just now.
+    /// Waits for the permit to verify a webhook; only suspects wait. `None`: too many webhooks are processed just now.
     pub(super) async fn enter(&self, source: Source, now: Timestamp) -> Option<Permit<'_>> {
         if self.is_suspect(source, now) {
             return Some(Permit::Suspect { _slot: self.suspects_slots.take(source).await });
@@ -73,13 +74,13 @@ impl Admission {
         self.open.try_acquire().ok().map(|permit| Permit::Open { _permit: permit })
     }
 
-    /// Waits until there is room for a long body.
+    /// Waits for a slot for a long body.
     pub(super) async fn long_body(&self, source: Source, now: Timestamp) -> Slot<'_> {
         let long_bodies = if self.is_suspect(source, now) { &self.suspects_long_bodies } else { &self.long_bodies };
         long_bodies.take(source).await
     }
 
-    /// What this source sent was not signed, or never came whole. True: it was no suspect before.
+    /// A webhook of this source was not signed, or did not arrive whole. True: the source was no suspect before.
     pub(super) fn refused(&self, source: Source, now: Timestamp) -> bool {
         let mut suspects = self.suspects();
         if suspects.len() >= REMEMBERED && !suspects.contains_key(&source) {
@@ -94,7 +95,7 @@ impl Admission {
         before.is_none_or(|last| last + SUSPICION <= now)
     }
 
-    /// What this source sent was signed.
+    /// A webhook of this source was signed.
     pub(super) fn signed(&self, source: Source, now: Timestamp) {
         if self.any(now) {
             let mut suspects = self.suspects();
@@ -105,7 +106,7 @@ impl Admission {
         }
     }
 
-    /// A moment too late at worst: then one more goes through the open admission.
+    /// Without the lock, so it can be a moment late: then one suspect is admitted like others.
     fn any(&self, now: Timestamp) -> bool {
         now.as_millisecond() < self.until.load(Ordering::Relaxed)
     }
@@ -119,14 +120,14 @@ impl Admission {
     }
 }
 
-/// Places that are given out in the order of asking, [`PER_SOURCE`] to a source.
+/// Slots, given out in the order of asking, at most [`PER_SOURCE`] to one source.
 #[derive(Debug)]
 struct Pool {
     all: Semaphore,
     sources: Mutex<HashMap<Source, Arc<Semaphore>>>,
 }
 
-/// A place in a pool.
+/// A slot of a pool.
 #[derive(Debug)]
 pub(super) struct Slot<'p> {
     _own: OwnedSemaphorePermit,
@@ -138,16 +139,16 @@ impl Pool {
         Self { all: Semaphore::new(slots), sources: Mutex::default() }
     }
 
-    #[expect(clippy::expect_used, reason = "nobody closes these semaphores")]
+    #[expect(clippy::expect_used, reason = "these semaphores are never closed")]
     async fn take(&self, source: Source) -> Slot<'_> {
-        // First its own: whoever waits for the others' must not have more than its share of the queue.
+        // The limit of the source first, so that one source cannot fill the queue of the pool.
         let own = self.own(source).acquire_owned().await.expect("open");
         Slot { _own: own, _one: self.all.acquire().await.expect("open") }
     }
 
     fn own(&self, source: Source) -> Arc<Semaphore> {
         let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
-        // Held by the pool alone: nobody is in or waits.
+        // Only the pool holds it: no slot of this source is in use or waited for.
         sources.retain(|_, own| Arc::strong_count(own) > 1);
         sources.entry(source).or_insert_with(|| Arc::new(Semaphore::new(PER_SOURCE))).clone()
     }

@@ -1,4 +1,4 @@
-//! Who may look inside: whoever knows `ADMIN_TOKEN`, or has logged in with it.
+//! Access to the admin API and the pages: by `ADMIN_TOKEN`, or by a session that was opened with it.
 
 use std::sync::Arc;
 
@@ -63,7 +63,7 @@ pub(super) async fn api(
     Ok(next.run(request).await)
 }
 
-/// Guards pages: who has not logged in is sent to do so, and then comes back here.
+/// Guards pages: a browser without a session is redirected to the login page, and returns here afterwards.
 pub(super) async fn page(State(service): State<Arc<Service>>, request: Request, next: Next) -> Response {
     match service.admit(&request) {
         Ok(()) => next.run(request).await,
@@ -93,7 +93,7 @@ impl Service {
             let detail = "send `Authorization: Bearer` with the value of `ADMIN_TOKEN`, or log in at `/login`";
             return Err(Problem::new(ProblemCode::NotAllowed, detail));
         }
-        // Browsers send the cookie whoever made the request; a token is sent by those only who know it.
+        // Browsers send the cookie with requests that other sites start, too; a token is sent on purpose only.
         if matches!(*request.method(), Method::GET | Method::HEAD) { Ok(()) } else { self.same_origin(headers) }
     }
 

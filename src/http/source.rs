@@ -11,7 +11,7 @@ use axum::http::{Extensions, HeaderMap};
 
 use super::Service;
 
-/// Who asks, as far as we can know: an IPv4 address, or the /64 of an IPv6 one, which is what one customer is given.
+/// The address of a client: an IPv4 address, or the /64 of an IPv6 one, since one customer of a provider gets a whole /64.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Source(IpAddr);
 

@@ -31,7 +31,7 @@ pub struct Rules {
     pub workflow: WorkflowSecrets,
     /// Whose an event is that does not say (only workflow documents may leave it out); none: such an event is refused.
     pub location: Option<LocationId>,
-    /// Does anybody wait for an event to be settled? With a deadline of 0, nobody does.
+    /// Do requests wait for their event to be settled? Not with a deadline of 0.
     pub waits: bool,
 }
 
@@ -111,7 +111,7 @@ pub struct PendingAnswer {
     pub notice: Option<Notice>,
     /// The contact that it names.
     pub contact: Option<ContactId>,
-    /// Stored just now: while nobody has worked on it, its row says nothing that is not here.
+    /// Stored just now: until it is worked, its row holds nothing that is not here.
     pub is_new: bool,
 }
 

@@ -34,7 +34,7 @@ pub enum Status {
     Parked,
     /// The event does not say which contact it is about; sync looks for it.
     Unresolved,
-    /// The app was installed or uninstalled, and that is taken down.
+    /// The app was installed or uninstalled; the change is recorded.
     Applied,
 }
 

@@ -14,7 +14,7 @@ pub enum ProblemCode {
     NotBelieved,
     /// Signed, and for another app than ours, of which no event has ever come.
     AnotherApp,
-    /// The admin token is missing or wrong, or nobody is logged in.
+    /// The admin token is missing or wrong, and there is no session.
     NotAllowed,
     /// The admin API is not turned on.
     AdminOff,

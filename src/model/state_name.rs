@@ -28,7 +28,7 @@ pub enum StateName {
     EventsPaused,
     /// Too many contacts vanished at once.
     DeletionsHeld,
-    /// The app is installed, and nobody has entered a Trafft account.
+    /// The app is installed, and its Trafft account has not been entered.
     NoTrafftAccount,
     /// The settings connected it once.
     NotInSettings,
@@ -38,7 +38,7 @@ pub enum StateName {
     Paused,
     /// Contacts wait for longer than they should.
     Behind,
-    /// Nobody works it yet.
+    /// No process works it yet.
     Starting,
     /// Nothing of all that.
     Working,

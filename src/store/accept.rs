@@ -109,7 +109,7 @@ impl New<'_> {
             Cell::from(i64::from(self.is_acted_on())),
             Cell::from(event.sent_at.map(|at| at.as_millisecond())),
             Cell::from(received),
-            // Nobody reads it of what is ignored, and it may be about people whom no erasure finds: it names no contact.
+            // The body of an ignored event is not used, and it may hold data of people that no erasure would find, since it names no contact.
             Cell::from(if *status == Status::Ignored { "" } else { event.body.as_str() }),
             Cell::from(status.name()),
             Cell::from(reason.as_deref().map(strip_nul)),
@@ -180,12 +180,12 @@ impl Store {
             true => self.store_beside(tx, events, &new, &elsewhere, &mut accepted).await?,
             false => self.store_alone(tx, &new, &elsewhere).await?,
         };
-        // What went into a file that nobody will open again was not stored.
+        // A write into a file that was deleted or moved does not count as stored.
         self.db.is_there()?;
         Ok((accepted, commit))
     }
 
-    /// Where nobody else writes, with one round trip.
+    /// Without other writers (SQLite), in one round trip.
     async fn store_alone(&self, tx: Tx, new: &[New<'_>], elsewhere: &[Elsewhere]) -> Result<Ahead> {
         let marks = marks(new, elsewhere);
         let mut script = Script::new(new.len().max(marks.len()));

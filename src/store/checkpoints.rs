@@ -1,4 +1,4 @@
-//! SQLite's log is copied into its file beside the writer, not by it: who commits does not wait for the copying.
+//! SQLite's log (WAL) is copied into the database file by a task of its own, so that commits do not wait for it.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::Store;
 use crate::clock::Clock;
 
 /// Commits are taken together for so long: a page that many of them wrote is copied once. In longer, more comes together than the
-/// disk takes while nobody notices.
+/// disk takes unnoticed.
 const PAUSE: Duration = Duration::from_millis(700);
 
 impl Store {
@@ -21,7 +21,7 @@ impl Store {
             if let Err(error) = self.db.checkpoint().await
                 && !error.tell_outage()
             {
-                // Whoever writes next meets the same trouble, and tells of it where it matters.
+                // The next write meets the same error, and reports it.
                 warn!(error = %error, "the database's log could not be copied into its file: {error}");
             }
         }

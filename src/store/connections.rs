@@ -42,7 +42,7 @@ pub struct ConnectionView {
     pub trafft_account: Option<String>,
     /// How the app's install stands; none: the settings hold a private token.
     pub install: Option<InstallStatus>,
-    /// What the token may do, with spaces between; none: nobody knows.
+    /// The token's scopes, separated by spaces; none: not known.
     pub scopes: Option<String>,
     /// Does it rest because a person said so?
     pub paused: bool,
@@ -96,7 +96,7 @@ const LIST: &str =
     FROM connections FULL OUTER JOIN (SELECT * FROM installs WHERE kind = 'location') AS installs
         ON installs.id = connections.location_id";
 // The epoch begins where none of an earlier connection of this location can have come: what was removed and added again is
-// another connection to whoever still works the old one.
+// another connection to the process that still works the old one.
 const CONNECT: &str = "INSERT INTO connections (location_id, trafft_account, created_at, epoch) VALUES ($1, $2, $3, $3)
     ON CONFLICT DO NOTHING";
 const ACCOUNT: &str = "SELECT trafft_account FROM connections WHERE location_id = $1";
@@ -160,7 +160,7 @@ impl Store {
     /// Pairs them in a transaction that is still open.
     async fn pair(&self, location: &LocationId, account: &str, now: Timestamp) -> Result<Tx> {
         let mut tx = self.db.begin().await?;
-        // Whoever comes second, also by a moment, finds the row: of the location, or of another one that has the account.
+        // The second of two inserts, even a moment later, finds a row: of the location, or of another location with this account.
         let query = sqlx::query(CONNECT).bind(location.as_str()).bind(account).bind(now.as_millisecond());
         query.execute(&mut *tx).await?;
         not_taken(&mut tx, location, account).await?;

@@ -135,7 +135,7 @@ pub enum LinkOutcome {
     },
     /// Another contact, which is not gone, holds the customer.
     Taken(ContactId),
-    /// Somebody decided about the contact meanwhile.
+    /// A person decided about the contact meanwhile.
     Overruled,
 }
 
@@ -192,7 +192,7 @@ impl Store {
         tx.commit().await
     }
 
-    /// Creates of other contacts, sent after `since`, whose end nobody has seen.
+    /// Creates of other contacts, sent after `since`, whose answer was lost.
     pub async fn intents_of_others(&self, key: &ContactKey, since: Timestamp) -> Result<Vec<CreateIntent>> {
         let query = sqlx::query_as(INTENTS).bind(key.location.as_str()).bind(key.contact.as_str());
         let rows: Vec<(String, String, i64, i64)> = query.bind(since.as_millisecond()).fetch_all(&self.db.read).await?;

@@ -28,8 +28,7 @@ pub(super) struct Db {
     file: Option<Arc<Sqlite>>,
 }
 
-/// Who waits longer for a connection is told that the database is away: GHL's webhooks are better answered 429 soon
-/// than stored late.
+/// Longest wait for a connection. After that the webhook gets 429: an early retry is better than a late write.
 pub(super) const DB_WAIT: Duration = Duration::from_secs(5);
 
 /// An acknowledged event must survive a power cut, not only a crash. With `NORMAL`, SQLite brings its log to the disk before it is
@@ -102,7 +101,7 @@ impl Db {
     pub(super) async fn begin_first(&self) -> Result<Tx> {
         let mut own = soon(self.own.clone().lock_owned()).await?;
         self.is_there()?;
-        // Taken out until it has begun: nobody will find one that is lost, or on which this was given up half-way.
+        // Taken out until the transaction has begun: a connection that is lost, or half-way through BEGIN, must not be found by the next writer.
         let old = own.take();
         *own = Some(soon(self.begun(old)).await??);
         let mut turn = WriterGuard::new(own, self.own.clone()).ok_or(sqlx::Error::PoolClosed)?;
@@ -123,7 +122,7 @@ impl Db {
         if let Some(mut session) = old {
             match session.begin().await {
                 Ok(()) => return Ok(session),
-                // Not lost: somebody locks the file.
+                // The connection is good: another program locks the file.
                 Err(error) if !self.is_shared() => return Err(error.into()),
                 // What is wrong with it may not be wrong with a new one, after a failover for one.
                 Err(_) => {}
@@ -180,9 +179,9 @@ impl Db {
         }
     }
 
-    /// Copies SQLite's log into its file, beside whoever writes. Once the log is long, what was written meanwhile is copied while
-    /// nobody writes: only a log that was copied whole is begun anew. SQLite syncs the file only then; we have before, and have
-    /// copied until little was written meanwhile, so that nobody waits for long.
+    /// Copies SQLite's log (WAL) into the database file while writers go on. When the log is long, the rest is copied while writers
+    /// wait, because SQLite starts a new log only after the old one was copied completely. We sync and copy several times before
+    /// that, so that this last wait is short.
     pub(super) async fn checkpoint(&self) -> Result<()> {
         let Some(file) = &self.file else { return Ok(()) };
         // What the disk may not hold must not go into the file either, or a power cut would leave half of it there.
@@ -214,7 +213,7 @@ impl Db {
             file.rest().await;
         }
         self.read.close().await;
-        // Somebody still writes, on a disk that does not answer: nobody else may before this process is gone.
+        // A write still hangs on a disk that does not answer. The lock stays until this process ends, so that no other process writes.
         let Ok(mut own) = soon(self.own.lock()).await else { return };
         if let Some(own) = own.take() {
             own.close().await;

@@ -31,7 +31,7 @@ pub(super) struct Sqlite {
     inode: u64,
     /// Held as long as anybody may write.
     lock: Mutex<Option<File>>,
-    /// Who is the next to write, of all but the group commit: that one never waits behind more than one of them.
+    /// Queue of the writers other than the group commit, so that the group commit waits behind one of them at most.
     pub(super) next: Arc<Semaphore>,
     /// The file itself. Open as long as SQLite is at work: closing it would let go of SQLite's own locks.
     data: Arc<File>,
@@ -62,7 +62,7 @@ impl Sqlite {
         })
     }
 
-    /// A file that was moved or deleted can still be written, and nobody would ever read it again.
+    /// Is the file where it was? A file that was moved or deleted can still be written, but it is never read again.
     pub(super) fn is_there(&self) -> Result<()> {
         match std::fs::metadata(&self.path).is_ok_and(|there| there.ino() == self.inode) {
             true => Ok(()),
@@ -70,12 +70,12 @@ impl Sqlite {
         }
     }
 
-    /// Nobody copies any more.
+    /// Waits until no checkpoint runs.
     pub(super) async fn rest(&self) {
         self.copier.close().await;
     }
 
-    /// Nobody writes any more: another process may.
+    /// Releases the lock: another process may open the file for writing.
     pub(super) fn unlock(&self) {
         if let Ok(mut lock) = self.lock.lock()
             && let Some(file) = lock.take()
@@ -106,7 +106,7 @@ impl Sqlite {
         let copied = loop {
             match Clock::system().timeout(PART, &mut copying).await {
                 Some(copied) => break copied,
-                // To its end even then: nobody else may write the file while it is copied into.
+                // It runs to its end even then: the file must not be written by others while a checkpoint writes it.
                 None if synced.is_err() => {}
                 None => synced = self.sync().await,
             }

@@ -144,12 +144,11 @@ const BATCH: usize = 64;
 /// How many commits may be on their way to the disk.
 const AHEAD: usize = 8;
 
-/// Where several come at a time, but not half a batch of them, commits begin no sooner after each other. Each writes the pages that
-/// all events change: without a pause a fast machine makes hundreds of commits a second of a few events each, and whoever comes
-/// while the log is copied pays for it.
+/// Shortest time between the starts of two commits while 2 to 31 events are queued. Each commit rewrites the same hot pages: without
+/// this pause a fast machine makes hundreds of small commits a second, and events that arrive during a checkpoint wait longer.
 const PACE: Duration = Duration::from_millis(4);
 
-/// An event that waits to be stored, and who waits for that.
+/// An event that waits to be stored, and the channel for its answer.
 type Waiting = (IncomingEvent, oneshot::Sender<Result<Receipt>>);
 
 /// The way in: hands events to the group commit.
@@ -177,8 +176,8 @@ struct Committed {
 }
 
 impl Store {
-    /// The inbox, and what serves it until every [`Inbox`] is dropped, to be run as two tasks: the group commit, and the answering
-    /// of whoever waited for it. `stored` is told each location that something was stored for, once a commit.
+    /// The inbox, and the two tasks that serve it until every [`Inbox`] is dropped: the group commit, and a task that sends the
+    /// answers. `stored` is called with each location that a commit stored something for, once per commit.
     pub fn inbox(
         &self,
         stored: impl Fn(&LocationId) + Send + 'static,
@@ -192,7 +191,7 @@ impl Store {
     async fn commit_all(&self, mut waiting: mpsc::Receiver<Waiting>, ahead: mpsc::Sender<Committed>) {
         let (mut batch, clock) = (Vec::with_capacity(BATCH), Clock::system());
         while waiting.recv_many(&mut batch, BATCH).await > 0 {
-            // Whoever comes alone is answered, and the next one taken, as soon as can be.
+            // A single event is committed at once.
             let is_paced = (2..BATCH / 2).contains(&batch.len());
             let pace = async {
                 if is_paced {
@@ -201,21 +200,21 @@ impl Store {
             };
             let (committed, ()) = tokio::join!(self.commit(std::mem::take(&mut batch), &ahead), pace);
             if let Err(error) = committed {
-                // The database is not what it was: whoever waits behind is told now, and not after a wait of their own.
+                // The database does not work: events that are queued behind this batch are refused now, without a wait of their own.
                 refuse(std::iter::from_fn(|| waiting.try_recv().ok()).map(|(_, answer)| answer), &error);
             }
         }
     }
 
     /// # Errors
-    /// The database does not work; whoever waited for these events has been told.
+    /// The database does not work; the senders of these events have been told.
     async fn commit(
         &self,
         batch: Vec<Waiting>,
         ahead: &mpsc::Sender<Committed>,
     ) -> std::result::Result<(), Arc<Error>> {
         let (events, answers): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
-        // Whom nobody takes an answer from any more has gone; the events are stored all the same.
+        // A sender may have closed its connection. Its event is stored all the same.
         let error = match self.accept_all(&events).await {
             Ok((accepted, commit)) => {
                 let locations = locations(&events).into_iter().cloned().collect();

@@ -120,7 +120,7 @@ pub struct LinkedPhone {
     pub shown: String,
 }
 
-/// Returns what the index knew before. Who was in conflict over another customer than it is now gets another chance.
+/// Returns what the index knew before. If the customer has changed, contacts that were in conflict over it are tried again.
 async fn put(tx: &mut Tx, location: &LocationId, customer: &Customer, now: Timestamp) -> Result<Option<Customer>> {
     let query = sqlx::query_as::<_, Row>(BY_ID).bind(location.as_str()).bind(customer.id.0);
     let known = readable(query.fetch_optional(&mut **tx).await?.map(Customer::try_from)).pop();
@@ -174,7 +174,7 @@ async fn tell_doubles(
     Ok(told)
 }
 
-/// The customer is free, or another than it was: who is in conflict over it gets another chance.
+/// The customer has no contact any more, or has changed: contacts that are in conflict over it are tried again.
 pub(super) async fn revive(tx: &mut Tx, location: &str, customer: CustomerId, now: Timestamp) -> Result<()> {
     let query = sqlx::query(REVIVE_CONFLICTS).bind(location).bind(customer.0).bind(now.as_millisecond());
     query.execute(&mut **tx).await?;

@@ -38,7 +38,7 @@ pub struct Install {
     pub company: Option<CompanyId>,
     /// How it stands.
     pub status: InstallStatus,
-    /// What it may do; none: nobody knows.
+    /// Its scopes; none: not known.
     pub scopes: Option<Scopes>,
     /// None yet, or dropped.
     pub tokens: Option<Tokens>,
@@ -97,7 +97,7 @@ const UNINSTALL: &str =
         generation = generation + 1
     WHERE status <> 'uninstalled' AND installed_at <= $3 AND (tokens IS NULL OR expires_at IS NOT NULL)
         AND ((kind = $1 AND id = $2) OR ($1 = 'company' AND kind = 'location' AND company_id = $2 AND own = 0))";
-// Not even the process that holds the claim gets it twice: somebody there is still at it.
+// Not even the process that holds the claim gets it twice: another task of it is still renewing.
 const CLAIM: &str = "UPDATE installs SET renewer = $3, renewing_until = $5
     WHERE kind = $1 AND id = $2 AND (renewer IS NULL OR renewing_until < $4
         OR renewer NOT IN (SELECT id FROM processes WHERE heartbeat_at > $6))";
@@ -251,7 +251,7 @@ impl Store {
         Ok(changed)
     }
 
-    /// Whoever owns a location of this install has to look again.
+    /// The owners of the locations of this install have to look again.
     async fn touched(&self, tx: &mut Tx, installer: &Installer) -> Result<()> {
         sqlx::query(TOUCH).bind(installer.kind()).bind(installer.id()).execute(&mut **tx).await?;
         self.signal(tx, &Signal::Free).await

@@ -13,7 +13,7 @@ use tokio::sync::Mutex;
 use super::file::beside;
 use super::{Error, Result};
 
-/// A commit that may not be on the disk yet: nobody may rely on it. None with PostgreSQL, which says nothing before it is.
+/// A commit that may not be on the disk yet, so it must not be acknowledged. None with PostgreSQL, which answers COMMIT only when it is on the disk.
 #[derive(Debug)]
 pub(super) struct Ahead(Option<(Arc<Log>, u64)>);
 
@@ -35,9 +35,9 @@ impl Ahead {
 pub(super) struct Log {
     path: PathBuf,
     commits: AtomicU64,
-    /// An fsync has failed: the system shows what the disk does not hold, and will never write it by itself.
+    /// An fsync has failed: the page cache holds data that the disk may lack, and the kernel will not write it again.
     fsync_failed: AtomicBool,
-    /// In the hands of whoever brings it up to date; the others find that done.
+    /// Locked by the task that syncs; the tasks that waited for the lock find their commits synced.
     disk: Arc<Mutex<Disk>>,
 }
 
@@ -46,7 +46,7 @@ pub(super) struct Log {
 struct Disk {
     /// The number of the last commit that it holds.
     reached: u64,
-    /// Stays open: that a write failed is told to each open file once, and to nobody who comes later.
+    /// Stays open: the kernel reports a failed write once to each open file, and not to files opened later.
     file: Option<File>,
 }
 
@@ -93,12 +93,12 @@ impl Log {
         .await
     }
 
-    /// Writes it once more, as it is, while nobody else writes. What an fsync failed for is in the system's memory still, taken for
-    /// stored, and shown to whoever looks, also to the next process: commits behind it would be lost with it by a power cut.
-    /// Written again, it is brought to the disk after all, except for what the system has thrown away since. Copying the log instead
-    /// would have to wait for whoever reads from it.
+    /// After a failed fsync the page cache holds data that the disk may lack and the kernel will not write again. Every process
+    /// that reads the file sees that data, and a power cut would lose it together with all commits behind it. So the log is
+    /// rewritten in place and synced; only what the kernel has dropped from its cache since is lost. A checkpoint instead would have
+    /// to wait for readers.
     ///
-    /// What keeps others from writing is given back when it is done, and not let go before, even if nobody waits for it any more.
+    /// `turn` keeps other writers out. It is returned at the end, and held until then even if the caller has gone.
     pub(super) async fn rewrite<T: Send + 'static>(self: &Arc<Self>, turn: T) -> Result<T> {
         let mut disk = self.disk.clone().lock_owned().await;
         let (log, all) = (self.clone(), self.last());
@@ -132,7 +132,7 @@ impl Disk {
     }
 }
 
-/// Work on that file that waits for the disk, to its end even if nobody waits for it any more.
+/// Blocking work on that file. It runs to its end even if the caller has gone.
 pub(super) async fn on_disk<T: Send + 'static>(
     path: &Path,
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
@@ -142,7 +142,7 @@ pub(super) async fn on_disk<T: Send + 'static>(
     done.map_err(io::Error::other).and_then(|done| done).map_err(failed)
 }
 
-/// Writes what the system shows of a file over what the disk may hold of it. Nobody else may write it meanwhile.
+/// Rewrites a file in place with the content that the page cache has. The caller keeps other writers out.
 pub(super) fn write_same(file: &File) -> io::Result<()> {
     let (mut buffer, mut offset) = (vec![0; 1 << 20], 0);
     loop {

@@ -122,7 +122,7 @@ pub enum Error {
     /// PostgreSQL is there, the database is not.
     #[error("the PostgreSQL server has no such database: make it with {CREATE}, or name another one in `DATABASE_URL`")]
     NoDatabase,
-    /// A pooler lets nobody in, as PgBouncer does as it comes.
+    /// A pooler refuses the connection, as PgBouncer does with its default settings.
     #[error(
         "the pooler at `DATABASE_URL` refuses the connection ({0}): where it names `extra_float_digits`, set \
          `ignore_startup_parameters = extra_float_digits` in PgBouncer"
@@ -202,7 +202,7 @@ pub enum Error {
     /// The database refused or is away.
     #[error("the database did not do it: {0}")]
     Database(#[source] sqlx::Error),
-    /// Nobody gave a connection back in time, and no further one could be had.
+    /// No connection became free in time, and no further one could be opened.
     #[error(
         "no connection to the database within {} s: all are busy, or the server or a pooler before it gives no more (each process \
          needs up to {}: see `max_connections` of PostgreSQL, `default_pool_size` of PgBouncer)",
@@ -262,7 +262,7 @@ impl Store {
         let store = Self { db: Db::open(url).await?, url: url.into(), notices: Notices::default(), keys };
         store.check_keys().await?;
         if !store.db.is_shared() {
-            // The file lock says that nobody else is alive: nothing has to be waited for.
+            // The file lock shows that no other process is alive, so there are no leases to wait for.
             let mut tx = store.db.begin().await?;
             sqlx::query("DELETE FROM processes").execute(&mut *tx).await?;
             tx.commit().await?;

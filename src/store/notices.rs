@@ -42,7 +42,7 @@ impl Notices {
         self.with(|waiting| {
             for event in events {
                 if let Some(waiting) = waiting.remove(event) {
-                    // An error means that nobody waits any more: its deadline has passed.
+                    // An error means that the request has ended: its deadline has passed.
                     let _ = waiting.tell.send(Told::InRow);
                 }
             }

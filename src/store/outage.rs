@@ -12,7 +12,7 @@ use crate::model::Spell;
 static OUTAGE: Spell = Spell::new();
 
 impl Error {
-    /// Sees to it that an outage is logged, once while it lasts. False: it is none, and whoever met the error is to log it.
+    /// Logs an outage once while it lasts. False: the error is no outage, and the caller logs it.
     pub fn tell_outage(&self) -> bool {
         let is_outage = self.is_outage();
         if is_outage && OUTAGE.came(Instant::now()) {

@@ -71,7 +71,7 @@ const LEAVE: &str = "DELETE FROM processes WHERE id = $1";
 const FENCE: &str = "UPDATE connections SET epoch = epoch WHERE location_id = $1 AND epoch = $2";
 const SEEN: &str = "UPDATE connections SET customers_seen = $2 WHERE location_id = $1";
 
-/// [`Error::NotOwner`] unless this epoch is still the location's; then nobody takes it over before the transaction ends.
+/// [`Error::NotOwner`] unless this epoch still owns the location. If it does, no other process takes it over before the transaction ends.
 pub(super) async fn fence(tx: &mut Tx, location: &str, epoch: i64) -> Result<()> {
     match sqlx::query(FENCE).bind(location).bind(epoch).execute(&mut **tx).await?.rows_affected() {
         0 => Err(Error::NotOwner),
@@ -80,10 +80,10 @@ pub(super) async fn fence(tx: &mut Tx, location: &str, epoch: i64) -> Result<()>
 }
 
 impl Store {
-    /// One heartbeat of this process; takes over what nobody works, up to its share among the living.
+    /// One heartbeat of this process; takes over locations without an owner, up to its share among the living processes.
     ///
     /// `candidates`: the locations that the settings tell it how to work; those that a person connected tell it themselves. What is
-    /// `left_alone` is not taken over although nobody works it.
+    /// `left_alone` is not taken over although it has no owner.
     pub async fn beat(
         &self,
         process: &str,
@@ -160,7 +160,7 @@ impl Store {
         Ok(sqlx::query_scalar(LIVE).bind(since).fetch_one(&self.db.read).await?)
     }
 
-    /// Hands a location back: whoever beats next may have it.
+    /// Hands a location back: the process with the next heartbeat may take it.
     pub async fn release(&self, process: &str, location: &LocationId) -> Result<()> {
         let mut tx = self.db.begin().await?;
         sqlx::query(RELEASE).bind(location.as_str()).bind(process).execute(&mut *tx).await?;

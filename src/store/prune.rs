@@ -7,7 +7,7 @@ use super::index::revive;
 use super::{Contact, ContactKey, Error, Result, Signal, Store, Tx};
 use crate::model::{CustomerId, Keep};
 
-/// Rows that one transaction deletes: nobody should have to wait long for it.
+/// Rows that one transaction deletes: small, so that other writes do not wait long.
 const BATCH: i64 = 1000;
 
 /// Events that wait for one location to be connected.

@@ -109,7 +109,7 @@ impl Store {
         tx.commit().await
     }
 
-    /// Nobody could say whose it is: `again` when to look once more, or never.
+    /// The contact of the event was not found. `again`: when to look once more; none: never.
     pub async fn leave_unresolved(&self, event: &Unresolved, reason: &str, again: Option<Timestamp>) -> Result<()> {
         let mut tx = self.db.begin().await?;
         sqlx::query(LEAVE)

@@ -138,7 +138,7 @@ impl Store {
             .await?;
         self.signal(&mut tx, &Signal::Told(told.clone())).await?;
         let committed = tx.commit().await;
-        // Even if the disk may not hold it: it is done, and whoever waits has waited for that.
+        // Even if the disk may not hold it yet: the work is done, and the waiting request is answered.
         self.notices.tell(&told);
         committed.map(|()| told)
     }

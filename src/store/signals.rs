@@ -87,7 +87,7 @@ impl Store {
         Ok(())
     }
 
-    /// Passes on to whoever waits here that these events were settled elsewhere.
+    /// Tells waiting requests of this process that another process has settled these events.
     pub fn tell(&self, events: &[String]) {
         self.notices.tell(events);
     }

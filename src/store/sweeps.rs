@@ -279,7 +279,7 @@ impl Store {
         tx.commit().await
     }
 
-    /// Somebody asks for a sweep now. `false`: the location is not connected.
+    /// Makes a sweep due now. `false`: the location is not connected.
     pub async fn ask_for_sweep(&self, location: &LocationId, kind: Sweep, now: Timestamp) -> Result<bool> {
         let mut tx = self.db.begin().await?;
         if sqlx::query_scalar::<_, i64>(CONNECTED).bind(location.as_str()).fetch_one(&mut *tx).await? == 0 {
@@ -292,7 +292,7 @@ impl Store {
         Ok(true)
     }
 
-    /// Somebody has had enough of it; what it did stays.
+    /// Ends a sweep before its end; what it has done stays.
     pub async fn stop_sweep(&self, location: &LocationId, kind: Sweep) -> Result<()> {
         let mut tx = self.db.begin().await?;
         sqlx::query(STOP).bind(location.as_str()).bind(kind.name()).execute(&mut *tx).await?;

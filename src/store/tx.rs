@@ -28,7 +28,7 @@ pub(super) enum Writing {
     Own(WriterGuard),
 }
 
-/// None: not connected, or in the hands of somebody who is about to begin.
+/// None: not connected, or taken by a task that is about to begin a transaction.
 pub(super) type Shared = Arc<Mutex<Option<Session>>>;
 
 /// A transaction on it.
@@ -47,8 +47,8 @@ impl WriterGuard {
 
 impl Drop for WriterGuard {
     fn drop(&mut self) {
-        // Given up: by an error, or because whoever asked for it has gone. Whoever writes next rolls it back before it begins;
-        // this is for when nobody does, since SQLite's lock would keep other programs away as long.
+        // The transaction was dropped: by an error, or because its task ended. The next writer would roll it back; without a next
+        // writer it is done here, since SQLite's lock keeps other programs out until then.
         if self.own.is_open()
             && let Ok(runtime) = Handle::try_current()
         {

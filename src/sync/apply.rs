@@ -154,8 +154,8 @@ impl Run<'_> {
         }
     }
 
-    /// Until when another contact's create, whose answer nobody saw, may still make a customer that this contact would be
-    /// found to be. A little longer, so that whoever sent it looks first.
+    /// Until when a create of another contact, whose answer was lost, may still make a customer that matches this contact. A second
+    /// longer, so that the other contact looks first.
     async fn others_intent(&self, projection: &Projection) -> Result<Option<Timestamp>, Failure> {
         const AFTER_YOU: Duration = Duration::from_secs(1);
         let settle = self.connection.policy.settle_time + AFTER_YOU;

@@ -19,7 +19,7 @@ pub(super) const PAGE: u32 = 50;
 /// A pass in which a customer may have been missed is made again, so often; what any of them has shown is in the index.
 const PASSES: u32 = 3;
 
-/// Whoever finds or creates a customer holds its turn: two creates for one person cannot pass each other.
+/// The index of an account's customers. A task that finds or creates a customer holds its lock, so two tasks cannot create the same person.
 #[derive(Debug)]
 pub(super) struct Directory {
     index: Mutex<Index>,
@@ -49,8 +49,7 @@ impl Directory {
         Self { index: Mutex::new(Index { seen, phone_keys }) }
     }
 
-    /// The right to find or create a customer. Nobody asks before the first full pass has ended: no contact of a
-    /// location is worked until then.
+    /// Waits for the right to find or create a customer. No contact is worked before the first full pass has ended.
     pub(super) async fn lock(&self) -> AccountLock<'_> {
         AccountLock(self.index.lock().await)
     }
@@ -68,7 +67,7 @@ impl Connection {
         }
         let locale = self.metadata.locale(&self.ghl, self.clock.now()).await.map_err(Failure::Ghl)?;
         if index.seen.is_some() {
-            // At once, not only when somebody is looked for: what an older version wrote wrongly is found by it.
+            // At once, not only at the next search: it also finds numbers that an older version wrote wrongly.
             return self.read_phones_anew(store, &locale, &mut index.phone_keys).await;
         }
         let mut newest = 0;

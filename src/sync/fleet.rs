@@ -29,7 +29,7 @@ pub struct LocationProgress {
     pub next: Option<Timestamp>,
 }
 
-/// How far the work of this process is, for whoever watches.
+/// How far the work of this process is, for tests and the shutdown.
 #[derive(Debug, Clone, Default)]
 pub struct Progress(BTreeMap<LocationId, LocationProgress>);
 

@@ -23,13 +23,13 @@ pub(super) struct Gate(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// Failures in a row in which no contact had a part.
+    /// Failures in a row that were not about a contact.
     down: usize,
     /// Contacts that failed since the last good answer, perhaps for a reason of their own: the same one again and again
     /// counts once.
     suspects: HashSet<ContactId>,
     closed: Option<Closed>,
-    /// It answers again after failures in which no contact had a part, and nobody has been told yet.
+    /// The vendor answers again after failures that were not about a contact, and that has not been announced yet.
     is_mended: bool,
 }
 
@@ -37,7 +37,7 @@ struct State {
 struct Closed {
     until: Timestamp,
     wait: Duration,
-    /// Somebody is finding out.
+    /// One call is trying whether the vendor is back.
     probing: bool,
 }
 
@@ -47,12 +47,12 @@ pub(super) enum Look {
     Open,
     /// Until then.
     Closed(Timestamp),
-    /// One contact may find out.
+    /// One contact may try whether the vendor is back.
     Ajar,
 }
 
 impl Gate {
-    /// How it stands, for whoever decides what to begin.
+    /// The state of the gate, for the decision which work to start.
     pub(super) fn look(&self, now: Timestamp) -> Look {
         match self.state().closed {
             None => Look::Open,
@@ -83,7 +83,7 @@ impl Gate {
         self.state().answered();
     }
 
-    /// Does the vendor answer again, after failures in which no contact had a part? True once: for whoever tells those that wait.
+    /// Does the vendor answer again, after failures that were not about a contact? True once: the caller wakes the contacts that wait.
     pub(super) fn is_mended(&self) -> bool {
         std::mem::take(&mut self.state().is_mended)
     }

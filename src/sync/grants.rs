@@ -25,16 +25,16 @@ use crate::clock::Clock;
 use crate::model::{Installer, LocationId, Secret};
 use crate::store::{self, Install, InstallStatus, Pair, Store};
 
-/// So much earlier than it expires a token is replaced.
+/// A token is renewed this long before it expires.
 const EARLY: Duration = Duration::from_mins(5);
-/// How long nobody asks again after HighLevel, or nobody but a person, could help.
+/// After a failure that a retry cannot fix, HighLevel is not asked again for this long.
 const REST: Duration = Duration::from_mins(5);
-/// For so long after it was asked GHL answers the same refresh with the same pair (G §3.3).
+/// GHL answers a repeated refresh with the same pair of tokens for this long after the first one (G §3.3).
 const SAME_PAIR: Duration = Duration::from_secs(30);
-/// How long another process is waited for that renews the same install, and how often we look.
+/// Longest wait for another process that renews the same install, and the pause between two looks.
 const RENEWAL_WAIT: Duration = Duration::from_secs(20);
 const LOOK: Duration = Duration::from_millis(200);
-/// How often a pair that GHL has made is tried to be stored, a second apart: the old one is dead already.
+/// How often storing a new pair is tried, one second apart: the old pair is invalid already.
 const STORE_TRIES: u32 = 30;
 
 /// The tokens of one process's installs.
@@ -45,12 +45,12 @@ pub struct Grants {
     process: String,
     lease: Duration,
     clock: Clock,
-    /// Locked by whoever looks after that install just now.
+    /// Locked by the task that renews the tokens of that install.
     held: Mutex<HashMap<Installer, Arc<AsyncMutex<Option<CachedToken>>>>>,
     tasks: TaskTracker,
 }
 
-/// What is known of an install without asking.
+/// The tokens of an install, kept in memory.
 #[derive(Clone)]
 enum CachedToken {
     /// `replaced`: when it took the locale of one that was refused, if it did.
@@ -85,12 +85,12 @@ impl Grants {
         Arc::new(Self { store, oauth, process, lease, clock, held: Mutex::default(), tasks: TaskTracker::new() })
     }
 
-    /// Work that may hold a pair of tokens which nobody else has: it ends by itself, whatever becomes of the caller.
+    /// Runs work that may hold the only copy of a new pair of tokens: it goes on to its end even if the caller is dropped.
     pub(super) fn spawn<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
         self.tasks.spawn(work)
     }
 
-    /// Waits for such work that is in flight. To be called before the store closes, when nobody asks for tokens any more.
+    /// Waits for such work. Call it before the store closes, when no task asks for tokens any more.
     pub async fn finished(&self) {
         self.tasks.close();
         self.tasks.wait().await;
@@ -103,7 +103,7 @@ impl Grants {
             async move { grants.ask_again(&location).await }
         });
         let (grants, installer) = (self.clone(), Installer::Location(location));
-        // What was known of it may be older than what made somebody connect it now.
+        // The cached tokens may be older than the install that has just been connected.
         self.forget(&installer);
         Credential::Kept(TokenSource::new(move |refused| {
             let (grants, installer) = (grants.clone(), installer.clone());
@@ -206,7 +206,7 @@ impl Grants {
         installer: &Installer,
         refused: Option<&Secret>,
     ) -> Result<CachedToken, Error> {
-        // Once more, now that nobody else can be at it.
+        // Looked at again under the claim: another process may have renewed it before.
         let install = self.load(installer).await?;
         if let Some(held) = self.stored(&install, refused)? {
             return Ok(held);
@@ -237,7 +237,7 @@ impl Grants {
         let Some(tokens) = &install.tokens else { return Ok(None) };
         let until = match install.expires_at {
             Some(at) => at - EARLY,
-            // A private token: good until somebody replaces it (G §3.7).
+            // A private token: valid until it is replaced in HighLevel (G §3.7).
             None => Timestamp::MAX,
         };
         let is_good = self.clock.now() < until && !is_that(&tokens.access, refused);
@@ -309,7 +309,7 @@ impl Grants {
     async fn reconnect(&self, oauth: &OAuth, installer: &Installer) -> Result<Grant, Error> {
         let code = oauth.reconnect(installer).await?;
         let grant = oauth.exchange(&code).await?;
-        // Tokens of somebody else must not be kept as this one's.
+        // Tokens of another location or company must not be stored for this install.
         if grant.installer == *installer { Ok(grant) } else { Err(Error::GrantInvalid) }
     }
 
@@ -325,7 +325,7 @@ impl Grants {
                     let until = pair.expires_at.map_or(Timestamp::MAX, |at| at - EARLY);
                     return Ok(CachedToken::Token { token: pair.tokens.access, replaced: None, until });
                 }
-                // Somebody authorised it anew meanwhile, or it was uninstalled.
+                // It was authorised anew meanwhile, or uninstalled.
                 Ok(false) => {
                     let install = self.load(installer).await?;
                     let again = Error::NotSent { reason: NotSent::Kept("the token was replaced meanwhile") };

@@ -13,7 +13,7 @@ use crate::store::{Customer, Store};
 pub(super) enum Match {
     /// Exactly one unlinked customer, and nothing speaks against it.
     Unique(Customer),
-    /// Nobody.
+    /// No customer.
     None,
     /// A person has to decide.
     Ambiguous { reason: String, customer: Option<CustomerId> },

@@ -169,8 +169,8 @@ impl Metadata {
     }
 }
 
-/// A refusal of the account may last: we do without for a while. Everything else passes, and is waited for; so does what a gateway or
-/// another service says.
+/// A refusal of the account may last: the sync goes on with defaults. Other errors, and answers of a gateway or another service, are
+/// temporary, and are returned.
 fn is_refusal(error: &Error) -> bool {
     matches!(error, Error::ScopeMissing { .. } | Error::CredentialsRefused { .. })
         || matches!(error, Error::Refused { about: About::Account, .. })

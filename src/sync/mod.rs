@@ -70,14 +70,14 @@ pub struct Nudge {
 }
 
 impl Nudge {
-    /// Wakes whoever works the location, or keeps it from falling asleep. Nobody here works it: nothing happens.
+    /// Wakes the owner of the location, if it is in this process.
     pub fn now(&self, location: &LocationId) {
         if let Some(listener) = self.locations().get(location) {
             listener.send_replace(());
         }
     }
 
-    /// A location was connected, changed, or handed back: who works what has to be looked at again.
+    /// A location was connected, changed, or handed back: ownership has to be looked at again.
     pub fn connections(&self) {
         self.fleet.notify_one();
     }
@@ -180,7 +180,7 @@ enum Failure {
     Ghl(clients::Error),
     #[error("{vendor}: {0}", vendor = Vendor::Trafft)]
     Trafft(clients::Error),
-    /// Not tried: the vendor is down, and somebody else is finding out whether it is back.
+    /// Not tried: the vendor is down, and another contact tries whether it is back.
     #[error("{vendor} is down; it is tried again at {until}")]
     Paused { vendor: Vendor, until: Timestamp },
     /// Not written: what it would have been written to is not the contact's any more.

@@ -20,12 +20,12 @@ use crate::clients;
 use crate::model::{ContactId, Lane, LocationId, Vendor};
 use crate::store::{self, ContactKey, Store};
 
-/// What one location does at the same time. GHL takes 10 calls a second and Trafft two at once, so more would only wait
-/// elsewhere.
+/// Tasks of one location that run at the same time. GHL takes 10 calls a second and Trafft two at once, so more tasks would only
+/// wait there.
 const WORKERS: usize = 16;
 
-/// How much may be in flight for this to begin: what nobody waits for must not stand in a webhook's way to Trafft, where
-/// everyone queues for two places.
+/// A task of this lane begins only while fewer tasks than this are in flight. Background work must not fill the queue for Trafft's
+/// two concurrent calls, where webhooks wait too.
 fn room(lane: Lane) -> usize {
     match lane {
         Lane::Live => WORKERS,
@@ -35,7 +35,7 @@ fn room(lane: Lane) -> usize {
     }
 }
 
-/// After trouble of our own (the database, a panic), the contact is left alone for so long.
+/// Pause for a contact after an error of our own: of the database, or a panic.
 const PAUSE: Duration = Duration::from_secs(1);
 const AFTER_PANIC: Duration = Duration::from_mins(1);
 
@@ -176,8 +176,8 @@ impl Owner {
             let revision = self.connection.revision;
             let state =
                 LocationProgress { revision, in_flight: work.len(), held_back: taken.held_back, next: taken.next };
-            // With no room for more there is nothing to look for, however often somebody nudges: a thousand events a
-            // second would else be a thousand looks that find what they may not start.
+            // While all workers are busy, nudges are ignored: a thousand events a second would otherwise be a thousand queries for
+            // work that cannot start.
             let has_room = state.in_flight < WORKERS;
             self.progress.send_modify(|progress| progress.moved(location, state));
             let anyway = self.store.is_shared().then(|| clock.now() + LOOK_ANYWAY);
@@ -222,10 +222,10 @@ impl Owner {
         let looks = [self.connection.gates.ghl.look(now), self.connection.gates.trafft.look(now)];
         let closed: Vec<_> =
             looks.iter().filter_map(|look| if let Look::Closed(until) = look { Some(*until) } else { None }).collect();
-        // Who has just knocked is told at once that a vendor is down; the others wait as they are, at no cost.
+        // While a vendor is down only live contacts start, so that their waiting request is answered at once; the others stay queued.
         let least = if closed.is_empty() { Lane::Backfill } else { Lane::Live };
         let limit = match looks.contains(&Look::Ajar) {
-            // One finds out for all.
+            // One contact tries whether the vendor is back.
             true => 1_usize.saturating_sub(work.len()),
             false => WORKERS + work.len(),
         };

@@ -30,7 +30,7 @@ pub(super) struct Rules<'a> {
     pub(super) now: Timestamp,
 }
 
-/// Who made the customer that a contact has.
+/// The origin of a contact's customer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Maker {
     /// It has none yet.

@@ -39,7 +39,7 @@ impl Doctor {
         }
         match bad {
             0 => Ok(()),
-            _ => Err(Failure::new(format!("{bad} of {} things are not as they must be", checks.len()))),
+            _ => Err(Failure::new(format!("{bad} of {} checks failed", checks.len()))),
         }
     }
 

@@ -118,7 +118,7 @@ pub(super) fn add(listed: &mut Vec<Listed>, apart: Vec<(LocationId, ConnectionSt
 }
 
 impl Listed {
-    /// Where nobody has entered Trafft's credentials, or the app was uninstalled, its state says all.
+    /// Where Trafft's credentials were not entered yet, or the app was uninstalled, the state says enough.
     fn can_be_tried(&self) -> bool {
         self.entered && self.is_installed()
     }
@@ -153,7 +153,7 @@ pub(super) fn with_states(location: &str, checks: Vec<Value>, listed: &[Listed])
     checks.iter().cloned().chain(states).map(|check| of(location, check)).collect()
 }
 
-/// An agency has many that nobody means to connect: that is no problem, and one line.
+/// An agency has many locations that are not meant to be connected: that is no problem, and one line.
 fn not_connected(count: usize) -> Check {
     let found = match count {
         1 => "1 has the app and no Trafft account; what comes for it is kept".to_owned(),

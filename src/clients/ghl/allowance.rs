@@ -12,7 +12,7 @@ use crate::clients::http::Answer;
 use crate::clock::Clock;
 use crate::model::Lane;
 
-/// For so long a call waits for its place; who would wait longer is told when to come back.
+/// Longest wait of a call for its slot in the budget; a longer wait is an error that says when to try again.
 const BUDGET_WAIT: Duration = Duration::from_secs(2);
 
 /// A budget that many calls share.

@@ -12,7 +12,7 @@ use crate::model::Secret;
 pub enum Credential {
     /// A private integration token: static, replaced by hand (G §3.7).
     PrivateToken(Secret),
-    /// The token of an install, which somebody else keeps and renews.
+    /// The token of an install, kept and renewed by a [`TokenSource`].
     Kept(TokenSource),
 }
 

@@ -19,8 +19,8 @@ const DAY_SOON: u64 = 60_000;
 const SILENT: usize = 2;
 
 /// How much of the burst window a lane may fill, and how much of the day's allowance it leaves to the lanes before it,
-/// in percent: a backfill must not make a webhook wait. Nobody fills the window to its end: whoever takes over from us makes
-/// its first call without knowing what we have spent.
+/// in percent: a backfill must not make a webhook wait. No lane fills the window to its end: a process
+/// that takes over makes its first call without knowing what was spent.
 fn shares(lane: Lane) -> (usize, u64) {
     match lane {
         Lane::Live => (95, 0),
@@ -33,7 +33,7 @@ fn shares(lane: Lane) -> (usize, u64) {
 /// What a call has to wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wait {
-    /// The first answer: nobody knows yet what GHL has counted.
+    /// The first answer: it tells what GHL has counted so far.
     Answer,
     /// A time.
     Until(Timestamp),
@@ -57,7 +57,7 @@ pub(super) struct Budget {
     foreign: usize,
     foreign_until: Timestamp,
     closed_until: Timestamp,
-    /// Has any answer told what is spent? Who has not told in its first answers never will.
+    /// Has any answer told what is spent? If the first answers do not, later ones will not either.
     told: bool,
     silent: usize,
     day: Option<u64>,

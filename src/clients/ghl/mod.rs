@@ -38,7 +38,7 @@ pub use oauth::{AppSettings, Grant, OAuth};
 /// The one version that all our calls are written for (G §2).
 const VERSION: &str = "2021-07-28";
 
-/// Where to, for whom, and by whose leave.
+/// Base URL, location and credential of one client.
 #[derive(Debug, Clone)]
 pub struct GhlSettings {
     /// `https://services.leadconnectorhq.com`, or a stand-in.

@@ -26,7 +26,7 @@ use wire::{Appointment, Customer, CustomerPatch, NewCustomer, Page, Written};
 /// Trafft documents no limit; this is what everyone gets along with (T §4).
 const AT_ONCE: usize = 2;
 
-/// Where to, and by whose leave.
+/// Base URL and credentials of one client.
 #[derive(Debug, Clone)]
 pub struct TrafftSettings {
     /// The whole origin, such as `https://studio.admin.trafft.com`; it cannot be made from a name (T §2). With `/api/v2`

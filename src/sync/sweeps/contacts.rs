@@ -1,4 +1,4 @@
-//! Searches over a location's contacts: what changed and nobody told, and what is not there any more.
+//! Searches over a location's contacts: for changes without an event, and for contacts that are gone.
 
 use std::time::Duration;
 
@@ -69,7 +69,7 @@ struct Pass {
     is_read: bool,
 }
 
-/// One page of all contacts. Who was taken for gone and is met is read again. Behind the last page, those that no page has shown are
+/// One page of all contacts. A contact that was taken for gone and is met is read again. Behind the last page, those that no page has shown are
 /// read, so many a step, and two not-founds decide.
 pub(super) async fn gone(store: &Store, connection: &Connection, at: &Sweeping) -> Result<Step, Failure> {
     let now = connection.clock.now();

@@ -21,7 +21,7 @@ struct Pass {
     shown: i64,
     #[serde(default)]
     total: Option<i64>,
-    /// Two pages told different totals: somebody was made or deleted meanwhile, and one may have slipped over a page's edge (T §2).
+    /// Two pages told different totals: a customer was created or deleted meanwhile, and one may have moved to a page that was read already (T §2).
     #[serde(default)]
     is_torn: bool,
     /// The last page has been read: now those are marked that no page has shown.
@@ -49,7 +49,7 @@ impl Pass {
         }
     }
 
-    /// Why nobody counts as deleted who was not shown, if so.
+    /// Why customers that were not shown do not count as deleted, if so.
     fn doubt(&self) -> Option<String> {
         if self.unread > 0 {
             Some(format!("{} customers cannot be read (the log names them), so none is taken as deleted", self.unread))

@@ -97,7 +97,7 @@ pub(super) async fn step(store: &Store, connection: &Connection, at: &Sweeping) 
     let before = store.projection(location).await?;
     if revision.holds(before.as_deref()) && (revision.told == UNTOLD || !was_without) {
         if was_without {
-            // Who is worked meanwhile is projected without it. Once it is told again, everybody is looked at anew.
+            // Contacts that are worked meanwhile are projected without it. Once it is told again, all contacts are projected anew.
             store.projected(location, connection.epoch, Some(&revision.to_string())).await?;
         }
         return Ok(end);

@@ -23,7 +23,7 @@ pub(super) async fn step(store: &Store, connection: &Connection, at: &Sweeping) 
         if holders.iter().any(|(holder, object)| *holder == contact && is_same(object)) {
             continue;
         }
-        // Whoever had it until now may have it no longer.
+        // The contact that had it until now may not have it any more.
         let others = holders.into_iter().map(|(holder, _)| holder).filter(|holder| *holder != contact);
         for contact in others.chain([contact.clone()]) {
             if !found.iter().any(|finding| finding.contact == contact) && is_known(store, connection, &contact).await? {
