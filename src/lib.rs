@@ -2,7 +2,7 @@
 //!
 //! The way of a webhook, and the order of the rooms: `http` takes the bytes, `intake` verifies, understands and stores
 //! them, `sync` reads the contact back from GoHighLevel and makes Trafft match, through `clients` and `store`. `model`
-//! has the words that all of them use; `config` the settings; `app` builds everything and runs it. Who may know whom
+//! has the words that all of them use; `config` the settings; `app` builds everything and runs it. Which module may use which
 //! is in `docs/architecture.md`, and `tests/it/walls.rs` holds it.
 
 /// What one thread takes another one gives back, event by event, which the system's allocator is slow at.

@@ -52,7 +52,7 @@ pub fn init(json: bool, default: &str) -> io::Result<()> {
         // The library tells a failed write by `eprintln!`, which panics in the task that logs where standard error is full.
         .log_internal_errors(false)
         .with_writer(move || Queue(sender));
-    // An error means that somebody else has set up logging in this process; then it is theirs.
+    // An error means that logging was set up before in this process, by a test; then that one is used.
     if (if json { logs.json().with_span_list(false).try_init() } else { logs.compact().try_init() }).is_ok() {
         panic::set_hook(Box::new(told_panic));
     }

@@ -1,4 +1,4 @@
-//! What an emulator was asked, and what it holds against whoever asked.
+//! The calls that an emulator got, and its complaints about them.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

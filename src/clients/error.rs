@@ -147,7 +147,7 @@ impl Error {
     /// vendor knows idempotency keys.
     ///
     /// A refusal counts as "no", although one GHL create was seen to answer 422 and to have created (G §4, #64):
-    /// whoever creates contacts there looks for a duplicate first in any case.
+    /// a caller that creates contacts there looks for a duplicate first in any case.
     pub fn may_have_been_carried_out(&self) -> bool {
         matches!(
             self,

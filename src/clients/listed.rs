@@ -11,7 +11,7 @@ const LONGEST_ID: usize = 100;
 
 /// A list of which every record was read by itself.
 ///
-/// A record that could not be read is *there*: whoever concludes from the list that something is absent has to look at
+/// A record that could not be read is *there*: code that concludes from the list that something is absent has to look at
 /// [`Listed::odd`] as well.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed<T> {

@@ -414,7 +414,7 @@ fn keys(text: &str) -> Result<Secret, String> {
 
 fn origin(text: &str) -> Result<Url, String> {
     let url = api_url(text)?;
-    // Cookies and links are for the whole host: below a path, they would be somebody else's too.
+    // Cookies and links are for the whole host: below a path, another application of that host would get them, too.
     let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
     if bare { Ok(url) } else { Err("write the origin alone, as in `https://sync.example.com`".to_owned()) }
 }

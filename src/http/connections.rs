@@ -59,7 +59,7 @@ pub(super) struct Checks {
     checks: Vec<Check>,
 }
 
-/// With whom to try.
+/// What to test with.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]

@@ -60,9 +60,8 @@ impl Problem {
     /// 429, for somebody who guesses.
     pub fn wait(time: Duration) -> Self {
         let seconds = u32::try_from(time.as_secs() + 1).unwrap_or(u32::MAX);
-        let detail = format!(
-            "too many wrong tokens came from your address: wait {seconds} s; whoever is logged in already is not affected"
-        );
+        let detail =
+            format!("too many wrong tokens came from your address: wait {seconds} s; open sessions are not affected");
         Self { retry_after: Some(seconds), ..Self::new(ProblemCode::TooManyAttempts, detail) }
     }
 

@@ -16,8 +16,8 @@ use super::Service;
 pub(super) struct Source(IpAddr);
 
 impl Service {
-    /// The peer; behind a proxy of ours, whom that proxy saw. It appends to what the client sent, so only the last
-    /// entry is its own word.
+    /// The peer's address; behind a trusted proxy, the address that the proxy saw. The proxy appends to the header that the client sent,
+    /// so only the last entry is the proxy's own.
     pub(super) fn source(&self, extensions: &Extensions, headers: &HeaderMap) -> Source {
         let peer = extensions.get::<ConnectInfo<SocketAddr>>();
         let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.ip().to_canonical());

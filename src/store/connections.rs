@@ -171,8 +171,8 @@ impl Store {
         Ok(tx)
     }
 
-    /// Events that came before their location was connected mark their contacts now: to be called by whoever begins to work it,
-    /// and now and then while other processes may still store one in the belief that it is not connected.
+    /// Events that came before their location was connected mark their contacts now: called when an owner begins to work it,
+    /// and regularly while other processes may still store one because they do not know yet that it is connected.
     pub async fn release_parked(&self, location: &LocationId, now: Timestamp) -> Result<()> {
         loop {
             let mut tx = self.db.begin().await?;

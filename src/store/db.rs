@@ -32,12 +32,12 @@ pub(super) struct Db {
 pub(super) const DB_WAIT: Duration = Duration::from_secs(5);
 
 /// An acknowledged event must survive a power cut, not only a crash. With `NORMAL`, SQLite brings its log to the disk before it is
-/// copied; that a commit is there before anybody relies on it is ours to see to ([`super::log`]). Ids are random, so every event
+/// copied; that a commit is on the disk before it is acknowledged, [`super::log`] sees to. Ids are random, so every event
 /// touches pages all over the indexes: 8 MiB of them stay in memory (the default is 2). More costs more than it saves: where a page
 /// in the middle is split, SQLite goes through all that it holds at the end of the commit. In memory stays also what a statement
 /// needs to undo itself, which would else be a file for each. The log is copied into the file by [`Db::checkpoint`]; only where
-/// that does not keep up, at 384 MiB, does a commit have to do it. Nobody but us writes this file; whoever locks it all the same
-/// is waited for no longer than a webhook can wait.
+/// that does not keep up, at 384 MiB, does a commit have to do it. Only this process writes the file; a lock of another
+/// program is waited for no longer than a webhook can wait.
 const SQLITE: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; \
     PRAGMA cache_size = -8192; PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 98304; PRAGMA busy_timeout = 2000";
 

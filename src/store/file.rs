@@ -180,8 +180,8 @@ pub(super) fn address(file: &Path, mode: &str) -> Result<String> {
 }
 
 /// Reads the whole file once: what is damaged is better told now than when a page is needed. By a connection of its own, since
-/// a pool tries for long what will never succeed. Before, a log that outlived its process is written again: whoever is the last to
-/// close the file copies it.
+/// a pool tries for long what will never succeed. Before that, a log that outlived its process is rewritten: the last connection
+/// that closes the file copies it.
 pub(super) async fn check(url: &str, path: &Path, log: &Arc<Log>) -> Result<()> {
     let damaged = |error| damaged(path, error);
     let mut connection = AnyConnection::connect(url).await.map_err(damaged)?;

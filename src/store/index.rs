@@ -35,8 +35,8 @@ const FORGET: &str = "DELETE FROM customers WHERE location_id = $1 AND customer_
 
 impl Store {
     /// Takes a page of Trafft's into the index. A linked customer that looks different from what the index said was edited there:
-    /// its contact is looked at again, and that is told among the findings. In one transaction, whoever it was that read the
-    /// page, because the next look will find no difference. Returns how many.
+    /// its contact is looked at again, and that is told among the findings. In one transaction,
+    /// because the next look will find no difference. Returns how many.
     pub async fn index_customers(&self, location: &LocationId, customers: &[Customer], now: Timestamp) -> Result<i64> {
         let (mut tx, mut edited) = (self.db.begin().await?, 0);
         for customer in customers {

@@ -10,7 +10,7 @@ use crate::model::{ContactId, LocationId};
 
 /// Resolves when the event was settled, or put off.
 ///
-/// Whoever waits asks for it *before* the event is committed, so no settle can slip through in between.
+/// A request that waits asks for it *before* the event is committed, so that no settle can come in between.
 #[derive(Debug)]
 pub struct Notice {
     event: String,

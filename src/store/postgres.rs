@@ -93,7 +93,7 @@ async fn keeps_sessions(pool: &AnyPool, first: &mut AnyConnection) -> Result<()>
         Ok::<_, sqlx::Error>(connection.fetch_one(MARKED).await?.try_get::<String, _>(0)? == "first")
     };
     let look = async {
-        // Once is enough where nobody else uses the pooler.
+        // Once is enough when this is the only client of the pooler.
         for _ in 0..5 {
             first.execute(MARK).await?;
             second.execute("BEGIN").await?;

@@ -86,13 +86,12 @@ impl Store {
     }
 
     /// Forgets a contact: its events, activities, writes and findings, and the contact itself. What Trafft shows of its customer
-    /// stays in the index as long as Trafft shows it: without it the person would be made twice on coming back. It is nobody's from
-    /// here on. Whoever works the contact just now is refused: see `not_erased`.
+    /// stays in the index as long as Trafft shows it: without it the person would be created twice on coming back. The customer has
+    /// no contact from then on. A task that works the contact at this moment is refused: see `not_erased`.
     pub async fn erase(&self, key: &ContactKey, now: Timestamp) -> Result<()> {
         let (location, contact) = (key.location.as_str(), key.contact.as_str());
         let mut tx = self.db.begin().await?;
-        // First, as a settle does: whoever writes about the contact at this moment is waited for, and whoever comes later finds
-        // it gone.
+        // The same lock as in a settle, and first: a settle of this moment is waited for, and a later one does not find the contact.
         let query = sqlx::query_as(ERASE).bind(location).bind(contact);
         let (since, customer): (i64, Option<i64>) = query.fetch_optional(&mut *tx).await?.unwrap_or_default();
         sqlx::query(ERASE_EVENTS).bind(location).bind(contact).bind(since).execute(&mut *tx).await?;

@@ -27,7 +27,7 @@ const STATEMENT: Duration = Duration::from_secs(25);
 #[error("the database is read-only, as a standby is: see that `DATABASE_URL` leads to the primary")]
 pub(super) struct ReadOnly;
 
-/// A connection in the hands of one task.
+/// A connection that one task uses.
 #[derive(Debug)]
 pub(super) struct Session {
     held: Held,

@@ -94,7 +94,7 @@ impl Run<'_> {
         let customer = self.contact.link.customer();
         let farewell = self.farewell().await;
         match farewell {
-            // Not gone before Trafft has been told: until then nobody else may take the customer, and it is tried again.
+            // Not gone before Trafft has been told: until then no other contact may take the customer, and it is tried again.
             Err(_) | Ok(Verdict::Retry { .. } | Verdict::Snooze { .. }) => self.contact.presence = before,
             Ok(_) => {
                 // Nothing of a contact that is gone is left to be read, and nothing of it runs out.

@@ -17,7 +17,7 @@ use crate::clients::{About, Error, Odd};
 use crate::model::{CustomerId, Status, Verdict};
 use crate::store::{self, CreateIntent, Decision, Link};
 
-/// How many pages of appointments are looked through for one of a customer that may be somebody else's.
+/// How many pages of appointments are looked through for one of a customer that may not be ours.
 const BOOKINGS_PAGES: u32 = 4;
 
 /// How often a list is looked at again that has a record which cannot be read.
@@ -59,7 +59,7 @@ impl Run<'_> {
     }
 
     /// A customer looks like the one that our POST was to make. The person may have booked in Trafft meanwhile, with the same name
-    /// and e-mail: an appointment, or a field that we never send, says that it may be somebody else's. Then staff may have typed
+    /// and e-mail: an appointment, or a field that we never send, says that it may not be ours. Then staff may have typed
     /// notes there, and neither its description nor its deletion is ours. What remains: a booking that was cancelled and removed.
     async fn is_made_by_us(&mut self, customer: CustomerId, intent: &CreateIntent) -> Result<bool, Failure> {
         self.trafft_calls += 1;

@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_waits_is_told_once_also_by_an_answer_about_a_record() {
+    fn those_that_wait_are_told_once_also_by_an_answer_about_a_record() {
         let (gate, a) = (Gate::default(), contact("a"));
         gate.worked();
         assert!(!gate.is_mended(), "nothing was wrong");

@@ -113,7 +113,7 @@ async fn read_otherwise(
                 false => Default::default(),
             };
             let rules = Rules { mapping, policy, locale: &locale, now };
-            // Whoever made the customer, its phone is the same.
+            // The phone does not depend on the maker of the customer.
             let Plan::Customer(projection) = plan(&State::of(&record, &definitions), Maker::Others, &rules)? else {
                 continue;
             };

@@ -149,7 +149,7 @@ pub fn preview_of(contact: &ContactId) -> String {
     format!("mapping: contact {contact}")
 }
 
-/// What a contact would become. Holds personal data: for the screen of whoever asked.
+/// What a contact would become. Holds personal data: for the screen only, not for the log.
 async fn preview(reached: &Reached, contact: &ContactId, clock: &Clock) -> Check {
     let tried = preview_of(contact);
     let Reached { ghl, mapping, policy, .. } = reached;

@@ -1,5 +1,5 @@
-//! Whether a location can work with its vendors, written down when it changes: whoever is asked how the location stands may be
-//! another process.
+//! Whether a location can work with its vendors, stored when it changes: the process that is asked for the state of a location may be
+//! another one than its owner.
 
 use tokio::sync::Mutex;
 use tracing::{error, info, warn};

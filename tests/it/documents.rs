@@ -155,3 +155,63 @@ fn what_is_cited_of_the_vendors_stands_in_their_books() {
     }
     assert!(lacking("x.rs:1", "RFC 9110 §11.1, §11.4", &known).is_empty());
 }
+
+/// Turns of phrase that readers have stumbled over. What they stand for can be said in plain words.
+const RIDDLES: [&str; 10] = [
+    "whoever",
+    "whom ",
+    "by whose leave",
+    "nobody but",
+    "nobody else",
+    "somebody else",
+    "is none like",
+    "told to come again",
+    "as they must be",
+    "in the hands of",
+];
+
+#[test]
+fn nothing_is_written_in_riddles() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = Vec::new();
+    for part in [
+        "src",
+        "sandbox/src",
+        "docs",
+        "deploy",
+        "examples",
+        "migrations",
+        "README.md",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+    ] {
+        files_under(&root.join(part), &mut files);
+    }
+    let mut found = Vec::new();
+    for file in files {
+        let Ok(text) = fs::read_to_string(&file) else { continue };
+        for (number, line) in text.lines().enumerate() {
+            let lower = line.to_lowercase();
+            let riddles = RIDDLES.iter().filter(|riddle| lower.contains(*riddle));
+            found
+                .extend(riddles.map(|riddle| {
+                    format!("{}:{}: `{riddle}`", file.strip_prefix(root).unwrap().display(), number + 1)
+                }));
+        }
+    }
+    assert!(found.is_empty(), "say it in plain words:\n{}", found.join("\n"));
+}
+
+#[test]
+fn the_files_that_the_glossary_names_are_there() {
+    let text = read("docs/glossary.md");
+    let words: Vec<_> = text.lines().filter(|line| line.starts_with("| ") && line.contains('`')).collect();
+    assert!(words.len() > 25, "{words:?}");
+    assert!(words.is_sorted_by_key(|line| line.to_lowercase()), "the words stand in the order of the alphabet");
+    for file in words.iter().flat_map(|line| line.split('`').skip(1).step_by(2)) {
+        assert!(
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(file).exists(),
+            "docs/glossary.md names `{file}`"
+        );
+    }
+}

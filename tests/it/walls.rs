@@ -1,4 +1,4 @@
-//! Who may know whom: the table of `docs/architecture.md`, held against the code.
+//! Which module may use which: the table of `docs/architecture.md`, held against the code.
 
 use std::collections::BTreeMap;
 use std::fs;

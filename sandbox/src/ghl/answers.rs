@@ -1,4 +1,4 @@
-//! From an operation to whoever answers it.
+//! From an operation to the function that answers it.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! One contact and what is kept of it; every write, by whom ever, goes through [`Contact::apply`] (G §6.2, §6.3).
+//! One contact and what is kept of it; every write goes through [`Contact::apply`] (G §6.2, §6.3).
 
 use std::collections::BTreeSet;
 

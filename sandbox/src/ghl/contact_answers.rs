@@ -101,7 +101,7 @@ impl Shared {
         self.absent("Contact not found")
     }
 
-    /// Updates whom the location's order names first and says nothing of the other one (G §6.5, #37); a secondary e-mail
+    /// Updates the contact that the location's order names first and says nothing of the other one (G §6.5, #37); a secondary e-mail
     /// matches as well and takes the primary one's place (#337).
     pub(super) fn upsert_contact(&self, call: &Admitted<'_>) -> Answer {
         if let Some(refused) = self.nobody(call) {

@@ -103,12 +103,12 @@ impl Limits {
 }
 
 impl State {
-    /// Counts a call against whoever the token belongs to.
+    /// Counts a call for the owner of the token.
     pub(super) fn spend(&mut self, token: &str, now: i64) -> bool {
         self.limits.spend(self.papers.payer(token), now)
     }
 
-    /// What is left for whoever the token belongs to.
+    /// What is left for the owner of the token.
     pub(super) fn left(&mut self, token: &str, now: i64) -> Left {
         self.limits.left(self.papers.payer(token), now)
     }

@@ -225,7 +225,7 @@ pub(super) async fn run(shared: Weak<Shared>) {
                         state.breaker.unsent += batch.len();
                         batch.clear();
                     }
-                    // Counted under the same lock: whoever asks finds each event waiting, or on its way.
+                    // Counted under the same lock: at every moment each event counts as waiting or as on its way.
                     let batch = outgoing(&state.switches, batch);
                     state.pending += batch.len();
                     Some((url, batch))

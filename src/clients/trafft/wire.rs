@@ -157,7 +157,7 @@ pub struct Booking {
     /// As for appointments.
     #[serde(default, deserialize_with = "lenient::text")]
     pub status: Option<String>,
-    /// Whom the customer brings along.
+    /// How many more people the customer brings along.
     #[serde(default, deserialize_with = "lenient::number")]
     pub additional_persons: Option<i64>,
     /// Without phone; some have no customer at all.
