@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
-use super::admin::Server;
 use super::output::{Failure, print, print_json};
+use super::server::Server;
 use crate::clients::admin::Request;
 use crate::config::{MAPPING, Sources};
 use crate::model::{ContactId, LocationId};

@@ -10,6 +10,7 @@ mod output;
 #[cfg(feature = "demo")]
 mod sandbox;
 mod serve;
+mod server;
 mod sweeps;
 
 use std::path::PathBuf;

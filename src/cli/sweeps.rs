@@ -6,8 +6,8 @@ use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Deserialize;
 
-use super::admin::{Server, ago};
 use super::output::{Failure, print, print_json, say};
+use super::server::{Server, ago};
 use crate::clients::admin::Request;
 use crate::clock::Clock;
 use crate::config::Sources;

@@ -2,23 +2,27 @@
 
 mod own;
 mod pairs;
+mod policy;
 mod reader;
 mod reference;
+mod values;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use url::{Host, Url};
+use url::Url;
 
-use crate::model::{DeletePolicy, DescriptionPolicy, Keep, LocationId, MissingPolicy, Pace, Policy, Secret};
+use crate::model::{Keep, LocationId, Policy, Secret};
 
 pub use own::{MAPPING, OWN, Options};
 pub use pairs::Pair;
 pub use reader::{Problem, Problems, Sources, Wrong};
 pub use reference::{SETTINGS, Setting, markdown};
 
+use policy::{keep, policy};
 use reader::Reader;
+use values::{address, api_url, choice, keys, long_secret, network, number, origin, secret};
 
 /// Everything that can be set, ready to use.
 #[derive(Debug, Clone)]
@@ -284,137 +288,4 @@ impl Trafft {
         let client_secret = from.get("TRAFFT_CLIENT_SECRET", secret);
         Some(Self { origin: origin?, client_id: client_id?, client_secret: client_secret? })
     }
-}
-
-fn keep(from: &mut Reader) -> Option<Keep> {
-    let days = |days: u64| Duration::from_hours(24 * days);
-    let events = from.get("KEEP_EVENTS_DAYS", |text| number(text, 1, 3650)).map(days);
-    let writes = from.get("KEEP_WRITES_DAYS", |text| number(text, 1, 3650)).map(days);
-    Some(Keep { events: events?, writes: writes? })
-}
-
-fn pace(from: &mut Reader) -> Option<Pace> {
-    const MINUTE: u64 = 60;
-    const HOUR: u64 = 60 * MINUTE;
-    let mut every = |name, most: u64, unit: u64| {
-        let number = from.get(name, |text| number(text, 0, most))?;
-        Some((number > 0).then(|| Duration::from_secs(number * unit)))
-    };
-    let contacts = every("SWEEP_CONTACTS_MINUTES", 1440, MINUTE);
-    let tasks = every("SWEEP_TASKS_MINUTES", 10_080, MINUTE);
-    let rotation = every("SWEEP_ROTATION_DAYS", 365, 24 * HOUR);
-    let ids = every("SWEEP_IDS_HOURS", 8760, HOUR);
-    let customers = every("SWEEP_CUSTOMERS_HOURS", 8760, HOUR);
-    let task_calls = from.get("SWEEP_TASKS_CALLS", |text| number(text, 1, 10_000))?;
-    Some(Pace {
-        contacts: contacts?,
-        tasks: tasks?,
-        task_calls: i64::try_from(task_calls).ok()?,
-        rotation: rotation?,
-        ids: ids?,
-        customers: customers?,
-    })
-}
-
-const DESCRIPTION: [(&str, DescriptionPolicy); 3] = [
-    ("created", DescriptionPolicy::Created),
-    ("all", DescriptionPolicy::All),
-    ("at-creation", DescriptionPolicy::AtCreation),
-];
-const ESCAPE: [(&str, bool); 2] = [("html", true), ("none", false)];
-const DELETE: [(&str, DeletePolicy); 3] =
-    [("keep", DeletePolicy::Keep), ("delete-created", DeletePolicy::DeleteCreated), ("ignore", DeletePolicy::Ignore)];
-const MISSING: [(&str, MissingPolicy); 2] =
-    [("conflict", MissingPolicy::Conflict), ("recreate", MissingPolicy::Recreate)];
-
-fn policy(from: &mut Reader) -> Option<Policy> {
-    let description = from.get("DESCRIPTION_POLICY", |text| choice(text, &DESCRIPTION));
-    let escape = from.get("DESCRIPTION_ESCAPE", |text| choice(text, &ESCAPE));
-    let delete = from.get("DELETE_POLICY", |text| choice(text, &DELETE));
-    let missing = from.get("MISSING_CUSTOMER_POLICY", |text| choice(text, &MISSING));
-    let settle_time = from.get("SETTLE_SECONDS", |text| number(text, 1, 3600)).map(Duration::from_secs);
-    let page_pause = from.get("TRAFFT_PAGE_PAUSE_MS", |text| number(text, 0, 60_000)).map(Duration::from_millis);
-    let pace = pace(from);
-    let zone = from.optional("TIME_ZONE", own::zone);
-    let region = from.optional("PHONE_REGION", own::region);
-    Some(Policy {
-        description: description?,
-        escape: escape?,
-        delete: delete?,
-        missing: missing?,
-        settle_time: settle_time?,
-        page_pause: page_pause?,
-        pace: pace?,
-        zone,
-        region,
-    })
-}
-
-fn address(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| "write `address:port`, for example 127.0.0.1:8080".to_owned())
-}
-
-/// One address, or a network as in `10.0.0.0/8`.
-fn network(text: &str) -> Result<IpNet, String> {
-    let text = text.trim();
-    let network = text.parse::<IpAddr>().map(IpNet::from).or_else(|_| text.parse());
-    network.map_err(|_| "write addresses or networks, separated by commas, as in `127.0.0.1,10.0.0.0/8`".to_owned())
-}
-
-fn number(text: &str, least: u64, most: u64) -> Result<u64, String> {
-    let parsed = text.replace('_', "").parse().ok().filter(|number| (least..=most).contains(number));
-    parsed.ok_or_else(|| format!("write a whole number from {least} to {most}"))
-}
-
-fn choice<T: Copy>(text: &str, choices: &[(&str, T)]) -> Result<T, String> {
-    let found = choices.iter().find(|(name, _)| *name == text).map(|(_, value)| *value);
-    found.ok_or_else(|| {
-        format!("write one of: {}", choices.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", "))
-    })
-}
-
-fn secret(text: &str) -> Result<Secret, String> {
-    // A line break from a file or a blank from a form would end up in a header.
-    if text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        Ok(text.into())
-    } else {
-        Err("it holds a blank or a character that no such secret has: copy it again".to_owned())
-    }
-}
-
-fn long_secret(text: &str) -> Result<Secret, String> {
-    if text.len() < 16 {
-        return Err(
-            "it is too short to keep anybody out: use at least 16 characters, for example from `openssl rand -hex 32`"
-                .to_owned(),
-        );
-    }
-    secret(text)
-}
-
-fn api_url(text: &str) -> Result<Url, String> {
-    let url: Url = text.parse().map_err(|_| "write a whole URL, beginning with `https://`".to_owned())?;
-    let local = match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    };
-    match url.scheme() {
-        "https" => Ok(url),
-        "http" if local => Ok(url),
-        _ => Err("write `https://`; plain http is for a sandbox on this machine only".to_owned()),
-    }
-}
-
-/// Several, with commas between and blanks as people set them.
-fn keys(text: &str) -> Result<Secret, String> {
-    secret(&text.split(',').map(str::trim).collect::<Vec<_>>().join(","))
-}
-
-fn origin(text: &str) -> Result<Url, String> {
-    let url = api_url(text)?;
-    // Cookies and links are for the whole host: below a path, another application of that host would get them, too.
-    let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
-    if bare { Ok(url) } else { Err("write the origin alone, as in `https://sync.example.com`".to_owned()) }
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use jiff::tz::TimeZone;
 
-use super::{DELETE, DESCRIPTION, ESCAPE, MISSING, choice};
+use super::policy::{DELETE, DESCRIPTION, ESCAPE, MISSING};
+use super::values::choice;
 use crate::model::{Policy, Region};
 
 /// Settings that a connection has for itself, by name.

@@ -7,7 +7,8 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use super::reader::Reader;
-use super::{OWN, Options, Trafft, api_url, own, secret};
+use super::values::{api_url, secret};
+use super::{OWN, Options, Trafft, own};
 use crate::model::{LocationId, Secret};
 
 /// A location, its private token, and its account.

@@ -6,8 +6,8 @@ mod service;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::admin::Server;
 use super::output::{Failure, print, print_json, strip_control};
+use super::server::Server;
 use crate::app;
 use crate::clients::{CallCounts, Http, Timeouts};
 use crate::config::{Config, Problem, Sources, Wrong};
