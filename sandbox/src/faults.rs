@@ -19,6 +19,20 @@ pub enum Fault {
         /// How long.
         ms: i64,
     },
+    /// Carried out at once; the answer waits on the sandbox clock.
+    DoneThenSlow {
+        /// How long.
+        ms: i64,
+    },
+    /// Carried out late, and that answer at once.
+    StatusThenDone {
+        /// The status.
+        status: u16,
+        /// The answer.
+        body: String,
+        /// How long.
+        after_ms: i64,
+    },
     /// Carried out; the head and half of the body arrive, then the connection closes.
     CutShort,
     /// That status with an HTML page, as a gateway or a maintenance page answers, a 3xx with a `Location`; nothing is carried out.

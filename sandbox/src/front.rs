@@ -184,6 +184,20 @@ async fn attend(vendor: Arc<dyn Vendor>, call: Arc<Call>) -> Ending {
             desk.clock.sleep_ms(ms).await;
             Ending::Answered(done(&vendor))
         }
+        Some(Fault::DoneThenSlow { ms }) => {
+            let answer = done(&vendor);
+            desk.clock.sleep_ms(ms).await;
+            Ending::Answered(answer)
+        }
+        Some(Fault::StatusThenDone { status, body, after_ms }) => {
+            let (vendor, call) = (vendor.clone(), call.clone());
+            let until = desk.clock.now_ms() + after_ms;
+            tokio::spawn(async move {
+                desk.clock.sleep_ms(until - desk.clock.now_ms()).await;
+                vendor.carry_out(&call);
+            });
+            Ending::Answered(Answer::text(status, "application/json", body))
+        }
         Some(Fault::CutShort) => Ending::CutShort(done(&vendor)),
         Some(Fault::Html(status)) => {
             let page = Answer::html(status, &format!("{status} from a gateway"));

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
+use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::output::{Failure, print, print_json, say};
@@ -89,7 +90,7 @@ pub(super) struct Backfill {
 struct Sweep {
     location_id: String,
     kind: String,
-    due_at: Option<i64>,
+    due_at: Option<Timestamp>,
     seen: i64,
     total: Option<i64>,
     reason: Option<String>,

@@ -93,8 +93,9 @@ pub(super) fn refusal(vendor: Vendor, answer: &Answer, asked: Asked<'_>, now: Ti
 /// Does the vendor itself say that this very record is not there?
 ///
 /// GHL: `Contact not found` or `Contact with id <id> not found`, with 400 or 404 (G §4); a missing location, user or session says
-/// nothing about the contact. Trafft's text is not recorded (T §4): a 404 or 410 that names a customer or, as PHP frameworks
-/// do, a query without a result. A bare `Not Found` is what gateways say, too.
+/// nothing about the contact. Trafft's text is not recorded (T §4): a 404 or 410 that names a customer: `Customer not found`, or
+/// as PHP frameworks say, `No query results for model [App\Models\Customer]`. A bare `Not Found` is what gateways say, too, and some name
+/// the route that they do not have (Fastify: `Route GET:/… not found`).
 fn says_gone(vendor: Vendor, status: u16, words: &str, record: Option<Record<'_>>) -> bool {
     let Some(Record { noun, id }) = record else { return false };
     let words = words.trim().trim_end_matches('.').to_lowercase();
@@ -105,9 +106,10 @@ fn says_gone(vendor: Vendor, status: u16, words: &str, record: Option<Record<'_>
                     || words == format!("{noun} with id {} not found", id.to_lowercase()))
         }
         Vendor::Trafft => {
-            status != 400
-                && (words.contains(noun) && (words.contains("not found") || words.contains("does not exist"))
-                    || words.contains("no query results"))
+            let is_absence =
+                ["not found", "does not exist", "no query results"].iter().any(|text| words.contains(text));
+            // A path is what is missing when a service has lost its routes.
+            status != 400 && is_absence && words.contains(noun) && !words.contains('/')
         }
     }
 }

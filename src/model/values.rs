@@ -39,7 +39,7 @@ impl NoEmail {
     }
 }
 
-/// The address in what people paste into e-mail fields: `mailto:` before it, a name or angle brackets around it, punctuation after it.
+/// The address in what people paste into e-mail fields: `mailto:` before it, a name, brackets or quotes around it, punctuation after it.
 ///
 /// # Errors
 /// Why there is none that is certain.
@@ -51,10 +51,16 @@ pub fn email_in(text: &str) -> Result<String, NoEmail> {
         Some((address, _)) => address,
         None => text,
     };
-    let text = text.trim();
-    let scheme = text.get(..7).filter(|scheme| scheme.eq_ignore_ascii_case("mailto:"));
-    let text = text[scheme.map_or(0, str::len)..].trim_end_matches([',', ';', '.']).trim();
-    EmailKey::new(text).map(|_| text.to_owned()).ok_or(NoEmail::NoAddress)
+    let text = text.trim().trim_start_matches(['(', '[', '<', '\'', '"']);
+    let text = match text.get(..7).filter(|scheme| scheme.eq_ignore_ascii_case("mailto:")) {
+        // A link may say what the mail is about.
+        Some(scheme) => text[scheme.len()..].split('?').next().unwrap_or_default(),
+        None => text,
+    };
+    let text = text.trim_end_matches([',', ';', '.', ')', ']', '>', '\'', '"']).trim();
+    let is_of_domain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-');
+    let has_domain = text.rsplit_once('@').is_some_and(|(_, domain)| domain.chars().all(is_of_domain));
+    EmailKey::new(text).filter(|_| has_domain).map(|_| text.to_owned()).ok_or(NoEmail::NoAddress)
 }
 
 #[cfg(test)]
@@ -75,6 +81,11 @@ mod tests {
             ("a@x.example; b@x.example", Err(NoEmail::Several)),
             ("a@x.example b@x.example", Err(NoEmail::Several)),
             ("a@x.example/b@x.example", Err(NoEmail::Several)),
+            ("mailto:a@example.com?subject=Hi", Ok("a@example.com")),
+            ("(ada@example.com)", Ok("ada@example.com")),
+            ("'ada@example.com'", Ok("ada@example.com")),
+            ("ada@example.com>", Ok("ada@example.com")),
+            ("ada@example.com|", Err(NoEmail::NoAddress)),
             ("ada", Err(NoEmail::NoAddress)),
             ("ada at@example.com", Err(NoEmail::NoAddress)),
             ("", Err(NoEmail::NoAddress)),

@@ -41,7 +41,19 @@ const DECIDE: &str = "UPDATE contacts SET decision = $3, customer_id = $4,
         sequence = sequence + 1, due_at = $5, lane = 0, attempt = 0, status = 'queued'
     WHERE location_id = $1 AND contact_id = $2";
 
+const WAITS_FOR: &str =
+    "SELECT contact_id FROM contacts WHERE location_id = $1 AND conflict_customer = $2 AND contact_id <> $3
+        AND status = 'conflict' AND gone_at IS NULL ORDER BY contact_id LIMIT 1";
+
 impl Store {
+    /// A contact, other than this one, that is in conflict over the customer.
+    pub async fn waits_for(&self, key: &ContactKey, customer: CustomerId) -> Result<Option<ContactId>> {
+        let query =
+            sqlx::query_scalar(WAITS_FOR).bind(key.location.as_str()).bind(customer.0).bind(key.contact.as_str());
+        let other: Option<String> = query.fetch_optional(&self.db.read).await?;
+        other.map(|other| id("contacts.contact_id", other)).transpose()
+    }
+
     /// Records what a person decided about a contact and makes it due. `customer`: to be linked with.
     pub async fn decide(
         &self,

@@ -31,12 +31,14 @@ struct Row {
     held_at: Option<i64>,
 }
 
-// What a `delete-created` policy has removed has no customer any more, and counts by its status.
+// What a `delete-created` policy has removed has no customer any more, and counts by the DELETE that was sent.
 const VANISHING: &str = "SELECT
     (SELECT COUNT(*) FROM contacts WHERE location_id = $1 AND missing_since IS NOT NULL AND customer_id IS NOT NULL
         AND (missing_since > COALESCE(deletions_confirmed_at, 0) OR met_at >= missing_since))
     + (SELECT COUNT(*) FROM contacts WHERE location_id = $1 AND gone_at IS NOT NULL AND gone_at > $2
-        AND gone_at > COALESCE(deletions_confirmed_at, 0) AND (customer_id IS NOT NULL OR status = 'synced')) AS vanishing,
+        AND gone_at > COALESCE(deletions_confirmed_at, 0) AND customer_id IS NOT NULL)
+    + (SELECT COUNT(*) FROM writes WHERE location_id = $1 AND action = 'delete' AND result = 'ok' AND at > $2
+        AND at > COALESCE(deletions_confirmed_at, 0)) AS vanishing,
     (SELECT COUNT(*) FROM contacts WHERE location_id = $1 AND customer_id IS NOT NULL) AS linked,
     (SELECT met_at FROM contacts WHERE location_id = $1 AND contact_id = $3) AS met_at,
     deletions_confirmed_at AS confirmed_at, deletions_held_at AS held_at

@@ -31,6 +31,8 @@ const RELINK: &str = "UPDATE contacts SET customer_id = lost_customer, created_b
         decision = NULL, drifted = 0, sequence = sequence + 1, due_at = $3, lane = 2, attempt = 0, status = 'queued'
     WHERE location_id = $1 AND lost_customer = $2 AND customer_id IS NULL AND decision = 'unlinked'
         AND NOT EXISTS (SELECT 1 FROM contacts AS holder WHERE holder.location_id = $1 AND holder.customer_id = $2)";
+// Two passes had not shown the customer, and now it is shown.
+const SEEN_AGAIN: &str = "UPDATE contacts SET drifted = 0 WHERE location_id = $1 AND customer_id = $2 AND drifted = 2";
 const FORGET: &str = "DELETE FROM customers WHERE location_id = $1 AND customer_id = $2";
 
 impl Store {
@@ -142,6 +144,7 @@ async fn put(tx: &mut Tx, location: &LocationId, customer: &Customer, now: Times
         .bind(now.as_millisecond())
         .execute(&mut **tx)
         .await?;
+    sqlx::query(SEEN_AGAIN).bind(location.as_str()).bind(customer.id.0).execute(&mut **tx).await?;
     if known.as_ref().is_some_and(|known| differ(known, customer)) {
         revive(tx, location.as_str(), customer.id, now).await?;
     }

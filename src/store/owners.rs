@@ -57,6 +57,8 @@ struct Row {
 /// A process says that it lives.
 pub(super) const BEAT: &str = "INSERT INTO processes (id, heartbeat_at) VALUES ($1, $2)
     ON CONFLICT (id) DO UPDATE SET heartbeat_at = excluded.heartbeat_at";
+// Of a process that was last alive while the clock ran ahead. From now on it has one lease to say that it lives.
+const FUTURE: &str = "UPDATE processes SET heartbeat_at = $1 WHERE heartbeat_at > $2";
 const REVISIONS: &str = "SELECT location_id, revision FROM connections";
 const LIVE: &str = "SELECT COUNT(*) FROM processes WHERE heartbeat_at > $1";
 const OWNED: &str = "SELECT location_id, trafft_account, owner, epoch, revision, customers_seen, phone_keys, paused,
@@ -105,7 +107,9 @@ impl Store {
     ) -> Result<Heartbeat> {
         let mut tx = self.db.begin().await?;
         let now = self.db.time(&mut tx).await?;
-        let alive_since = now - i64::try_from(lease.as_millis()).unwrap_or(i64::MAX);
+        let lease = i64::try_from(lease.as_millis()).unwrap_or(i64::MAX);
+        let alive_since = now - lease;
+        sqlx::query(FUTURE).bind(now).bind(now.saturating_add(lease)).execute(&mut *tx).await?;
         sqlx::query(BEAT).bind(process).bind(now).execute(&mut *tx).await?;
         let live: i64 = sqlx::query_scalar(LIVE).bind(alive_since).fetch_one(&mut *tx).await?;
         let rows: Vec<Row> = sqlx::query_as(OWNED).bind(alive_since).fetch_all(&mut *tx).await?;

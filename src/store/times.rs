@@ -26,6 +26,16 @@ const CONTACTS: &str = "UPDATE contacts SET due_at = $2,
         AND (marked_at > $3 OR settled_at > $3)";
 const INTENTS: &str =
     "UPDATE contacts SET intent_at = $2 WHERE location_id = $1 AND intent_id IS NOT NULL AND intent_at > $3";
+// A pass that began in the future would take all that it has not met since for gone: it begins anew.
+const PASSES: &str = "UPDATE sweeps SET cursor = NULL, started_at = NULL, due_at = $2
+    WHERE location_id = $1 AND kind IN ('ids', 'customers') AND started_at > $3";
+const PASS_BEFORE: &str = "UPDATE sweeps SET since = NULL WHERE location_id = $1 AND kind = 'customers' AND since > $3";
+const MET: &str = "UPDATE contacts SET met_at = NULL WHERE location_id = $1 AND met_at > $3";
+const ROTATED: &str = "UPDATE contacts SET rotated_at = $2 WHERE location_id = $1 AND rotated_at > $3";
+const SHOWN: &str = "UPDATE customers SET seen_at = $2 WHERE location_id = $1 AND seen_at > $3";
+// Nobody can have confirmed what has not happened yet.
+const CONFIRMED: &str =
+    "UPDATE connections SET deletions_confirmed_at = NULL WHERE location_id = $1 AND deletions_confirmed_at > $3";
 const EVENTS: &str = "UPDATE events SET due_at = $2 WHERE location_id = $1 AND due_at > $2 AND received_at > $3";
 
 impl Store {
@@ -47,7 +57,7 @@ impl Store {
         let mut tx = self.db.begin().await?;
         fence(&mut tx, location.as_str(), epoch).await?;
         let mut ended = 0;
-        for statement in [CONTACTS, INTENTS, EVENTS] {
+        for statement in [CONTACTS, INTENTS, EVENTS, PASSES, PASS_BEFORE, MET, ROTATED, SHOWN, CONFIRMED] {
             let query = sqlx::query(statement).bind(location.as_str()).bind(now.as_millisecond());
             let query = query.bind((now + AHEAD).as_millisecond());
             ended += query.execute(&mut *tx).await?.rows_affected();

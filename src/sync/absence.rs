@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::identity::is_another_person;
 use super::read::parse;
 use super::reconcile::{Run, done, snooze};
 use super::{Connection, DeletePolicy, Failure};
 use crate::clients::Gone;
 use crate::clients::ghl::wire;
-use crate::model::{Facets, Outcome, Presence, Status, Verdict};
+use crate::model::{CustomerId, Facets, Outcome, Presence, Status, Verdict};
 use crate::store::{self, Contact, Store};
 
 /// The brake: when more linked contacts than this, and more than this share of them, vanish within an hour, nothing is deleted.
@@ -112,13 +113,39 @@ impl Run<'_> {
         done(status, "the contact was deleted in GoHighLevel")
     }
 
+    /// Deletes the customer, unless it has become another person's: staff may have used the record for another one, and HighLevel may
+    /// have merged the contact into one that waits for this customer. What is deleted cannot be taken back, so it is looked at first.
+    async fn remove_if_still_ours(&mut self, customer: CustomerId) -> Result<Verdict, Failure> {
+        let kept = |why: String| {
+            let reason = format!("the contact was deleted in GoHighLevel; customer {customer} is kept: {why}");
+            Ok(done(Status::Unchanged, &reason))
+        };
+        if let Some(other) = self.store.waits_for(&self.contact.key, customer).await? {
+            return kept(format!("contact {other} is the same person, or waits for a decision about it"));
+        }
+        self.enter_trafft()?;
+        let current = match self.look(customer).await? {
+            Ok(current) => current,
+            Err(verdict) => return Ok(verdict),
+        };
+        if let Some(fields) = &self.contact.fields {
+            let contact: wire::Contact = parse("contacts.fields", fields)?;
+            let (locale, definitions) = (self.locale().await?, self.definitions(&contact).await?);
+            let projection = self.project(&contact, &definitions, &locale).await?;
+            if is_another_person(&current, &projection) {
+                return kept("in Trafft it has another name now, and neither this e-mail nor this phone".to_owned());
+            }
+        }
+        self.remove(customer).await
+    }
+
     /// What becomes of the customer of a contact that is gone.
     async fn farewell(&mut self) -> Result<Verdict, Failure> {
         let Some(linked) = self.contact.link.linked() else {
             return Ok(done(Status::Skipped, "the contact was deleted in GoHighLevel before it had a customer"));
         };
         match self.connection.policy.delete {
-            DeletePolicy::DeleteCreated if linked.ours => return self.remove(linked.customer).await,
+            DeletePolicy::DeleteCreated if linked.ours => return self.remove_if_still_ours(linked.customer).await,
             DeletePolicy::Ignore => {
                 return Ok(done(
                     Status::Unchanged,

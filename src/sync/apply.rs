@@ -34,6 +34,7 @@ impl Run<'_> {
                 Err(verdict) => return Ok(verdict),
             };
             if was_written && projection.shows_in(&current, &linked.agreed) {
+                self.written(&projection, &current);
                 return Ok(done(Status::Unchanged, &projection.explain(&self.hidden(&projection))));
             }
             shown = Some(current);

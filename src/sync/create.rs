@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::Failure;
 use super::directory::{self, AccountLock};
-use super::identity::made_by_us;
+use super::identity::{looks_like, made_by_us};
 use super::locale::Locale;
 use super::project::Projection;
 use super::reconcile::{Run, done, snooze};
@@ -102,7 +102,7 @@ impl Run<'_> {
     /// Stores the intent, sends the POST, and links what it made.
     pub(super) async fn create(
         &mut self,
-        mut projection: Projection,
+        projection: Projection,
         lock: &mut AccountLock<'_>,
         locale: &Locale,
     ) -> Result<Verdict, Failure> {
@@ -127,35 +127,10 @@ impl Run<'_> {
         }
         self.record("create", answer.as_ref().ok().copied(), &names(&new), answer.as_ref().err()).await?;
         match answer {
-            // Trafft may answer an e-mail that it knows with the customer that has it (T §10): then it is not ours.
-            Ok(customer)
-                if customer.0 <= intent.newest
-                    || self.store.customer(&self.connection.location, customer).await?.is_some() =>
-            {
-                self.drop_intent(&intent).await?;
-                self.was_there_before(customer, &projection, locale).await
-            }
-            Ok(customer) => {
-                if let Some(taken) = self.linked(customer, true, Some(&intent.id)).await? {
-                    return Ok(taken);
-                }
-                let row = self.index(customer, new.clone().into()).await?;
-                self.claim_description(&mut projection);
-                self.written(&projection, &row);
-                Ok(done(Status::Synced, &projection.explain("")))
-            }
-            Err(error) if error.may_have_been_carried_out() => {
-                // The call may have taken long before it broke: the settle time begins now.
-                let intent = CreateIntent { at: self.connection.clock.now(), ..intent };
-                self.store.unclear(&self.contact.key, &intent).await?;
-                let settled = intent.at + self.connection.policy.settle_time;
-                Ok(match self.fail(error) {
-                    Verdict::Retry { at, reason } => Verdict::Retry { at: at.max(settled), reason },
-                    Verdict::Snooze { until, reason, waits_for } => {
-                        Verdict::Snooze { until: until.max(settled), reason, waits_for }
-                    }
-                    other => other,
-                })
+            Ok(customer) => self.named(customer, &new, intent, projection, locale).await,
+            // A refusal that names no field may be a gateway's, while Trafft carries the call out.
+            Err(error) if error.may_have_been_carried_out() || error.about() == About::Record && !error.names_any() => {
+                self.unclear(intent, error).await
             }
             Err(error) => {
                 self.drop_intent(&intent).await?;
@@ -165,6 +140,61 @@ impl Run<'_> {
                 }
             }
         }
+    }
+
+    /// Trafft has named a customer. Where it answers a known e-mail with the customer that has it (T §10), that is not the one that was to be
+    /// made, though it may be newer than all that we knew: so it is looked at once.
+    async fn named(
+        &mut self,
+        customer: CustomerId,
+        new: &NewCustomer,
+        intent: CreateIntent,
+        mut projection: Projection,
+        locale: &Locale,
+    ) -> Result<Verdict, Failure> {
+        self.trafft_calls += 1;
+        let shown =
+            self.connection.trafft.customer(customer).await.map(|shown| directory::indexed(&shown, locale.region));
+        let location = &self.connection.location;
+        let is_known = self.store.customer(location, customer).await?.is_some();
+        let is_another = match &shown {
+            Ok(shown) => !looks_like(new, shown),
+            // It cannot be looked at now: what the index has known before is another one.
+            Err(_) => is_known,
+        };
+        if customer.0 <= intent.newest || is_another {
+            self.drop_intent(&intent).await?;
+            return self.was_there_before(customer, &projection, locale).await;
+        }
+        // A pass over the customers may have met it before the answer came: then it is judged as after a lost answer.
+        let ours = !is_known || self.is_made_by_us(customer, &intent).await?;
+        let shown = match shown {
+            Ok(shown) => {
+                self.store.index_written(location, &shown, self.connection.clock.now()).await?;
+                shown
+            }
+            Err(_) => self.index(customer, new.clone().into()).await?,
+        };
+        if let Some(taken) = self.linked(customer, ours, Some(&intent.id)).await? {
+            return Ok(taken);
+        }
+        self.claim_description(&mut projection);
+        self.written(&projection, &shown);
+        Ok(done(Status::Synced, &projection.explain("")))
+    }
+
+    /// Nobody knows what the POST has made. It may have taken long before it broke: the settle time begins now.
+    async fn unclear(&mut self, intent: CreateIntent, error: Error) -> Result<Verdict, Failure> {
+        let intent = CreateIntent { at: self.connection.clock.now(), ..intent };
+        self.store.unclear(&self.contact.key, &intent).await?;
+        let settled = intent.at + self.connection.policy.settle_time;
+        Ok(match self.fail(error) {
+            Verdict::Retry { at, reason } => Verdict::Retry { at: at.max(settled), reason },
+            Verdict::Snooze { until, reason, waits_for } => {
+                Verdict::Snooze { until: until.max(settled), reason, waits_for }
+            }
+            other => other,
+        })
     }
 
     /// Trafft made nothing, and answered with a customer that was there. Who that is, is judged as ever: by a look at it. A person who

@@ -5,6 +5,7 @@ use unicode_normalization::UnicodeNormalization;
 use super::locale::Locale;
 use super::project::Projection;
 use super::{Connection, Failure};
+use crate::clients::trafft::wire::NewCustomer;
 use crate::model::{CustomerId, EmailKey, Phone};
 use crate::store::{Customer, Store};
 
@@ -61,18 +62,19 @@ pub(super) async fn holder_of_new_email(
 pub(super) async fn made_by_us(
     store: &Store,
     connection: &Connection,
-    meant: &crate::clients::trafft::wire::NewCustomer,
+    meant: &NewCustomer,
     newest: i64,
 ) -> Result<Vec<Customer>, Failure> {
-    let looks_like_it = |customer: &Customer| {
-        customer.held_by.is_none()
-            && is_form_of(&meant.first_name, &customer.first_name)
-            && is_form_of(&meant.last_name, &customer.last_name)
-            && EmailKey::new(&customer.email) == meant.email.as_deref().and_then(EmailKey::new)
-            && customer.phone.as_ref().map(Phone::as_str) == meant.phone.as_deref()
-    };
     let newer = store.customers_newer_than(&connection.location, newest).await?;
-    Ok(newer.into_iter().filter(looks_like_it).collect())
+    Ok(newer.into_iter().filter(|customer| customer.held_by.is_none() && looks_like(meant, customer)).collect())
+}
+
+/// Does the customer look like what a create was to make?
+pub(super) fn looks_like(meant: &NewCustomer, customer: &Customer) -> bool {
+    is_form_of(&meant.first_name, &customer.first_name)
+        && is_form_of(&meant.last_name, &customer.last_name)
+        && EmailKey::new(&customer.email) == meant.email.as_deref().and_then(EmailKey::new)
+        && customer.phone.as_ref().map(Phone::as_str) == meant.phone.as_deref()
 }
 
 /// Of fewer letters a name is not cut: "Ann" is another than "Anna".
@@ -141,6 +143,20 @@ fn contradiction(customer: &Customer, projection: &Projection) -> Option<&'stati
     } else {
         None
     }
+}
+
+/// Has the customer become another person's: with another name, and neither the e-mail nor the phone? Staff who correct one of them
+/// have the same person in mind.
+pub(super) fn is_another_person(customer: &Customer, projection: &Projection) -> bool {
+    let email = |text: Option<&str>| text.and_then(EmailKey::new);
+    let same = |ours: Option<String>, theirs: Option<String>| ours.is_some() && ours == theirs;
+    let ours = email(projection.email.as_deref()).map(|key| key.as_str().to_owned());
+    let theirs = email(Some(&customer.email)).map(|key| key.as_str().to_owned());
+    let phone = customer.phone.as_ref().map(|phone| phone.as_str().to_owned());
+    let has_our_name = [(&projection.first_name, &customer.first_name), (&projection.last_name, &customer.last_name)]
+        .into_iter()
+        .any(|(ours, theirs)| ours.as_deref().is_none_or(|ours| is_form_of(ours, theirs)));
+    !has_our_name && !same(ours, theirs) && !same(projection.phone.clone(), phone)
 }
 
 fn both_differ<T: PartialEq>(ours: Option<T>, theirs: Option<T>) -> bool {

@@ -30,6 +30,8 @@ const REFUSED: Duration = Duration::from_mins(1);
 pub(super) struct Metadata {
     zone: Option<TimeZone>,
     region: Option<Region>,
+    /// The home region that HighLevel told before this process began: what the index of phones was made with.
+    told_before: Option<Region>,
     locale: Mutex<Option<Known<Locale>>>,
     custom_fields: Mutex<Option<Known<Arc<[CustomField]>>>>,
     /// Fields that contacts held and the definitions lacked.
@@ -49,10 +51,11 @@ struct Known<T> {
 
 impl Metadata {
     /// `zone` and `region` are what the settings say; what they leave open is asked of GHL.
-    pub(super) fn new(zone: Option<TimeZone>, region: Option<Region>) -> Self {
+    pub(super) fn new(zone: Option<TimeZone>, region: Option<Region>, told_before: Option<Region>) -> Self {
         Self {
             zone,
             region,
+            told_before,
             locale: Mutex::default(),
             custom_fields: Mutex::default(),
             unknown_fields: Mutex::default(),
@@ -65,7 +68,8 @@ impl Metadata {
         self.was_without.swap(false, Ordering::Relaxed)
     }
 
-    /// While the location record is refused, what it would have told is not guessed: no zone and no region.
+    /// While the location record is refused, what it would have told is not guessed: no zone, and the region that it told before, if any.
+    /// Without that region, customers read meanwhile would lose their phones in the index, and be created again.
     ///
     /// # Errors
     /// Trouble that passes by itself.
@@ -95,7 +99,7 @@ impl Metadata {
                         );
                     }
                     self.was_without.store(true, Ordering::Relaxed);
-                    (Locale { zone, region, is_told: false }, true)
+                    (Locale { zone, region: region.or(self.told_before), is_told: false }, true)
                 }
                 Err(error) => return Err(error),
             }

@@ -160,7 +160,7 @@ impl Connection {
                 MayWrite::new(move || lease.check().is_ok())
             }),
             mapping,
-            metadata: Metadata::new(policy.zone.clone(), policy.region),
+            metadata: Metadata::new(policy.zone.clone(), policy.region, phones::region_of(owned.phone_keys.as_deref())),
             directory: Directory::new(owned.customers_seen, owned.phone_keys.clone()),
             policy,
             gates: PerVendor::default(),

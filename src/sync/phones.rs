@@ -28,6 +28,11 @@ fn made_by(region: Option<Region>) -> String {
     format!("{RULE} {}", region.map(Region::letters).unwrap_or_default())
 }
 
+/// With which home region these keys were made.
+pub(super) fn region_of(phone_keys: Option<&str>) -> Option<Region> {
+    Region::new(phone_keys?.split(' ').nth(1)?)
+}
+
 /// Were these keys made by an older rule? With which home region is another question.
 pub(super) fn is_of_older_rule(phone_keys: Option<&str>) -> bool {
     phone_keys.and_then(|keys| keys.split(' ').next()) != Some(&RULE.to_string())
@@ -82,7 +87,7 @@ pub async fn to_be_mended(
     clock: &Clock,
 ) -> Result<[usize; 3], String> {
     let Reached { ghl, mapping, policy, .. } = reached;
-    let metadata = Metadata::new(policy.zone.clone(), policy.region);
+    let metadata = Metadata::new(policy.zone.clone(), policy.region, None);
     let found = read_otherwise(store, location, (ghl, &metadata), (mapping, policy), clock.now()).await;
     found.map(|found| counts(&found)).map_err(|failure| failure.to_string())
 }
@@ -114,9 +119,9 @@ async fn read_otherwise(
             };
             let rules = Rules { mapping, policy, locale: &locale, now };
             // The phone does not depend on the maker of the customer.
-            let Plan::Customer(projection) = plan(&State::of(&record, &definitions), Maker::Others, &rules)? else {
-                continue;
-            };
+            // A contact that the mapping fails on is reported when its own turn comes; the others go on.
+            let planned = plan(&State::of(&record, &definitions), Maker::Others, &rules);
+            let Ok(Plan::Customer(projection)) = planned else { continue };
             let Some(text) = &projection.phone_text else { continue };
             let theirs = Phone::new(&shown, locale.region).ok();
             let what = match &projection.phone {

@@ -164,11 +164,13 @@ impl Projection {
             && same(&self.phone, &agreed.phone)
     }
 
-    /// What both sides agree on once this was written, and the customer looks like that. What GHL lacks stays as it was agreed.
+    /// What both sides agree on once this was written, and the customer looks like that. What GHL lacks stays as it was agreed, unless
+    /// Trafft shows another value now: then HighLevel's former value is written when it comes back.
     pub(super) fn agreed(&self, customer: &Customer, before: &Agreed) -> Agreed {
         let one = |ours: &Option<String>, theirs: &str, before: &Agreement| match ours {
             Some(ours) => Agreement { ours: ours.clone(), theirs: theirs.to_owned() },
-            None => before.clone(),
+            None if theirs == before.theirs => before.clone(),
+            None => Agreement::default(),
         };
         Agreed {
             first_name: one(&self.first_name, &customer.first_name, &before.first_name),

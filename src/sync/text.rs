@@ -12,7 +12,8 @@ pub(super) fn html_to_text(text: &str) -> String {
     one_line(&text_of(&text).unwrap_or(text))
 }
 
-fn without_data(text: &str) -> String {
+/// The text with its links and data cut.
+pub(super) fn without_data(text: &str) -> String {
     let is_within = |c: char| c.is_ascii_graphic() && !matches!(c, '<' | '>' | '"' | '\'');
     let piece = |piece: &str| match piece.find(|c| !is_within(c)).unwrap_or(piece.len()) {
         word if word > LONGEST_WORD => format!("{}{}", shorten(&piece[..word], LONGEST_WORD), &piece[word..]),

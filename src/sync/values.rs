@@ -8,7 +8,7 @@ use minijinja::Value;
 use super::custom::custom;
 use super::locale::{Locale, day, day_and_time, instant};
 use super::mapping::Mapping;
-use super::text::{html_to_text, one_line, shorten};
+use super::text::{html_to_text, one_line, shorten, without_data};
 use crate::clients::ghl::wire::{Appointment, Contact, CustomField, Note, Task};
 
 /// Everything that GHL says about one contact.
@@ -109,7 +109,8 @@ fn notes(notes: &[Note], locale: &Locale, limit: usize) -> Value {
     notes.sort_by_key(|(added, note)| std::cmp::Reverse((*added, note.id.clone())));
     let shown = notes.into_iter().take(limit).map(|(added, note)| {
         // What GHL itself made of the editor's HTML is nearer to what was written than what we can make of it.
-        let text = note.body_text.as_deref().map(one_line).filter(|text| !text.is_empty());
+        let text =
+            note.body_text.as_deref().map(without_data).map(|text| one_line(&text)).filter(|text| !text.is_empty());
         let text = text.unwrap_or_else(|| html_to_text(note.body.as_deref().unwrap_or_default()));
         entry([
             ("id", note.id.to_string()),

@@ -120,7 +120,15 @@ impl Weather {
                     if self.dice.chance(50) {
                         refuse_metadata(&world.sandbox, &mut self.dice);
                     }
-                    world.start().await;
+                    world.start_idle().await;
+                    // Behind a gateway it may not read what it begins with, and tries again by the clock: then the gateway ends early.
+                    let patience = ghl_trafft_sync::clock::Clock::system();
+                    if patience.timeout(std::time::Duration::from_secs(5), world.idle()).await.is_none() {
+                        self.gateway(&world.sandbox, false, None);
+                        self.gateway(&world.sandbox, true, None);
+                        world.advance(std::time::Duration::from_secs(20));
+                        world.idle().await;
+                    }
                 }
             }
         }

@@ -20,13 +20,13 @@ fn spent(world: &World) -> (usize, usize, usize) {
 }
 
 #[tokio::test]
-async fn first_sight_is_four_reads_a_page_and_a_write() {
+async fn first_sight_is_four_reads_a_page_a_write_and_a_look() {
     let world = World::new().await;
     world.forget_calls();
     let contact = world.sandbox.ghl.create_contact(ada());
     let answer = world.deliver_all().await;
-    assert_eq!((answer.status(), answer.calls()), ("synced", (4, 2)), "{}", answer.json);
-    assert_eq!(spent(&world), (4, 1, 1));
+    assert_eq!((answer.status(), answer.calls()), ("synced", (4, 3)), "{}", answer.json);
+    assert_eq!(spent(&world), (4, 1, 2));
     let customer = world.customer_of(&contact).await;
     assert_eq!(
         (customer.id, customer.first_name.as_str(), customer.last_name.as_str()),

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::support::browser::Browser;
 use crate::support::command::run;
 use crate::support::database::Database;
 use crate::support::desk::{Desk, app, fits, row};
@@ -220,6 +221,19 @@ async fn a_zone_or_a_country_that_is_not_known_is_told() {
     );
 }
 
+/// As Windows names zones, and as people name countries; by the page as by the doctor.
+#[tokio::test]
+async fn a_zone_or_a_country_that_is_not_known_is_told_on_the_page() {
+    let world = World::with(&[("TIME_ZONE", ""), ("PHONE_REGION", "")]).await;
+    let location = world.sandbox.ghl.location_id();
+    let zone = r#""Eastern Standard Time","country":"United States""#;
+    world.sandbox.ghl.raw().field("/locations/", &location, "timezone", zone);
+    let page = Browser::signed_in(&world).await.submit(&format!("/connections/{location}/test"), &[]).await;
+    for part in ["Eastern Standard Time", "TIME_ZONE", "United States", "PHONE_REGION"] {
+        assert!(page.code == 200 && page.text.contains(part), "no `{part}` in: {}", page.text);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_locations_that_people_connected_are_tried_by_the_service_that_runs() {
     let mut desk = Desk::new().await;
@@ -262,4 +276,21 @@ async fn the_locations_that_people_connected_are_tried_by_the_service_that_runs(
     }
     desk.set(&[("GHL_LOCATION_ID", "anotherLocation00001"), ("GHL_ACCESS_TOKEN", &token), ("ENCRYPTION_KEY", "")]);
     desk.is_told("the key that seals secrets is gone").await;
+}
+
+#[tokio::test]
+async fn a_private_token_without_a_way_for_webhooks_is_told() {
+    let world = World::new().await;
+    let mut settings = world.settings();
+    for name in ["GHL_WEBHOOK_PUBLIC_KEYS", "GHL_WORKFLOW_TOKEN", "GHL_APP_ID"] {
+        settings.remove(name);
+    }
+    let told = run(&settings, &["doctor"]).await.out;
+    assert!(
+        told.contains("a private token brings no webhooks by itself") && told.contains("-> set `GHL_WORKFLOW_TOKEN`"),
+        "{told}"
+    );
+    settings.insert("GHL_WORKFLOW_TOKEN".to_owned(), crate::support::WORKFLOW.to_owned());
+    let told = run(&settings, &["doctor"]).await.out;
+    assert!(!told.contains("brings no webhooks"), "{told}");
 }

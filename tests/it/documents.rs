@@ -58,6 +58,10 @@ fn unit_and_compose_file_have_a_slot_for_every_secret() {
 
 #[test]
 fn the_sample_of_settings_has_no_comment_behind_a_value_and_no_name_that_is_none() {
+    let readme = read("README.md");
+    let samples = readme.lines().filter_map(|line| line.trim().split_once('='));
+    let samples = samples.filter(|(name, _)| SETTINGS.iter().any(|setting| setting.name == *name)).collect::<Vec<_>>();
+    assert!(samples.len() > 5 && samples.iter().all(|(_, value)| !value.contains('#')), "README.md: {samples:?}");
     for line in read("deploy/settings.env.example").lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
         let (name, value) = line.split_once('=').unwrap();
         assert!(SETTINGS.iter().any(|setting| setting.name == name && !setting.secret), "{line}");

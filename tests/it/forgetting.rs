@@ -162,6 +162,22 @@ async fn what_was_kept_long_enough_goes_and_what_is_still_needed_stays() {
 }
 
 #[tokio::test]
+async fn an_event_that_waits_for_too_long_goes_and_its_contact_is_synced_all_the_same() {
+    let world = World::with(&[("KEEP_EVENTS_DAYS", "1")]).await;
+    let slower = Fault::TooManyRequests { retry_after: Some(86_400) };
+    world.sandbox.trafft.faults().push(Matcher::new("POST", "/api/v2/customers").times(2), slower);
+    let contact = world.sandbox.ghl.create_contact(json!({ "firstName": "Ada", "email": "ada@example.com" }));
+    assert_eq!(world.deliver_all().await.status(), "queued");
+    world.rest(23 * HOUR).await;
+    assert_eq!(world.stored().await.len(), 1);
+    world.rest(2 * HOUR).await;
+    assert_eq!(world.contact(&contact).await["status"], "queued");
+    until_pruned(&world, 0).await;
+    world.rest(2 * DAY).await;
+    assert_eq!(world.customer_of(&contact).await.first_name, "Ada");
+}
+
+#[tokio::test]
 async fn ignored_events_keep_no_body_and_strangers_are_not_parked() {
     let mut world = World::with(&[]).await;
     let stranger = json!({ "locationId": "otherLocation0000001", "email": "zeb@example.com" });

@@ -4,6 +4,7 @@
 
 mod admin;
 mod admin_security;
+mod ahead;
 mod bad_data;
 mod bad_input;
 mod bad_questions;
@@ -24,6 +25,7 @@ mod events;
 mod floods;
 mod forgetting;
 mod generated;
+mod harm;
 mod health;
 mod identity;
 mod install;

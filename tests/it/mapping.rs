@@ -166,18 +166,35 @@ async fn numbers_compare_as_numbers_and_what_is_none_is_missing() {
 
 #[tokio::test]
 async fn the_locations_own_zone_and_country_where_none_are_set() {
-    let world = World::with(&[("TIME_ZONE", ""), ("PHONE_REGION", "")]).await;
-    world.sandbox.ghl.set_timezone(&world.sandbox.ghl.location_id(), "Asia/Kolkata");
-    let contact =
-        world.synced(json!({ "firstName": "Ada", "email": "ada@example.com", "phone": "+14155550142" })).await;
-    world
-        .sandbox
-        .ghl
-        .add_task(&contact, json!({ "title": "Call", "dueDate": "2026-09-08T14:30:00.000Z", "completed": false }));
-    world.deliver_all().await;
-    let told = world.customer_of(&contact).await.description.unwrap();
-    let zones = ["2026-09-08 20:00", "2026-09-08 10:30"];
-    assert!(zones.iter().any(|due| told.contains(due)), "a zone, not UTC: {told}");
+    // Names as HighLevel gives them, of which Debian keeps some in a package of their own; Vancouver left its winter time in 2026.
+    for (zone, due, visit) in [
+        ("Asia/Kolkata", "2026-12-09 01:30", "2026-09-01 16:00:00"),
+        ("US/Central", "2026-12-08 14:00", "2026-09-01 06:00:00"),
+        ("Asia/Calcutta", "2026-12-09 01:30", "2026-09-01 16:00:00"),
+        ("America/Vancouver", "2026-12-08 13:00", "2026-09-01 04:00:00"),
+        ("GMT+5:30", "2026-12-09 01:30", "2026-09-01 16:00:00"),
+        // Nobody knows which hour it means: then times are in UTC, and say so.
+        ("Eastern Standard Time", "2026-12-08 20:00 UTC", "2026-09-01T10:30:00Z"),
+    ] {
+        let mut world = World::stopped(&[("TIME_ZONE", ""), ("PHONE_REGION", "")]).await;
+        let (ghl, location) = (world.sandbox.ghl.clone(), world.sandbox.ghl.location_id());
+        ghl.set_timezone(&location, zone);
+        ghl.set_phones_as_typed(&location, true);
+        ghl.raw().field("/locations/", &location, "country", "\"GB\"");
+        world.start().await;
+        let contact = json!({ "firstName": "Ada", "email": "ada@example.com", "phone": "020 7946 0018" });
+        let contact = world.synced(contact).await;
+        assert_eq!(world.customer_of(&contact).await.phone_number.as_deref(), Some("+442079460018"), "{zone}");
+        ghl.add_task(&contact, json!({ "title": "Call", "dueDate": "2026-12-08T20:00:00.000Z", "completed": false }));
+        // In half an hour or an hour, by the location's clock.
+        let visit =
+            json!({ "title": "Massage", "startTime": visit, "endTime": visit, "appointmentStatus": "confirmed" });
+        ghl.add_appointment(&contact, visit);
+        world.deliver_all().await;
+        let told = world.customer_of(&contact).await.description.unwrap();
+        assert!(told.contains(&format!("- [ ] Call (due {due})")), "{zone}: {told}");
+        assert!(told.contains("Massage"), "{zone}: it is still to come: {told}");
+    }
 }
 
 #[tokio::test]
@@ -238,6 +255,43 @@ async fn other_rules_project_every_known_contact_anew_from_what_was_read() {
     world.drain().await;
     assert_eq!((world.sandbox.ghl.journal().entries().len(), world.sandbox.trafft.journal().calls()), (0, 0));
     assert_eq!(world.contact(&contacts[0]).await["status"], "unchanged");
+}
+
+#[tokio::test]
+async fn each_setting_that_decides_what_a_contact_becomes_projects_it_anew() {
+    let mut world = World::stopped(&[]).await;
+    let ghl = world.sandbox.ghl.clone();
+    ghl.set_phones_as_typed(&ghl.location_id(), true);
+    let staff =
+        json!({ "first_name": "Bob", "last_name": "-", "email": "bob@example.com", "description": "typed by staff" });
+    let bob = world.sandbox.trafft.staff_create(staff);
+    world.start().await;
+    let ada = json!({ "firstName": "Ada", "email": "ada@example.com", "phone": "020 7946 0018", "tags": ["a & b"] });
+    let ada = world.synced(ada).await;
+    ghl.create_contact(json!({ "firstName": "Bob", "email": "bob@example.com", "tags": ["vip"] }));
+    assert_eq!(world.deliver_all().await.customer(), bob);
+    let told = |customer: sandbox::Customer| {
+        (customer.phone_number.unwrap_or_default(), customer.description.unwrap_or_default())
+    };
+    let mut shown = [(String::new(), "Tags: a &amp; b".to_owned()), (String::new(), "typed by staff".to_owned())];
+    for (name, value, now) in [
+        ("PHONE_REGION", "GB", [("+442079460018", "Tags: a &amp; b"), ("", "typed by staff")]),
+        ("DESCRIPTION_ESCAPE", "none", [("+442079460018", "Tags: a & b"), ("", "typed by staff")]),
+        ("DESCRIPTION_POLICY", "all", [("+442079460018", "Tags: a & b"), ("", "Tags: vip")]),
+    ] {
+        let customers = async |world: &World| {
+            [told(world.customer_of(&ada).await), told(world.sandbox.trafft.customer(bob).unwrap())]
+        };
+        assert_eq!(customers(&world).await, shown, "before {name}");
+        world.set(name, value);
+        world.forget_calls();
+        world.restart().await;
+        world.drain().await;
+        shown = now.map(|(phone, description)| (phone.to_owned(), description.to_owned()));
+        assert_eq!(customers(&world).await, shown, "{name}={value}");
+        let calls = (ghl.journal().entries().len(), world.sandbox.trafft.journal().writes());
+        assert_eq!(calls, (0, 1), "{name}={value}");
+    }
 }
 
 #[tokio::test]

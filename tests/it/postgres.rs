@@ -84,7 +84,7 @@ async fn what_was_not_kept_is_not_acknowledged() {
     // Row security is not for superusers, and this role is none.
     database.set("role = pg_database_owner");
     database.set("default_transaction_isolation = serializable");
-    let world = World::with(&[("DATABASE_URL", database.url())]).await;
+    let world = World::with(&[("DATABASE_URL", database.url()), ("SYNC_INLINE_DEADLINE_MS", "0")]).await;
     world.is_well().await;
     let swallow = "CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'";
     database.execute(swallow).await;

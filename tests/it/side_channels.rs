@@ -134,6 +134,12 @@ async fn what_goes_to_this_machine_never_goes_through_a_proxy() {
     stage.settings.insert("BIND_ADDR".to_owned(), address);
     let said = command::run(&stage.settings, &["connections", "list"]).await;
     assert_eq!((said.code, proxy.asked()), (0, Vec::new()), "{said:?}");
+    // By its name as well; and what is not encrypted goes nowhere else, also not through a proxy.
+    let by_name = process.url.replace("127.0.0.1", "localhost");
+    for (url, code) in [(by_name.as_str(), 0), ("http://sync.example.com", 1), ("http://192.0.2.1:8080", 1)] {
+        let said = command::run(&stage.settings, &["connections", "list", "--url", url]).await;
+        assert_eq!((said.code, proxy.asked()), (code, Vec::new()), "{url}: {said:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

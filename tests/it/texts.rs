@@ -39,6 +39,21 @@ async fn a_note_is_told_as_it_was_written() {
     assert!(!told.contains("editor"), "{told}");
 }
 
+/// In whichever of a live note's two texts it stands.
+#[tokio::test]
+async fn a_long_link_pushes_nothing_out_of_a_note() {
+    let world = World::new().await;
+    let contact = world.synced(ada()).await;
+    let ghl = &world.sandbox.ghl;
+    let typed = format!("https://example.com/{} Allergic to lavender oil", "x".repeat(10 * 1024));
+    ghl.add_note(&contact, json!({ "body": format!("<p>{typed}</p>") }));
+    let live = ghl.add_note(&contact, json!({ "body": "<p>as the editor has it</p>" }));
+    ghl.raw().field("/contacts/", &live, "bodyText", &json!(typed).to_string());
+    world.deliver_all().await;
+    let told = description(&world, &contact).await;
+    assert_eq!(told.matches("Allergic to lavender oil").count(), 2, "{told}");
+}
+
 #[tokio::test]
 async fn only_appointments_that_stand_are_told_and_none_vanishes_over_its_time() {
     let world = World::with(&[("TIME_ZONE", "US/Central")]).await;
@@ -99,6 +114,43 @@ async fn only_appointments_that_stand_are_told_and_none_vanishes_over_its_time()
 }
 
 #[tokio::test]
+async fn a_time_is_read_in_each_form_wherever_it_stands() {
+    let world = World::with(&[("TIME_ZONE", "US/Central")]).await;
+    let ghl = &world.sandbox.ghl;
+    for (number, (form, read)) in [
+        (r#""2026-09-16 11:00 AM""#, true),
+        ("1789574400000", true),
+        (r#""1789574400000""#, true),
+        (r#""2026-09-16 16:00:00 UTC""#, true),
+        (r#"{"_seconds":1789574400,"_nanoseconds":0}"#, true),
+        (r#""next week""#, false),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let contact = world.synced(json!({ "firstName": "Ada", "email": format!("ada{number}@example.com") })).await;
+        let start = "2026-09-16 11:00:00";
+        let visit =
+            json!({ "title": "Massage", "startTime": start, "endTime": start, "appointmentStatus": "confirmed" });
+        let visit = ghl.add_appointment(&contact, visit);
+        ghl.raw().field(&format!("/contacts/{contact}/appointments"), visit, "startTime", form);
+        let call = ghl.add_task(&contact, json!({ "title": "Call", "dueDate": "2026-09-16T16:00:00Z" }));
+        ghl.raw().field(&format!("/contacts/{contact}/tasks"), call, "dueDate", form);
+        let note = ghl.add_note(&contact, json!({ "body": "noted" }));
+        ghl.raw().field(&format!("/contacts/{contact}/notes"), note, "dateAdded", form);
+        world.deliver_all().await;
+        let told = description(&world, &contact).await;
+        let want = if read {
+            "Tasks:\n- [ ] Call (due 2026-09-16 11:00)\nNext appointments:\n- 2026-09-16 11:00 Massage (confirmed)\n\
+             Notes:\n- 2026-09-16 noted"
+        } else {
+            "Tasks:\n- [ ] Call\nNext appointments:\n- Massage (confirmed)\nNotes:\n- noted"
+        };
+        assert_eq!(told, want, "{form}");
+    }
+}
+
+#[tokio::test]
 async fn four_hundred_tags_leave_room_for_the_rest() {
     let world = World::new().await;
     let contact = world.synced(ada()).await;
@@ -109,6 +161,11 @@ async fn four_hundred_tags_leave_room_for_the_rest() {
         let title = format!("{number} {}", "long title ".repeat(20));
         ghl.add_task(&contact, json!({ "title": title, "dueDate": "2026-09-02T14:30:00.000Z", "completed": false }));
     }
+    for number in 0..5 {
+        let (title, start) = (format!("{number} {}", "long title ".repeat(20)), "2026-09-16 11:00:00");
+        let visit = json!({ "title": title, "startTime": start, "endTime": start, "appointmentStatus": "confirmed" });
+        ghl.add_appointment(&contact, visit);
+    }
     ghl.add_note(&contact, json!({ "body": format!("Allergic to lavender oil {}", "and so on ".repeat(100)) }));
     world.deliver_all().await;
     world.drain().await;
@@ -116,6 +173,11 @@ async fn four_hundred_tags_leave_room_for_the_rest() {
     let lines: Vec<_> = told.lines().collect();
     assert!(lines[0].starts_with("Tags: tag number 0") && lines[0].ends_with('…'), "{told}");
     assert!(told.contains("Tasks:\n- [ ] ") && told.contains("Allergic to lavender oil"), "{told}");
+    assert!(told.contains("Next appointments:\n- 2026-09-16 11:00 "), "{told}");
+    // What was cut is marked: the last line of each part.
+    let parts = ["Tasks:", "Next appointments:", "Notes:"];
+    let before = |title| lines.iter().position(|line| *line == title).and_then(|at| lines.get(at - 1)).unwrap();
+    assert!(parts.map(before).into_iter().chain(lines.last()).all(|line| line.ends_with('…')), "{told}");
     assert!(told.chars().count() <= 2_000);
 }
 

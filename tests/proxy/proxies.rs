@@ -26,6 +26,10 @@ pub(crate) enum Setup {
     Impatient,
     /// nginx as shipped, but it keeps no body in memory.
     Forgetful,
+    /// nginx as impatient, and with so many connections in all.
+    Crowded(u16),
+    /// nginx as impatient, and with few for webhooks.
+    Limited,
 }
 
 /// A proxy that runs.
@@ -87,7 +91,8 @@ impl Place {
     /// The shipped file, with `changes`, each of which must still apply. `timeout`: what it says about patience.
     fn shipped(&self, name: &str, timeout: &str, changes: &[(&str, &str)]) -> String {
         let mut text = shipped(name);
-        let shorter = (self.setup == Setup::Impatient).then(|| timeout.replace("40", "1"));
+        let is_impatient = matches!(self.setup, Setup::Impatient | Setup::Crowded(_) | Setup::Limited);
+        let shorter = is_impatient.then(|| timeout.replace("40", "1"));
         let service = self.service.to_string();
         let changes = changes.iter().copied().chain([("127.0.0.1:8080", service.as_str())]);
         for (from, to) in changes.chain(shorter.as_deref().map(|shorter| (timeout, shorter))) {
@@ -100,11 +105,14 @@ impl Place {
     /// One process, with the connections that the file asks for.
     fn nginx(&self) -> Command {
         let memory = if self.setup == Setup::Forgetful { "1k" } else { "4m" };
+        let limit = if self.setup == Setup::Limited { 8 } else { 1000 };
+        let connections = if let Setup::Crowded(few) = self.setup { few } else { 4096 };
         let site = self.shipped(
             "nginx.conf",
             "proxy_read_timeout 40s;",
             &[
                 ("listen 443 ssl;", &format!("listen 127.0.0.1:{};", self.port)),
+                ("limit_conn webhooks 1000;", &format!("limit_conn webhooks {limit};")),
                 ("client_body_buffer_size 4m;", &format!("client_body_buffer_size {memory};")),
                 ("ssl_certificate     /etc/letsencrypt/live/sync.example.com/fullchain.pem;", ""),
                 ("ssl_certificate_key /etc/letsencrypt/live/sync.example.com/privkey.pem;", ""),
@@ -117,7 +125,7 @@ impl Place {
         let main = self.write(
             "nginx.conf",
             &format!(
-                "daemon off;\nmaster_process off;\npid {};\nevents {{ worker_connections 4096; }}\n\
+                "daemon off;\nmaster_process off;\npid {};\nevents {{ worker_connections {connections}; }}\n\
                  http {{\naccess_log off;\n{temp}\ninclude {site};\n}}\n",
                 self.path("nginx.pid")
             ),

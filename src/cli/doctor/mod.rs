@@ -143,7 +143,15 @@ fn projection(contacts: i64) -> Check {
 
 fn webhook_key(config: &Config) -> Check {
     const TRIED: &str = "webhooks: the key that they are signed with";
-    match &config.ghl.webhook_keys {
+    let ghl = &config.ghl;
+    let has_workflows = ghl.workflow_token.is_some() || ghl.workflow_secret.is_some();
+    match &ghl.webhook_keys {
+        None if config.app.is_none() && ghl.app.is_none() && !has_workflows => Check::lesser(
+            TRIED,
+            "a private token brings no webhooks by itself, and `/webhooks/ghl/workflow` is off",
+            "set `GHL_WORKFLOW_TOKEN`, and send it from your workflows (README, *With a private token*); or set `GHL_APP_ID` \
+             if an app of yours sends here",
+        ),
         None => Check::good(TRIED, "HighLevel's published key"),
         // Whether they can be used was seen with the settings.
         Some(_) => {

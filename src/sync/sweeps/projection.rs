@@ -153,7 +153,7 @@ pub async fn to_be_projected(
     clock: &Clock,
 ) -> Result<i64, String> {
     let Reached { ghl, mapping, policy, .. } = reached;
-    let metadata = Metadata::new(policy.zone.clone(), policy.region);
+    let metadata = Metadata::new(policy.zone.clone(), policy.region, None);
     let revision =
         Revision::of(mapping, policy, &metadata, ghl, clock.now()).await.map_err(|error| error.to_string())?;
     let before = store.projection(location).await.map_err(|error| error.to_string())?;
