@@ -91,6 +91,13 @@ fn failure(group: &Group, wrong: &[String], customers: &[Customer]) -> Failure {
     Failure { seed: group.seed, told }
 }
 
+/// A customer that we made stays when its contact goes, if another contact has it now, or waited for it, as after a merge; or if staff have
+/// used it for another person.
+fn may_be_kept(group: &Group, standing: &Standing<'_>, all: &[Standing<'_>]) -> bool {
+    let is_shared = all.iter().filter(|other| other.customer() == standing.customer()).count() > 1;
+    is_shared || group.trace.iter().any(|line| line.contains(" staff ") || line.contains(" is merged into "))
+}
+
 fn contact(
     world: &World,
     group: &Group,
@@ -99,7 +106,7 @@ fn contact(
     all: &[Standing<'_>],
 ) -> Result<(), String> {
     if standing.person.gone {
-        if climate::deletes(world) && standing.known["created_by_us"] == true {
+        if climate::deletes(world) && standing.known["created_by_us"] == true && !may_be_kept(group, standing, all) {
             return Err("is gone, and its customer that we made is still there".to_owned());
         }
         // A contact that came and went while nobody told is none of our business.
