@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::Failure;
 use super::directory::{self, AccountLock};
-use super::identity::{looks_like, made_by_us};
+use super::identity::{made_by_us, may_be};
 use super::locale::Locale;
 use super::project::Projection;
 use super::reconcile::{Run, done, snooze};
@@ -158,7 +158,7 @@ impl Run<'_> {
         let location = &self.connection.location;
         let is_known = self.store.customer(location, customer).await?.is_some();
         let is_another = match &shown {
-            Ok(shown) => !looks_like(new, shown),
+            Ok(shown) => !may_be(new, shown),
             // It cannot be looked at now: what the index has known before is another one.
             Err(_) => is_known,
         };

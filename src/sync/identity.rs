@@ -69,8 +69,18 @@ pub(super) async fn made_by_us(
     Ok(newer.into_iter().filter(|customer| customer.held_by.is_none() && looks_like(meant, customer)).collect())
 }
 
+/// May the customer be what a create has just made? A phone speaks against it only where Trafft shows it with its country: how it shows others
+/// is not known (T §5.1).
+pub(super) fn may_be(meant: &NewCustomer, customer: &Customer) -> bool {
+    let phone = customer.phone.as_ref().filter(|_| customer.phone_number.starts_with('+'));
+    is_form_of(&meant.first_name, &customer.first_name)
+        && is_form_of(&meant.last_name, &customer.last_name)
+        && !both_differ(meant.email.as_deref().and_then(EmailKey::new), EmailKey::new(&customer.email))
+        && !both_differ(meant.phone.as_deref(), phone.map(Phone::as_str))
+}
+
 /// Does the customer look like what a create was to make?
-pub(super) fn looks_like(meant: &NewCustomer, customer: &Customer) -> bool {
+fn looks_like(meant: &NewCustomer, customer: &Customer) -> bool {
     is_form_of(&meant.first_name, &customer.first_name)
         && is_form_of(&meant.last_name, &customer.last_name)
         && EmailKey::new(&customer.email) == meant.email.as_deref().and_then(EmailKey::new)

@@ -378,3 +378,14 @@ async fn deliver(world: &World) {
         assert_eq!(world.deliver_now(&event).await.code, 200);
     }
 }
+
+/// How Trafft shows a number of another country is not known: a customer that we have just made is ours in any form of it.
+#[tokio::test]
+async fn a_customer_that_trafft_shows_with_a_national_number_is_ours() {
+    let world = World::new().await;
+    world.sandbox.trafft.raw().field("/api/v2/customers", 1, "phone_number", r#""030 901820""#);
+    let person = json!({ "firstName": "Ada", "email": "ada@example.com", "phone": "+4930901820" });
+    let contact = world.synced(person).await;
+    let known = world.contact(&contact).await;
+    assert_eq!((&known["trafft_customer_id"], &known["created_by_us"]), (&json!(1), &json!(true)), "{known}");
+}
