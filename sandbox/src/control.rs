@@ -13,10 +13,11 @@ GET    /_control/journal       calls that came
 DELETE /_control/journal       forget them
 GET    /_control/complaints    what a correct client would not have done
 DELETE /_control/complaints    forgive
-kinds of fault: status {status}, status_with_body {status, body}, too_many_requests {retry_after}, slow {ms}, cut_short,
-  html {status}, done_then_dropped, dropped_then_done {ms}, done_then_status {status}, refuse
+kinds of fault: status {status}, status_with_body {status, body}, too_many_requests {retry_after}, slow {ms},
+  done_then_slow {ms}, cut_short, html {status}, done_then_dropped, dropped_then_done {ms}, done_then_status {status},
+  status_then_done {status, body, ms}, refuse
 rates, each from 0 to 1: status_500, status_429, done_then_dropped, cut_short, gateway,
-  dropped_then_done with dropped_then_done_max_ms
+  dropped_then_done, refused_then_done with late_max_ms
 ";
 
 pub(crate) fn bad(text: &str) -> Answer {
@@ -70,7 +71,8 @@ fn script(desk: &Desk, body: &Value) -> Option<()> {
             cut_short: rate("cut_short"),
             dropped_then_done: rate("dropped_then_done"),
             gateway: rate("gateway"),
-            dropped_then_done_max_ms: u32::try_from(rates["dropped_then_done_max_ms"].as_u64().unwrap_or(0)).ok()?,
+            refused_then_done: rate("refused_then_done"),
+            late_max_ms: u32::try_from(rates["late_max_ms"].as_u64().unwrap_or(0)).ok()?,
         };
         let seed = body["seed"].as_u64().unwrap_or(0);
         if body["path"].is_string() || body["method"].is_string() {
@@ -100,11 +102,15 @@ fn fault(spec: &Value) -> Option<Fault> {
             retry_after: spec["retry_after"].as_u64().and_then(|seconds| u32::try_from(seconds).ok()),
         },
         "slow" => Fault::Slow { ms: ms()? },
+        "done_then_slow" => Fault::DoneThenSlow { ms: ms()? },
         "cut_short" => Fault::CutShort,
         "html" => Fault::Html(status()?),
         "done_then_dropped" => Fault::DoneThenDropped,
         "dropped_then_done" => Fault::DroppedThenDone { after_ms: ms()? },
         "done_then_status" => Fault::DoneThenStatus(status()?),
+        "status_then_done" => {
+            Fault::StatusThenDone { status: status()?, body: spec["body"].as_str()?.to_owned(), after_ms: ms()? }
+        }
         "refuse" => Fault::Refuse,
         _ => return None,
     })

@@ -102,8 +102,10 @@ pub struct Rates {
     pub cut_short: f64,
     /// Connection dropped at once, carried out later.
     pub dropped_then_done: f64,
+    /// Another service's 400 at once, carried out later.
+    pub refused_then_done: f64,
     /// How much later at most, in ms on the sandbox clock; any delay from 0 on is as likely.
-    pub dropped_then_done_max_ms: u32,
+    pub late_max_ms: u32,
     /// Something before the vendor answers: an HTML page, or another service's JSON. Nothing carried out.
     pub gateway: f64,
 }
@@ -113,8 +115,13 @@ const PAGES: [u16; 6] = [404, 403, 400, 302, 502, 200];
 
 /// Statuses and bodies of services that are not the vendor.
 const STRANGERS: [u16; 14] = [200, 302, 400, 401, 403, 404, 405, 409, 410, 422, 429, 500, 502, 503];
-const STRANGE: [&str; 3] =
-    [r#"{"message":"Not Found"}"#, r#"{"error":"no route"}"#, r#"{"statusCode":404,"error":"Not Found"}"#];
+const STRANGE: [&str; 4] = [
+    r#"{"message":"Not Found"}"#,
+    r#"{"error":"no route"}"#,
+    r#"{"statusCode":404,"error":"Not Found"}"#,
+    // Fastify's words for a route that it does not have; with these paths it names both vendors' records.
+    r#"{"message":"Route GET:/api/v2/customers/1 of contact not found","error":"Not Found","statusCode":404}"#,
+];
 
 impl Fault {
     /// A gateway's page or another service's JSON, whichever the dice say.
@@ -146,15 +153,21 @@ impl Rates {
         } else if falls(self.cut_short) {
             Some(Fault::CutShort)
         } else if falls(self.dropped_then_done) {
-            let span = f64::from(self.dropped_then_done_max_ms) + 1.0;
-            #[expect(clippy::cast_possible_truncation, reason = "rounding down is meant, and a u32 fits")]
-            let after_ms = (dice.roll() * span) as i64;
-            Some(Fault::DroppedThenDone { after_ms })
+            Some(Fault::DroppedThenDone { after_ms: self.late(dice) })
+        } else if falls(self.refused_then_done) {
+            let body = r#"{"message":"Bad Request","statusCode":400}"#.to_owned();
+            Some(Fault::StatusThenDone { status: 400, body, after_ms: self.late(dice) })
         } else if falls(self.gateway) {
             Some(Fault::of_a_gateway(dice))
         } else {
             None
         }
+    }
+
+    fn late(&self, dice: &mut Dice) -> i64 {
+        #[expect(clippy::cast_possible_truncation, reason = "rounding down is meant, and a u32 fits")]
+        let late = (dice.roll() * (f64::from(self.late_max_ms) + 1.0)) as i64;
+        late
     }
 }
 

@@ -1,5 +1,6 @@
 //! Columns as values. What means nothing in its column is an error of that row: never a default, and no trouble of other
-//! rows. Such a row is named in the log with table and column, and set aside.
+//! rows. Such a row is named in the log with table and column, and set aside. Only where a row is shown to people, a time that
+//! cannot be is shown as the nearest one: the row's reason tells what is wrong with it.
 
 use std::fmt::{Debug, Display};
 
@@ -33,13 +34,12 @@ pub(super) fn time(column: &'static str, milliseconds: i64) -> Result<Timestamp>
     Timestamp::from_millisecond(milliseconds).map_err(|_| corrupt(column, milliseconds))
 }
 
-/// A time that is kept in Unix milliseconds and shown as RFC 3339. What is none is shown as the first or the last time there is: the row
-/// itself is shown, with its reason.
+/// A time that is kept in Unix milliseconds and shown as RFC 3339.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 pub struct Time(pub Timestamp);
 
-/// A truth that is kept as 0 or 1.
+/// A boolean that is kept as 0 or 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Flag(pub bool);

@@ -183,13 +183,8 @@ impl TryFrom<Row> for Contact {
             2 => Drift::Unseen,
             other => return Err(corrupt("contacts.drifted", other)),
         };
-        let decision = match row.decision.as_deref() {
-            None => None,
-            Some("linked") => Some(Decision::Linked),
-            Some("create") => Some(Decision::Create),
-            Some("unlinked") => Some(Decision::Unlinked),
-            Some(unknown) => return Err(corrupt("contacts.decision", unknown)),
-        };
+        let known = |name: &str| Decision::from_name(name).ok_or_else(|| corrupt("contacts.decision", name));
+        let decision = row.decision.as_deref().map(known).transpose()?;
         Ok(Self {
             key: ContactKey {
                 location: id("contacts.location_id", row.location_id)?,

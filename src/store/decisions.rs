@@ -43,10 +43,10 @@ const DECIDE: &str = "UPDATE contacts SET decision = $3, customer_id = $4,
 
 const WAITS_FOR: &str =
     "SELECT contact_id FROM contacts WHERE location_id = $1 AND conflict_customer = $2 AND contact_id <> $3
-        AND status = 'conflict' AND gone_at IS NULL ORDER BY contact_id LIMIT 1";
+        AND gone_at IS NULL ORDER BY contact_id LIMIT 1";
 
 impl Store {
-    /// A contact, other than this one, that is in conflict over the customer.
+    /// A contact, other than this one, that is in conflict over the customer, or was when it was last settled.
     pub async fn waits_for(&self, key: &ContactKey, customer: CustomerId) -> Result<Option<ContactId>> {
         let query =
             sqlx::query_scalar(WAITS_FOR).bind(key.location.as_str()).bind(customer.0).bind(key.contact.as_str());

@@ -32,7 +32,7 @@ struct Row {
 }
 
 // What a `delete-created` policy has removed has no customer any more, and counts by the DELETE that was sent.
-const VANISHING: &str = "SELECT
+pub(super) const VANISHING: &str = "SELECT
     (SELECT COUNT(*) FROM contacts WHERE location_id = $1 AND missing_since IS NOT NULL AND customer_id IS NOT NULL
         AND (missing_since > COALESCE(deletions_confirmed_at, 0) OR met_at >= missing_since))
     + (SELECT COUNT(*) FROM contacts WHERE location_id = $1 AND gone_at IS NOT NULL AND gone_at > $2

@@ -121,7 +121,7 @@ impl Store {
             .bind(since.map(Timestamp::as_millisecond))
             .bind(page.limit);
         let rows = query.fetch_all(&self.db.read).await?;
-        Ok(Page::of(rows, page.limit, end, |row| row.try_get("id"))?.readable("findings"))
+        Page::of("findings", &rows, page.limit, end, |row| row.try_get("id"))
     }
 
     /// Tries contacts again that were given up on at or after `since`; tells how many of each location.

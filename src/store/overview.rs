@@ -33,21 +33,17 @@ pub struct Page<T> {
 /// of the log. A filter that matches few rows gives short pages, and the client goes on with the next page.
 const LOOKED_AT: i64 = 10_000;
 
-impl Page<AnyRow> {
-    /// `end`: the last row that was looked at, if there are more behind it. `at`: where in the list a row is.
+impl<T: for<'r> FromRow<'r, AnyRow>> Page<T> {
+    /// The rows that can be read. `end`: the last row that was looked at, if there are more behind it. `at`: where in the list a row is.
     pub(super) fn of(
-        rows: Vec<AnyRow>,
+        table: &'static str,
+        rows: &[AnyRow],
         limit: i64,
         end: Option<String>,
         at: impl Fn(&AnyRow) -> sqlx::Result<String>,
     ) -> Result<Self> {
         let last = rows.last().filter(|_| rows.len() as i64 == limit).map(at).transpose()?;
-        Ok(Self { next: last.or(end), rows })
-    }
-
-    /// Those of its rows that can be read.
-    pub(super) fn readable<T: for<'r> FromRow<'r, AnyRow>>(self, table: &'static str) -> Page<T> {
-        Page { rows: readable(self.rows.iter().map(|row| view(table, row))), next: self.next }
+        Ok(Self { next: last.or(end), rows: readable(rows.iter().map(|row| view(table, row))) })
     }
 }
 
@@ -231,8 +227,7 @@ impl Store {
             .bind(filter.kind.as_deref().map(strip_nul))
             .bind(page.limit);
         let rows = query.fetch_all(&self.db.read).await?;
-        let page = Page::of(rows, page.limit, end, |row| row.try_get("id"))?;
-        Ok(page.readable("events"))
+        Page::of("events", &rows, page.limit, end, |row| row.try_get("id"))
     }
 
     /// The last row that one page looks at, of those before that id; none: it looks at all of them.
@@ -270,7 +265,7 @@ impl Store {
             let (location, contact): (String, String) = (row.try_get("location_id")?, row.try_get("contact_id")?);
             Ok(format!("{location}/{contact}"))
         };
-        Ok(Page::of(rows, limit, None, at)?.readable("contacts"))
+        Page::of("contacts", &rows, limit, None, at)
     }
 
     /// The last hundred writes for a contact, the newest first.

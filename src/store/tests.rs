@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use sqlx::{Connection, Executor, Row, SqliteConnection};
 
-use super::{Error, Store, accept, activities, contacts, customers, overview};
+use super::{Error, Store, accept, activities, contacts, customers, deletions, overview};
 use crate::model::LocationId;
 
 /// It must not take longer the more contacts and customers there are.
@@ -48,6 +48,18 @@ async fn what_is_asked_for_every_event_and_reconcile_is_found_by_an_index() {
             assert!(!(table && whole), "{question} reads a location whole: {step}");
         }
     }
+}
+
+/// Among the writes of a year the DELETEs of an hour are found by their own index.
+#[tokio::test]
+async fn the_brake_reads_no_other_writes_than_deletes() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let store =
+        Store::open(&format!("sqlite://{}/sync.db", folder.path().display()), Default::default()).await.unwrap();
+    let plan = format!("EXPLAIN QUERY PLAN {}", deletions::VANISHING);
+    let steps = sqlx::query(sqlx::AssertSqlSafe(plan)).fetch_all(&store.db.read).await.unwrap();
+    let steps: Vec<String> = steps.iter().map(|step| step.get("detail")).collect();
+    assert!(steps.iter().any(|step| step.contains("writes_of_deletes (location_id=? AND at>?)")), "{steps:?}");
 }
 
 #[tokio::test]

@@ -33,6 +33,9 @@ const PASS_BEFORE: &str = "UPDATE sweeps SET since = NULL WHERE location_id = $1
 const MET: &str = "UPDATE contacts SET met_at = NULL WHERE location_id = $1 AND met_at > $3";
 const ROTATED: &str = "UPDATE contacts SET rotated_at = $2 WHERE location_id = $1 AND rotated_at > $3";
 const SHOWN: &str = "UPDATE customers SET seen_at = $2 WHERE location_id = $1 AND seen_at > $3";
+// Contacts and customers are many: they are looked through before the transaction begins, and in nearly all cases there is nothing to mend.
+const IS_MET: &str = "SELECT COUNT(*) FROM contacts WHERE location_id = $1 AND (met_at > $2 OR rotated_at > $2)";
+const IS_SHOWN: &str = "SELECT COUNT(*) FROM customers WHERE location_id = $1 AND seen_at > $2";
 // Nobody can have confirmed what has not happened yet.
 const CONFIRMED: &str =
     "UPDATE connections SET deletions_confirmed_at = NULL WHERE location_id = $1 AND deletions_confirmed_at > $3";
@@ -54,12 +57,18 @@ impl Store {
     /// # Errors
     /// [`super::Error::NotOwner`]: another process has taken over.
     pub async fn end_future(&self, location: &LocationId, epoch: i64, now: Timestamp) -> Result<u64> {
+        let future = (now + AHEAD).as_millisecond();
+        let mut statements = vec![CONTACTS, INTENTS, EVENTS, PASSES, PASS_BEFORE, CONFIRMED];
+        for (question, answers) in [(IS_MET, &[MET, ROTATED][..]), (IS_SHOWN, &[SHOWN])] {
+            let query = sqlx::query_scalar(question).bind(location.as_str()).bind(future);
+            let count: i64 = query.fetch_one(&self.db.read).await?;
+            statements.extend(answers.iter().filter(|_| count > 0));
+        }
         let mut tx = self.db.begin().await?;
         fence(&mut tx, location.as_str(), epoch).await?;
         let mut ended = 0;
-        for statement in [CONTACTS, INTENTS, EVENTS, PASSES, PASS_BEFORE, MET, ROTATED, SHOWN, CONFIRMED] {
-            let query = sqlx::query(statement).bind(location.as_str()).bind(now.as_millisecond());
-            let query = query.bind((now + AHEAD).as_millisecond());
+        for statement in statements {
+            let query = sqlx::query(statement).bind(location.as_str()).bind(now.as_millisecond()).bind(future);
             ended += query.execute(&mut *tx).await?.rows_affected();
         }
         tx.commit().await?;

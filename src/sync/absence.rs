@@ -10,8 +10,8 @@ use super::reconcile::{Run, done, snooze};
 use super::{Connection, DeletePolicy, Failure};
 use crate::clients::Gone;
 use crate::clients::ghl::wire;
-use crate::model::{CustomerId, Facets, Outcome, Presence, Status, Verdict};
-use crate::store::{self, Contact, Store};
+use crate::model::{Facets, Outcome, Presence, Status, Verdict};
+use crate::store::{self, Contact, Linked, Store};
 
 /// The brake: when more linked contacts than this, and more than this share of them, vanish within an hour, nothing is deleted.
 const MANY: i64 = 5;
@@ -115,26 +115,21 @@ impl Run<'_> {
 
     /// Deletes the customer, unless it has become another person's: staff may have used the record for another one, and HighLevel may
     /// have merged the contact into one that waits for this customer. What is deleted cannot be taken back, so it is looked at first.
-    async fn remove_if_still_ours(&mut self, customer: CustomerId) -> Result<Verdict, Failure> {
+    async fn remove_if_still_ours(&mut self, Linked { customer, agreed, .. }: Linked) -> Result<Verdict, Failure> {
         let kept = |why: String| {
             let reason = format!("the contact was deleted in GoHighLevel; customer {customer} is kept: {why}");
             Ok(done(Status::Unchanged, &reason))
         };
         if let Some(other) = self.store.waits_for(&self.contact.key, customer).await? {
-            return kept(format!("contact {other} is the same person, or waits for a decision about it"));
+            return kept(format!("contact {other} waits for a decision about it"));
         }
         self.enter_trafft()?;
         let current = match self.look(customer).await? {
             Ok(current) => current,
             Err(verdict) => return Ok(verdict),
         };
-        if let Some(fields) = &self.contact.fields {
-            let contact: wire::Contact = parse("contacts.fields", fields)?;
-            let (locale, definitions) = (self.locale().await?, self.definitions(&contact).await?);
-            let projection = self.project(&contact, &definitions, &locale).await?;
-            if is_another_person(&current, &projection) {
-                return kept("in Trafft it has another name now, and neither this e-mail nor this phone".to_owned());
-            }
+        if is_another_person(&current, &agreed) {
+            return kept("in Trafft it has another name now, another e-mail and another phone".to_owned());
         }
         self.remove(customer).await
     }
@@ -145,7 +140,7 @@ impl Run<'_> {
             return Ok(done(Status::Skipped, "the contact was deleted in GoHighLevel before it had a customer"));
         };
         match self.connection.policy.delete {
-            DeletePolicy::DeleteCreated if linked.ours => return self.remove_if_still_ours(linked.customer).await,
+            DeletePolicy::DeleteCreated if linked.ours => return self.remove_if_still_ours(linked.clone()).await,
             DeletePolicy::Ignore => {
                 return Ok(done(
                     Status::Unchanged,

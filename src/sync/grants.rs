@@ -53,7 +53,7 @@ pub struct Grants {
 /// The tokens of an install, kept in memory.
 #[derive(Clone)]
 enum CachedToken {
-    /// `replaced`: when it took the locale of one that was refused, if it did.
+    /// `replaced`: when it took the place of one that was refused, if it did.
     Token {
         token: Secret,
         replaced: Option<Timestamp>,

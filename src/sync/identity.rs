@@ -7,7 +7,7 @@ use super::project::Projection;
 use super::{Connection, Failure};
 use crate::clients::trafft::wire::NewCustomer;
 use crate::model::{CustomerId, EmailKey, Phone};
-use crate::store::{Customer, Store};
+use crate::store::{Agreed, Customer, Store};
 
 /// What the index says about a contact that has no link yet.
 #[derive(Debug)]
@@ -155,18 +155,16 @@ fn contradiction(customer: &Customer, projection: &Projection) -> Option<&'stati
     }
 }
 
-/// Has the customer become another person's: with another name, and neither the e-mail nor the phone? Staff who correct one of them
-/// have the same person in mind.
-pub(super) fn is_another_person(customer: &Customer, projection: &Projection) -> bool {
-    let email = |text: Option<&str>| text.and_then(EmailKey::new);
-    let same = |ours: Option<String>, theirs: Option<String>| ours.is_some() && ours == theirs;
-    let ours = email(projection.email.as_deref()).map(|key| key.as_str().to_owned());
-    let theirs = email(Some(&customer.email)).map(|key| key.as_str().to_owned());
-    let phone = customer.phone.as_ref().map(|phone| phone.as_str().to_owned());
-    let has_our_name = [(&projection.first_name, &customer.first_name), (&projection.last_name, &customer.last_name)]
-        .into_iter()
-        .any(|(ours, theirs)| ours.as_deref().is_none_or(|ours| is_form_of(ours, theirs)));
-    !has_our_name && !same(ours, theirs) && !same(projection.phone.clone(), phone)
+/// Has the customer become another person's: with another name, and neither the e-mail nor the phone that Trafft showed when it was
+/// written last? Staff who correct one of them have the same person in mind. Without anything agreed nothing speaks for another one.
+pub(super) fn is_another_person(customer: &Customer, agreed: &Agreed) -> bool {
+    let Customer { first_name, last_name, email, phone_number, .. } = customer;
+    let names = [(&agreed.first_name.theirs, first_name), (&agreed.last_name.theirs, last_name)];
+    let has_name = names.into_iter().filter(|(before, _)| !before.is_empty()).all(|(before, now)| before == now);
+    let email_before = EmailKey::new(&agreed.email.theirs);
+    let has_email = email_before.is_some() && email_before == EmailKey::new(email);
+    let has_phone = !agreed.phone.theirs.is_empty() && agreed.phone.theirs == *phone_number;
+    !has_name && !has_email && !has_phone
 }
 
 fn both_differ<T: PartialEq>(ours: Option<T>, theirs: Option<T>) -> bool {

@@ -95,7 +95,7 @@ impl Metadata {
                     if !was_refused {
                         warn!(
                             "the location record cannot be read ({error}): grant `locations.readonly`, or set `TIME_ZONE` and \
-                             `PHONE_REGION`; until then times are told in UTC, and phones without `+` are left out"
+                             `PHONE_REGION`; until then times are told in UTC, and phones without `+` are left out unless the country was told before"
                         );
                     }
                     self.was_without.store(true, Ordering::Relaxed);

@@ -85,7 +85,7 @@ impl InFlight {
         self.works.values().any(|worked| worked == work)
     }
 
-    /// Waits until a task has ended, and frees its locale; for ever where there is none. Can be dropped at any time.
+    /// Waits until a task has ended, and frees its slot; waits for ever while there is no task. Can be dropped at any time.
     async fn one_ended(&mut self) {
         match self.tasks.join_next_with_id().await {
             Some(ended) => {

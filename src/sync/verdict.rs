@@ -1,4 +1,4 @@
-//! What a failure means: the only locale with that opinion.
+//! What a failure means for a contact: decided here and nowhere else.
 
 use std::time::Duration;
 

@@ -91,13 +91,14 @@ fn people(dice: &mut Dice) -> Vec<Value> {
         .collect()
 }
 
-/// Of ten creates, three lose their answers; half of those are carried out only later.
+/// Of ten creates, four lose their answers; half of those are carried out only later, also behind a gateway's refusal.
 fn lose_answers(world: &World, seed: u64) {
     let rates = Rates {
         done_then_dropped: 0.1,
         cut_short: 0.05,
         dropped_then_done: 0.15,
-        dropped_then_done_max_ms: 58_000,
+        refused_then_done: 0.1,
+        late_max_ms: 58_000,
         ..Rates::default()
     };
     world.sandbox.trafft.faults().set_rates_for(Matcher::new("POST", "/api/v2/customers"), rates, seed);

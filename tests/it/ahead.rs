@@ -3,19 +3,11 @@
 use std::time::Duration;
 
 use reqwest::Method;
-use sandbox::{Fault, Matcher};
-use serde_json::{Value, json};
+use serde_json::json;
 
+use crate::harm::{HOUR, SETTLE, ada, deny, known};
 use crate::support::World;
 use crate::support::database::Database;
-
-const SETTLE: Duration = Duration::from_secs(61);
-const HOUR: Duration = Duration::from_hours(1);
-const NOT_FOUND: &str = r#"{"statusCode":400,"message":"Contact not found"}"#;
-
-fn ada() -> Value {
-    json!({ "firstName": "Ada", "lastName": "Example", "email": "ada@example.com", "phone": "+14155550142" })
-}
 
 /// A clock that was a few hours ahead during a pass over Trafft's customers.
 #[tokio::test]
@@ -113,11 +105,7 @@ async fn what_was_confirmed_in_the_future_is_not_confirmed() {
     let right = ghl_trafft_sync::clock::Clock::manual(world.clock.now());
     world.clock.advance(24 * HOUR);
     world.start().await;
-    let mut contacts = Vec::new();
-    for number in 0..20 {
-        let email = format!("n{number}@example.com");
-        contacts.push(world.synced(json!({ "firstName": "Ada", "email": email })).await);
-    }
+    let contacts = known(&world, 20).await;
     let location = world.sandbox.ghl.location_id();
     let path = format!("/api/v1/connections/{location}/confirm-deletions");
     assert_eq!(world.admin(Method::POST, &path, None).await.code, 200);
@@ -125,8 +113,7 @@ async fn what_was_confirmed_in_the_future_is_not_confirmed() {
     right.advance(Duration::from_mins(5));
     world.clock = right;
     world.start().await;
-    let lie = Fault::StatusWithBody(400, NOT_FOUND.to_owned());
-    world.sandbox.ghl.faults().push(Matcher::new("GET", "/contacts/").times(10_000), lie);
+    deny(&world);
     for contact in &contacts {
         world.sandbox.ghl.edit_contact(contact, json!({ "companyName": "Example Ltd" }));
     }

@@ -8,12 +8,29 @@ use serde_json::{Value, json};
 
 use crate::support::World;
 
-const SETTLE: Duration = Duration::from_secs(61);
-const HOUR: Duration = Duration::from_hours(1);
-const NOT_FOUND: &str = r#"{"statusCode":400,"message":"Contact not found"}"#;
+pub const SETTLE: Duration = Duration::from_secs(61);
+pub const HOUR: Duration = Duration::from_hours(1);
+/// More than anybody will ask.
+const ALL: usize = 10_000;
 
-fn ada() -> Value {
+pub fn ada() -> Value {
     json!({ "firstName": "Ada", "lastName": "Example", "email": "ada@example.com", "phone": "+14155550142" })
+}
+
+/// So many contacts, each with its customer, none of them with a phone.
+pub async fn known(world: &World, contacts: usize) -> Vec<String> {
+    let mut ids = Vec::new();
+    for number in 0..contacts {
+        let email = format!("n{number}@example.com");
+        ids.push(world.synced(json!({ "firstName": "Ada", "email": email })).await);
+    }
+    ids
+}
+
+/// From now on HighLevel says of everybody that there is no such contact.
+pub fn deny(world: &World) {
+    let lie = r#"{"statusCode":400,"message":"Contact not found"}"#.to_owned();
+    world.sandbox.ghl.faults().push(Matcher::new("GET", "/contacts/").times(ALL), Fault::StatusWithBody(400, lie));
 }
 
 /// HighLevel says of everybody, in its own words, that there is no such contact. Contacts are edited one after the other, each twice.
@@ -21,13 +38,8 @@ fn ada() -> Value {
 async fn the_brake_counts_customers_that_were_deleted_though_their_contacts_have_further_events() {
     let mut world = World::in_memory(&[("DELETE_POLICY", "delete-created")]).await;
     world.forgiving = true;
-    let mut contacts = Vec::new();
-    for number in 0..20 {
-        let email = format!("n{number}@example.com");
-        contacts.push(world.synced(json!({ "firstName": "Ada", "email": email })).await);
-    }
-    let lie = Fault::StatusWithBody(400, NOT_FOUND.to_owned());
-    world.sandbox.ghl.faults().push(Matcher::new("GET", "/contacts/").times(10_000), lie);
+    let contacts = known(&world, 20).await;
+    deny(&world);
     for contact in &contacts {
         world.sandbox.ghl.edit_contact(contact, json!({ "companyName": "Example Ltd" }));
         world.deliver_all().await;
@@ -60,7 +72,6 @@ async fn a_customer_that_a_pass_shows_before_the_posts_answer_is_ours_all_the_sa
         world.start().await;
         let (ghl, trafft) = (world.sandbox.ghl.clone(), world.sandbox.trafft.clone());
         let contact = ghl.create_contact(ada());
-        let location = ghl.location_id();
         if decided {
             world.deliver_all().await;
             world.idle().await;
@@ -77,18 +88,11 @@ async fn a_customer_that_a_pass_shows_before_the_posts_answer_is_ours_all_the_sa
             tokio::task::yield_now().await;
         }
         // Meanwhile the pass over Trafft's customers reads its first page.
-        let asked_before = trafft.journal().entries().iter().filter(|entry| entry.path == "/api/v2/customers").count();
-        let asked =
-            world.admin(Method::POST, "/api/v1/sweeps/customers", Some(json!({ "location_id": location }))).await;
+        let asked = world.admin(Method::POST, "/api/v1/sweeps/customers", None).await;
         assert!(asked.code.is_success(), "{}", asked.json);
         let mut moment = tokio::time::interval(Duration::from_millis(10));
-        while trafft.journal().entries().iter().filter(|entry| entry.path == "/api/v2/customers").count()
-            < asked_before + 1
-        {
-            moment.tick().await;
-        }
-        // And what it was answered is in the index.
-        for _ in 0..20 {
+        let is_shown = |sweep: &Value| sweep["kind"] == "customers" && sweep["seen"].as_i64() > Some(0);
+        while !world.get("/api/v1/sweeps").await.json["sweeps"].as_array().unwrap().iter().any(is_shown) {
             moment.tick().await;
         }
         world.advance(Duration::from_secs(5));
@@ -300,13 +304,8 @@ async fn the_brake_holds_in_a_stream_of_events() {
     // The second event is one that HighLevel sends anyway: a note, a task, a tag.
     let mut world = World::in_memory(&[("DELETE_POLICY", "delete-created")]).await;
     world.forgiving = true;
-    let mut contacts = Vec::new();
-    for number in 0..40 {
-        let email = format!("n{number}@example.com");
-        contacts.push(world.synced(json!({ "firstName": "Ada", "email": email })).await);
-    }
-    let lie = Fault::StatusWithBody(400, NOT_FOUND.to_owned());
-    world.sandbox.ghl.faults().push(Matcher::new("GET", "/contacts/").times(10_000), lie);
+    let contacts = known(&world, 40).await;
+    deny(&world);
     // Ten minutes; four contacts a minute, each with two events 70 s apart.
     for (at, contact) in contacts.iter().enumerate() {
         world.sandbox.ghl.edit_contact(contact, json!({ "companyName": "Example Ltd" }));
@@ -363,7 +362,7 @@ async fn a_merge_hands_the_customer_over() {
 #[tokio::test]
 async fn a_customer_that_staff_made_another_persons_is_not_deleted() {
     let world = World::with(&[("DELETE_POLICY", "delete-created")]).await;
-    let contact = world.synced(ada()).await;
+    let contact = world.synced(json!({ "firstName": "Ada", "email": "ada@example.com" })).await;
     let customer = world.customer_of(&contact).await.id;
     world.sandbox.trafft.staff_edit(customer, json!({ "first_name": "Zoe", "last_name": "Stranger", "email": "zoe@example.com", "phone_number": "+14155550199", "description": "typed by staff" }));
     world.sandbox.ghl.delete_contact(&contact);
@@ -388,4 +387,17 @@ async fn a_customer_that_trafft_shows_with_a_national_number_is_ours() {
     let contact = world.synced(person).await;
     let known = world.contact(&contact).await;
     assert_eq!((&known["trafft_customer_id"], &known["created_by_us"]), (&json!(1), &json!(true)), "{known}");
+}
+
+/// Staff who correct a name have the same person in mind: that customer goes with its contact.
+#[tokio::test]
+async fn a_customer_that_staff_corrected_is_deleted() {
+    let world = World::with(&[("DELETE_POLICY", "delete-created")]).await;
+    let contact = world.synced(ada()).await;
+    let customer = world.customer_of(&contact).await.id;
+    world.sandbox.trafft.staff_edit(customer, json!({ "first_name": "Augusta", "last_name": "King" }));
+    world.sandbox.ghl.delete_contact(&contact);
+    world.deliver_all().await;
+    world.drain().await;
+    assert!(world.sandbox.trafft.customer(customer).is_none());
 }

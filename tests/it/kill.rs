@@ -34,7 +34,8 @@ const RATES: Rates = Rates {
     cut_short: 0.03,
     done_then_dropped: 0.02,
     dropped_then_done: 0.0,
-    dropped_then_done_max_ms: 0,
+    refused_then_done: 0.0,
+    late_max_ms: 0,
     gateway: 0.03,
 };
 

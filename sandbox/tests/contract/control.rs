@@ -188,7 +188,7 @@ async fn chances_over_http() {
     let cut = world.trafft_call(&token, "GET", "/customers", None).send().await.unwrap();
     assert!(cut.bytes().await.is_err());
     assert_eq!(read(world.trafft_call(&token, "GET", "/appointments", None)).await.status, 200);
-    let rates = json!({ "rates": { "dropped_then_done": 1.0, "dropped_then_done_max_ms": 10 } });
+    let rates = json!({ "rates": { "dropped_then_done": 1.0, "late_max_ms": 10 } });
     assert_eq!(control(&world, &url, "POST", "faults", Some(rates)).await.status, 200);
     let body = json!({ "first_name": "a", "last_name": "b" });
     assert!(world.trafft_call(&token, "POST", "/customers", Some(body)).send().await.is_err());

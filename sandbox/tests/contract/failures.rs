@@ -157,7 +157,8 @@ async fn every_kind_of_chance() {
         done_then_dropped: 0.15,
         cut_short: 0.15,
         dropped_then_done: 0.15,
-        dropped_then_done_max_ms: 4000,
+        refused_then_done: 0.1,
+        late_max_ms: 4000,
         gateway: 0.0,
     };
     let faults = world.trafft.faults();
@@ -169,6 +170,7 @@ async fn every_kind_of_chance() {
         let kind = match world.trafft_call(&token, "POST", "/customers", Some(body)).send().await {
             Ok(reply) if reply.status() == 201 => reply.bytes().await.map_or("cut short", |_| "well"),
             Ok(reply) if reply.status() == 429 => "429",
+            Ok(reply) if reply.status() == 400 => "refused, then done",
             Ok(reply) => {
                 if reply.status() == 500 {
                     "500"
@@ -183,10 +185,10 @@ async fn every_kind_of_chance() {
         *met.entry(kind).or_insert(0) += 1;
         assert_eq!(world.trafft_call(&token, "GET", "/customers", None).send().await.unwrap().status(), 200);
     }
-    assert_eq!(met.len(), 6, "{met:?}");
+    assert_eq!(met.len(), 7, "{met:?}");
     assert!(!met.contains_key("odd"));
     assert_eq!(done_at_once, met["well"] + met["cut short"] + met["done, then dropped"]);
-    let later = met["dropped, then done"];
+    let later = met["dropped, then done"] + met["refused, then done"];
     world.clock.advance_ms(2000);
     until("some are done", || world.trafft.customers().len() > done_at_once).await;
     world.clock.advance_ms(2000);

@@ -38,7 +38,7 @@ pub(super) async fn wait_for_room(
     }))
 }
 
-/// A locale before the first page.
+/// The cursor of a pass that has not read its first page.
 const START: &str = "null";
 
 /// One page of all contacts, taken over.
