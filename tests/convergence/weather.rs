@@ -18,6 +18,8 @@ const RESTARTS: u64 = 2;
 /// Within so many seconds after the start: as long as people are at work.
 const WITHIN: u64 = 3600;
 /// The two clocks differ by so much at most.
+/// And one that was set wrongly by hand.
+const FAR_AHEAD_MS: i64 = 12 * 3_600_000;
 const SKEW_MS: i64 = 120_000;
 /// More calls than any phase has.
 const ALL: usize = 1_000_000;
@@ -93,6 +95,12 @@ impl Weather {
         }
         for _ in 0..RESTARTS {
             add(dice.roll(WITHIN), What::Restart { ahead_ms: skew(dice) });
+        }
+        // Half a day ahead, until somebody sets it right: what is stored meanwhile lies in the future.
+        if dice.chance(20) {
+            let from = dice.roll(WITHIN);
+            add(from, What::Restart { ahead_ms: FAR_AHEAD_MS });
+            add(from + 60 + dice.roll(1800), What::Restart { ahead_ms: skew(dice) });
         }
     }
 

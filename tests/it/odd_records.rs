@@ -251,6 +251,25 @@ async fn odd_records_in_searches_stop_no_sweep() {
     assert!(world.contact(&ids[1]).await["gone_at"].is_string() && world.contact(&ids[2]).await["gone_at"].is_null());
 }
 
+/// The contact whose change nobody told may be the one that the search shows without an id.
+#[tokio::test]
+async fn a_change_whose_record_has_no_id_is_looked_for_until_it_has_one() {
+    let mut world = World::with(&[("SWEEP_CONTACTS_MINUTES", "15")]).await;
+    world.forgiving = true;
+    let ghl = &world.sandbox.ghl;
+    let id = world.synced(person("Emmy")).await;
+    world.rest(HOUR).await;
+    ghl.raw().record("/contacts/search", &id, "null");
+    ghl.edit_contact(&id, json!({ "lastName": "Noether" }));
+    ghl.take_events();
+    world.rest(HOUR).await;
+    let sweeps = world.get("/api/v1/sweeps").await.json.to_string();
+    assert!(sweeps.contains("1 contacts came without an id"), "{sweeps}");
+    ghl.raw().clear();
+    world.rest(HOUR).await;
+    assert_eq!(world.customer_of(&id).await.last_name, "Noether");
+}
+
 #[tokio::test]
 async fn a_backfill_goes_past_odd_records_on_every_page() {
     let mut world = World::stopped(&[]).await;

@@ -76,8 +76,8 @@ pub(super) async fn dry_run(store: &Store, connection: &Connection, at: &Sweepin
         let seen = lock.seen();
         connection.refresh_directory(store, &mut lock, seen).await?;
     }
-    let locale = Sweeping { cursor: tally.next.take(), ..at.clone() };
-    let page = search(connection, ContactSearch::all(), &locale).await?;
+    let position = Sweeping { cursor: tally.next.take(), ..at.clone() };
+    let page = search(connection, ContactSearch::all(), &position).await?;
     for contact in &page.contacts.items {
         match fate(store, connection, contact).await? {
             Fate::Create => tally.create += 1,

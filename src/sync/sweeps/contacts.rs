@@ -17,11 +17,17 @@ const PAGE: u32 = 100;
 /// Searches lag behind writes by seconds (G §6.6), and clocks differ: each search begins so long before the one before it did.
 const OVERLAP: Duration = Duration::from_mins(5);
 
+/// A record without an id may be of a contact that changed: the next search begins where this one did, for so long.
+const LOOKED_FOR: Duration = Duration::from_hours(24);
+
 /// Where a search for changes goes on, and when it began, by GHL's clock: the times that it searches for are GHL's, and ours may be
 /// wrong.
 #[derive(Serialize, Deserialize)]
 struct Changes {
     began: Timestamp,
+    /// Records without an id on the pages so far.
+    #[serde(default)]
+    nameless: usize,
     next: String,
 }
 
@@ -31,10 +37,10 @@ pub(super) async fn changed(store: &Store, connection: &Connection, at: &Sweepin
     let pass: Option<Changes> = at.cursor.as_deref().and_then(|cursor| serde_json::from_str(cursor).ok());
     let latest = connection.ghl.their_time(now);
     let since = at.since.unwrap_or(latest).min(latest) - OVERLAP;
-    let locale = Sweeping { cursor: pass.as_ref().map(|pass| pass.next.clone()), ..at.clone() };
-    let page = search(connection, ContactSearch::updated(since, None), &locale).await?;
+    let position = Sweeping { cursor: pass.as_ref().map(|pass| pass.next.clone()), ..at.clone() };
+    let page = search(connection, ContactSearch::updated(since, None), &position).await?;
     // After the answer, which says how late it is there.
-    let began = pass.map_or_else(|| connection.ghl.their_time(now), |pass| pass.began);
+    let (began, before) = pass.map_or_else(|| (connection.ghl.their_time(now), 0), |pass| (pass.began, pass.nameless));
     let mut found = Vec::new();
     for contact in &page.contacts.items {
         let updated = updated(contact);
@@ -47,12 +53,20 @@ pub(super) async fn changed(store: &Store, connection: &Connection, at: &Sweepin
         };
         found.push(Finding { contact: contact.id.clone(), facets, what: Some(what), drift: Drift::None });
     }
-    found.extend(unread(&page, Facets::ALL));
+    let unread = unread(&page, Facets::ALL);
+    let nameless = before + page.contacts.odd.len() - unread.len();
+    found.extend(unread);
     let pace = connection.policy.pace.of(Sweep::Contacts);
     let mut step = following(page, now, pace);
     step.found = found;
+    if nameless > 0 {
+        step.reason = Some(format!(
+            "{nameless} contacts came without an id that can be read: their changes are looked for again"
+        ));
+    }
     match step.cursor.take() {
-        Some(next) => step.cursor = serde_json::to_string(&Changes { began, next }).ok(),
+        Some(next) => step.cursor = serde_json::to_string(&Changes { began, nameless, next }).ok(),
+        None if nameless > 0 && began < since + LOOKED_FOR => {}
         // From the beginning of this sweep: what changed while it went on is found again, and not marked again.
         None => step.since = Some(began),
     }
@@ -77,8 +91,8 @@ pub(super) async fn gone(store: &Store, connection: &Connection, at: &Sweeping) 
     if pass.is_read {
         return unmet(store, connection, at).await;
     }
-    let locale = Sweeping { cursor: pass.next.take(), ..at.clone() };
-    let page = search(connection, ContactSearch::all(), &locale).await?;
+    let position = Sweeping { cursor: pass.next.take(), ..at.clone() };
+    let page = search(connection, ContactSearch::all(), &position).await?;
     let page_ids: Vec<_> = page.contacts.items.iter().map(|contact| contact.id.clone()).collect();
     let met = page_ids.iter().cloned();
     let unread = unread(&page, Facet::Contact.into());
@@ -136,12 +150,12 @@ pub(super) async fn search(
     search: ContactSearch,
     at: &Sweeping,
 ) -> Result<ContactPage, Failure> {
-    let locale: Option<Cursor> = match &at.cursor {
+    let after: Option<Cursor> = match &at.cursor {
         Some(cursor) => serde_json::from_str(cursor).unwrap_or_default(),
         None => None,
     };
     connection.lease.check()?;
-    let search = search.limit(PAGE).after(locale);
+    let search = search.limit(PAGE).after(after);
     connection.ghl.lane(at.kind.lane()).search_contacts(&search).await.map_err(Failure::Ghl)
 }
 
