@@ -152,6 +152,10 @@ impl Run<'_> {
         mut projection: Projection,
         locale: &Locale,
     ) -> Result<Verdict, Failure> {
+        if customer.0 <= intent.newest {
+            self.drop_intent(&intent).await?;
+            return self.was_there_before(customer, &projection, locale).await;
+        }
         self.trafft_calls += 1;
         let shown =
             self.connection.trafft.customer(customer).await.map(|shown| directory::indexed(&shown, locale.region));
@@ -162,7 +166,7 @@ impl Run<'_> {
             // It cannot be looked at now: what the index has known before is another one.
             Err(_) => is_known,
         };
-        if customer.0 <= intent.newest || is_another {
+        if is_another {
             self.drop_intent(&intent).await?;
             return self.was_there_before(customer, &projection, locale).await;
         }

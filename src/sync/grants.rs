@@ -175,7 +175,7 @@ impl Grants {
         self.held.lock().unwrap_or_else(PoisonError::into_inner).entry(installer.clone()).or_default().clone()
     }
 
-    /// The stored token if it is good, else a new one, made here or by the process that is at it.
+    /// The stored token if it is good, else a new one, made here or by the process that is renewing it.
     async fn fresh(self: &Arc<Self>, installer: &Installer, refused: Option<&Secret>) -> Result<CachedToken, Error> {
         // Other processes do not live by a clock that is moved by hand.
         let clock = Clock::system();

@@ -240,8 +240,8 @@ async fn what_nginx_itself_cannot_do_is_429() {
     let answer = post(&Client::new(), &proxy.url, " ".repeat(1 << 16), Vec::new()).await;
     assert!(is_not_stored(&answer), "{answer:?}");
     assert_eq!(upstream.connections(), 0, "nothing was passed on");
-    // No connection is left to pass it on by (500), whichever of the two it lacks first; or webhooks have no more (503). Whom nginx
-    // cannot even accept gets no answer.
+    // No connection is left to pass it on by (500), whichever of the two it lacks first; or webhooks have no more (503). A connection that
+    // nginx cannot accept gets no answer.
     for setup in [Setup::Crowded(64), Setup::Crowded(65), Setup::Limited] {
         let folder = TempDir::new().unwrap();
         let proxy = Proxy::start(Kind::Nginx, folder.path(), broken::start(Broken::Silent).await, setup).await;

@@ -33,12 +33,12 @@ impl Allowance {
         self.budget.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Until when the burst window has no place for a call of this lane; none: it has one now.
+    /// Until when the burst window has no slot for a call of this lane; none: it has one now.
     pub(super) fn full_until(&self, lane: Lane) -> Option<Timestamp> {
         self.budget().full_until(lane, self.clock.now())
     }
 
-    /// A place for one call.
+    /// A slot for one call.
     pub(super) async fn slot(&self, lane: Lane) -> Result<BudgetSlot<'_>, Error> {
         let latest = self.clock.now() + BUDGET_WAIT;
         loop {
@@ -65,7 +65,7 @@ impl Allowance {
     }
 }
 
-/// A call's place, from before it is sent until after its answer, or until its caller loses interest.
+/// A call's slot, from before it is sent until after its answer, or until its caller loses interest.
 pub(super) struct BudgetSlot<'a>(&'a Allowance);
 
 impl Drop for BudgetSlot<'_> {
