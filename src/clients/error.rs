@@ -58,6 +58,12 @@ pub enum Error {
         /// The vendor's words.
         message: VendorMessage,
     },
+    /// HighLevel does not take the app's client id and secret, or its redirect URL; it has not looked at the code or refresh token.
+    #[error("GoHighLevel refuses the app itself: its client id, its client secret, or its redirect URL")]
+    AppRefused {
+        /// The vendor's words.
+        message: VendorMessage,
+    },
     /// The credentials are good, but not for this.
     #[error("the credentials lack the scope `{scope}`; add it at the vendor's")]
     ScopeMissing {
@@ -166,6 +172,7 @@ impl Error {
             Self::NoToken { why } => why.about(),
             Self::Gone(_) | Self::Duplicate { .. } => About::Record,
             Self::CredentialsRefused { .. }
+            | Self::AppRefused { .. }
             | Self::ScopeMissing { .. }
             | Self::GrantInvalid
             | Self::LocationInactive
@@ -215,7 +222,9 @@ impl Error {
     /// What the vendor wrote, at most 300 characters. May hold personal data: for the operator's screen, not for logs.
     pub fn vendor_message(&self) -> Option<&str> {
         match self {
-            Self::CredentialsRefused { message } | Self::Refused { message, .. } => message.text(),
+            Self::CredentialsRefused { message } | Self::AppRefused { message } | Self::Refused { message, .. } => {
+                message.text()
+            }
             Self::NoToken { why } => why.vendor_message(),
             _ => None,
         }
@@ -231,6 +240,7 @@ impl Error {
             Self::RateLimited { .. } => "rate_limited",
             Self::Unavailable { .. } => "unavailable",
             Self::CredentialsRefused { .. } => "credentials_refused",
+            Self::AppRefused { .. } => "app_refused",
             Self::ScopeMissing { .. } => "scope_missing",
             Self::GrantInvalid => "grant_invalid",
             Self::LocationInactive => "location_inactive",

@@ -25,6 +25,9 @@ use crate::model::Vendor;
 /// No answer of either vendor comes near this; what is larger is not for us.
 const LARGEST_ANSWER: usize = 8 * 1024 * 1024;
 
+/// How every call of ours begins to name its sender; the version follows.
+pub const USER_AGENT: &str = "ghl-trafft-sync/";
+
 /// How long to wait for what.
 #[derive(Debug, Clone, Copy)]
 pub struct Timeouts {
@@ -103,7 +106,7 @@ impl Http {
     pub fn new(timeouts: Timeouts, counts: CallCounts) -> Result<Self, Error> {
         let builder = || {
             reqwest::Client::builder()
-                .user_agent(concat!("ghl-trafft-sync/", env!("CARGO_PKG_VERSION")))
+                .user_agent(format!("{USER_AGENT}{}", env!("CARGO_PKG_VERSION")))
                 .connect_timeout(timeouts.connect)
                 .timeout(timeouts.request)
                 // A redirect would send the credentials to an address that is not configured (T §2).

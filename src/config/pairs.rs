@@ -36,12 +36,22 @@ impl Pair {
         if !PAIR.iter().any(|name| from.is_set(name)) {
             return Some(None);
         }
+        if from.is_set("GHL_CLIENT_ID") && !from.is_set("GHL_ACCESS_TOKEN") {
+            for name in PAIR.into_iter().filter(|name| from.is_set(name)).collect::<Vec<_>>() {
+                from.agree(name, Err::<(), _>(OF_A_TOKEN.to_owned()));
+            }
+            return None;
+        }
         let (location, token, scopes) = private(from);
         let trafft = Trafft::read(from);
         let options = Options::default();
         Some(Some(Self { location: location?, token: token?, scopes, trafft: trafft?, options }))
     }
 }
+
+/// What is said of a setting of the pair while an app is set up and nothing else of a private token is there.
+const OF_A_TOKEN: &str = "belongs to a location with a private token, and `GHL_ACCESS_TOKEN` is not set. With an app, a location's Trafft \
+    account is entered on its page, or with `connections add`: take this setting out, or set `GHL_ACCESS_TOKEN` too";
 
 /// A location and its private token, which must be set.
 pub(super) fn private(from: &mut Reader) -> (Option<LocationId>, Option<Secret>, Option<Vec<String>>) {

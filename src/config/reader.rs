@@ -222,7 +222,7 @@ impl Reader {
     }
 
     /// Was it said already that the value, or the file that it stands in, cannot be used?
-    fn is_told(&self, name: &str) -> bool {
+    pub(super) fn is_told(&self, name: &str) -> bool {
         let by_file = format!("{name}_FILE");
         self.problems.iter().any(|problem| problem.name == name || problem.name == by_file)
     }

@@ -16,6 +16,7 @@ use tracing::{Instrument, Span, debug, warn};
 use super::admission::{SHORT, Slot};
 use super::source::Source;
 use super::{Problem, Service};
+use crate::clients::http::USER_AGENT;
 use crate::intake::{self, PendingAnswer, VerifiedEvent};
 use crate::model::{ContactId, ProblemCode, Status};
 use crate::store::{EventView, Receipt, Told};
@@ -111,8 +112,15 @@ async fn receive(
         return Err(Problem::try_again("the service is stopping; send it again"));
     }
     let (parts, body) = request.into_parts();
+    let is_signed = signed_by.iter().any(|name| parts.headers.contains_key(*name));
+    // The doctor's. Nothing of it is read, so who sends the same wins nothing by it.
+    let is_knock = !is_signed
+        && parts
+            .headers
+            .get(header::USER_AGENT)
+            .is_some_and(|agent| agent.as_bytes().starts_with(USER_AGENT.as_bytes()));
     let from = service.source(&parts.extensions, &parts.headers);
-    let (body, inside) = if signed_by.iter().any(|name| parts.headers.contains_key(*name)) {
+    let (body, inside) = if is_signed {
         let (body, slot) = read(service, &parts.headers, body, from).await?;
         let permit =
             service.clock.timeout(BODY_TIMEOUT, service.admission.enter(from, service.clock.now())).await.flatten();
@@ -150,6 +158,7 @@ async fn receive(
             // Errors that many webhooks meet at once are logged once, where they are found.
             let is_told = match &error {
                 // A flood must not fill the log: of what one source sends, only the first.
+                intake::Error::Refused(_) if is_knock => true,
                 intake::Error::Refused(_) => !service.admission.refused(from, service.clock.now()),
                 intake::Error::Unreadable(_) => !service.unreadable.came(Instant::now()),
                 intake::Error::OtherApp | intake::Error::NotStored(_) => true,

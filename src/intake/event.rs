@@ -124,12 +124,16 @@ fn understood(event: &Envelope, body: Vec<u8>, rules: &Rules, now: Timestamp) ->
 fn accept(event: &Envelope, kind: &str, location: LocationId, subject: Subject, now: Timestamp) -> IncomingEvent {
     let sent_at = event.timestamp.as_deref().and_then(|text| text.parse().ok());
     let appointment = event.appointment.as_ref();
-    let about = [
+    let mut about = vec![
         event.id.as_deref(),
         event.contact_id.as_ref().map(ContactId::as_str),
         appointment.and_then(|it| it.id.as_ref()).map(ObjectId::as_str),
         appointment.and_then(|it| it.contact_id.as_ref()).map(ContactId::as_str),
     ];
+    // Once a setting is mended, or a newer version knows its type, a Resend of an ignored event is no duplicate.
+    if matches!(subject, Subject::Nothing(_)) {
+        about.push(Some("ignored"));
+    }
     IncomingEvent {
         id: Uuid::now_v7().to_string(),
         location,

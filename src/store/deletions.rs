@@ -31,10 +31,11 @@ struct Row {
     held_at: Option<i64>,
 }
 
-// What a `delete-created` policy has removed has no customer any more, and counts by the DELETE that was sent.
+// What a `delete-created` policy has removed has no customer any more, and counts by the DELETE that was sent. What was given up on,
+// because Trafft refuses the DELETE, is not deleted: it would count for ever.
 pub(super) const VANISHING: &str = "SELECT
     (SELECT COUNT(*) FROM contacts WHERE location_id = $1 AND missing_since IS NOT NULL AND customer_id IS NOT NULL
-        AND (missing_since > COALESCE(deletions_confirmed_at, 0) OR met_at >= missing_since))
+        AND status <> 'failed' AND (missing_since > COALESCE(deletions_confirmed_at, 0) OR met_at >= missing_since))
     + (SELECT COUNT(*) FROM contacts WHERE location_id = $1 AND gone_at IS NOT NULL AND gone_at > $2
         AND gone_at > COALESCE(deletions_confirmed_at, 0) AND customer_id IS NOT NULL)
     + (SELECT COUNT(*) FROM writes WHERE location_id = $1 AND action = 'delete' AND result = 'ok' AND at > $2

@@ -365,6 +365,7 @@ fn lasts(error: &Error) -> bool {
             | Error::Reauthorise
             | Error::LocationInactive
             | Error::CredentialsRefused { .. }
+            | Error::AppRefused { .. }
             | Error::ScopeMissing { .. }
     )
 }

@@ -8,6 +8,12 @@ use super::text::shorten;
 /// No template needs more steps; one that loops over itself is stopped instead of hanging the service.
 const FUEL: u64 = 200_000;
 
+/// The filters that mappings are likely to need; minijinja has more.
+pub(super) const FILTERS: [&str; 14] = [
+    "cut", "default", "first", "float", "int", "join", "last", "length", "lower", "replace", "title", "trim", "upper",
+    "unique",
+];
+
 /// What every template is rendered in.
 pub(super) fn environment() -> Environment<'static> {
     let mut environment = Environment::new();
@@ -60,7 +66,7 @@ where
 
 #[cfg(test)]
 mod tests {
-    use minijinja::context;
+    use minijinja::{ErrorKind, context};
 
     use super::*;
 
@@ -79,6 +85,18 @@ mod tests {
         ] {
             assert_eq!(environment().render_str(template, &contact).unwrap(), printed, "{template}");
         }
+    }
+
+    #[test]
+    fn every_filter_that_is_told_of_is_there() {
+        for filter in FILTERS {
+            let rendered =
+                environment().render_str(&format!("{{{{ list | {filter}(1, 1) }}}}"), context! { list => ["a"] });
+            let is_there = rendered.map_err(|error| error.kind()) != Err(ErrorKind::UnknownFilter);
+            assert!(is_there, "{filter}");
+        }
+        let unknown = environment().render_str("{{ 'a' | shout }}", ()).unwrap_err();
+        assert_eq!(unknown.kind(), ErrorKind::UnknownFilter);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use minijinja::{Environment, Value};
+use minijinja::{Environment, ErrorKind, Value};
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -186,8 +186,14 @@ fn read(text: &str) -> Result<File, Vec<Mistake>> {
     toml::from_str(text).map_err(|error| {
         let at = error.span().map_or(0, |span| span.start);
         let line = line_of(text, at);
-        let field = text.lines().nth(line - 1).unwrap_or_default().split('=').next().unwrap_or_default().trim();
-        vec![Mistake { line, field: field.to_owned(), message: error.message().to_owned() }]
+        let written = text.lines().nth(line - 1).unwrap_or_default();
+        let field = written.split('=').next().unwrap_or_default().trim().to_owned();
+        // Templates quote texts with `'`, and so does TOML: `only = 'source == 'web''`.
+        let hint = match written.matches('\'').count() {
+            0..=2 => "",
+            _ => "; a value that itself holds `'` stands in double quotes, as in: only = \"'vip' in tags\"",
+        };
+        vec![Mistake { line, field, message: format!("{}{hint}", error.message()) }]
     })
 }
 
@@ -211,13 +217,13 @@ impl Check<'_> {
         source: &Spanned<String>,
     ) {
         if let Err(error) = templates.add_template_owned(name, source.get_ref().clone()) {
-            return self.mistake(key, source, error.line(), &error);
+            return self.wrong(key, source, &error);
         }
         // The template was just added, so it is there; were it not, rendering would say so.
         if let Ok(template) = templates.get_template(name) {
             self.names(key, source, template.undeclared_variables(true));
             if let Err(error) = template.render(sample()) {
-                self.mistake(key, source, error.line(), &error);
+                self.wrong(key, source, &error);
             }
         }
     }
@@ -227,10 +233,10 @@ impl Check<'_> {
             Ok(expression) => {
                 self.names("only", source, expression.undeclared_variables(true));
                 if let Err(error) = expression.eval(sample()) {
-                    self.mistake("only", source, error.line(), &error);
+                    self.wrong("only", source, &error);
                 }
             }
-            Err(error) => self.mistake("only", source, error.line(), &error),
+            Err(error) => self.wrong("only", source, &error),
         }
     }
 
@@ -249,13 +255,22 @@ impl Check<'_> {
         }
     }
 
-    fn mistake(&mut self, key: &str, source: &Spanned<String>, line: Option<usize>, message: &dyn std::fmt::Display) {
+    /// What the template language says, and what its users have to know besides.
+    fn wrong(&mut self, key: &str, source: &Spanned<String>, error: &minijinja::Error) {
+        let message = match error.kind() {
+            ErrorKind::UnknownFilter => format!("{error}; there are, among others: {}", language::FILTERS.join(", ")),
+            _ => error.to_string(),
+        };
+        self.mistake(key, source, error.line(), &message);
+    }
+
+    fn mistake(&mut self, key: &str, source: &Spanned<String>, line: Option<usize>, message: &str) {
         let start = source.span().start;
         // A multi-line text that begins with a line break has its first line on the next.
         let opening = self.text.get(start..).unwrap_or_default();
         let below = opening.starts_with("'''\n") || opening.starts_with("\"\"\"\n");
         let line = line_of(self.text, start) + usize::from(below) + line.unwrap_or(1) - 1;
-        self.mistakes.push(Mistake { line, field: key.to_owned(), message: message.to_string() });
+        self.mistakes.push(Mistake { line, field: key.to_owned(), message: message.to_owned() });
     }
 }
 
@@ -292,13 +307,14 @@ mod tests {
     fn every_mistake_is_told_with_its_line_and_field() {
         for (file, line, field, part) in [
             ("only = \"'x' in\"", 1, "only", "unexpected end"),
+            ("only = 'source == 'web''", 1, "only", "stands in double quotes"),
             ("only = 'nickname == 1'", 1, "only", "no `nickname`"),
             ("only = \"source == 'web' && 'vip' in tags\"", 1, "only", "unexpected"),
             ("only = \"source == 'web' ; 'vip' in tags\"", 1, "only", "unexpected"),
             ("only = \"source == 'web'! 'vip' in tags\"", 1, "only", "unexpected"),
             ("\n[customer]\nemail = '{{ emial }}'", 3, "customer.email", "no `emial`"),
             ("[customer]\n\nphone = '{{ phone'", 3, "customer.phone", "unexpected end"),
-            ("[customer]\nemail = '{{ email | shout }}'", 2, "customer.email", "unknown filter"),
+            ("[customer]\nemail = '{{ email | shout }}'", 2, "customer.email", "there are, among others: cut, default"),
             ("[customer]\nmobile = 'x'", 2, "mobile", "unknown field"),
             ("[description]\nnotes = 'many'", 2, "notes", "invalid type"),
             ("[description]\ntemplate = '''\nfine\n{{ nmae }}\n'''", 4, "description.template", "no `nmae`"),

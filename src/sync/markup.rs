@@ -13,7 +13,7 @@ use html5ever::tokenizer::{BufferQueue, Tag, TagKind, Token, TokenSink, TokenSin
 /// that deeply nested markup costs no more than other text.
 pub(super) fn text_of(html: &str) -> Option<String> {
     // More than any note says; the parser's time does not grow in proportion.
-    const ENOUGH: usize = 64 * 1024;
+    const ENOUGH: usize = 512 * 1024;
     if !html.contains('<') {
         return None;
     }

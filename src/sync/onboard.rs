@@ -8,7 +8,7 @@ use tracing::warn;
 use url::Url;
 
 use super::grants::pair;
-use super::probes;
+use super::probes::{self, APP_KEYS};
 use super::{Grants, Nudge, Reach};
 use crate::clients::ghl::{Grant, OAuth};
 use crate::clients::{self, http};
@@ -26,9 +26,15 @@ pub enum Refused {
     NoApp,
     /// HighLevel did not take the code.
     #[error(
-        "HighLevel did not take the code ({0}): begin again with `/oauth/install`, and finish within a few minutes"
+        "HighLevel did not take the code: begin again with `/oauth/install`, and finish within a few minutes. If that fails as well, compare `GHL_CLIENT_ID` and `GHL_CLIENT_SECRET` with the client keys of your app"
     )]
-    Code(clients::Error),
+    Code,
+    /// HighLevel did not take the app's own credentials.
+    #[error("HighLevel refuses the app itself: {APP_KEYS}. Then begin again with `/oauth/install`")]
+    App,
+    /// HighLevel could not be asked.
+    #[error("the code could not be given to HighLevel ({0}): begin again with `/oauth/install` when that is mended")]
+    Away(clients::Error),
     /// There is no token for it.
     #[error("the app is not installed in location `{0}`: install it there, or give a private integration token")]
     NotInstalled(LocationId),
@@ -119,7 +125,11 @@ impl Onboard {
 
     async fn take(&self, code: &str) -> Result<Welcome, Refused> {
         let oauth = self.oauth.as_ref().ok_or(Refused::NoApp)?;
-        let grant = oauth.exchange(code).await.map_err(Refused::Code)?;
+        let grant = oauth.exchange(code).await.map_err(|error| match error {
+            clients::Error::GrantInvalid => Refused::Code,
+            clients::Error::AppRefused { .. } => Refused::App,
+            error => Refused::Away(error),
+        })?;
         let Grant { installer, company, .. } = grant.clone();
         let now = self.clock.now();
         let (pair, installed_at) = (pair(grant, now), oauth.their_time(now));

@@ -197,12 +197,17 @@ pub(super) fn found(error: &Error) -> String {
 const HOW_TO_GRANT: &str = "private token: edit the integration's scopes, the token stays the same; app: add it to a new version \
     of the app, release that, and have this account take the update (its settings, or the marketplace), or install the app again";
 
+/// What to do when HighLevel refuses the app itself.
+pub(super) const APP_KEYS: &str = "compare `GHL_CLIENT_ID` and `GHL_CLIENT_SECRET` with the client keys of your app, and its redirect URLs \
+    with `PUBLIC_URL` and `/oauth/callback`; after a change restart the service";
+
 /// What to do when HighLevel does not answer as it should.
 pub(super) fn ghl_fix(error: &Error) -> String {
     match error {
         Error::CredentialsRefused { .. } => {
             "make a new private integration token in this location (Settings, Private Integrations) and enter it: after a rotation the old one is good for 7 days at most; an app that was installed is installed again".to_owned()
         }
+        Error::AppRefused { .. } => APP_KEYS.to_owned(),
         Error::ScopeMissing { scope } => format!("grant `{scope}`: {HOW_TO_GRANT}"),
         Error::Reauthorise | Error::GrantInvalid => AUTHORISE_AGAIN.to_owned(),
         Error::LocationInactive => "reactivate the location in HighLevel; nothing else is lost".to_owned(),

@@ -36,11 +36,12 @@ pub(super) fn values(
     let text = |field: &Option<String>| Value::from(one_line(field.as_deref().unwrap_or_default()));
     let limits = mapping.limits;
     let (coming, until) = coming(&state.appointments, locale, now);
+    let written = written(&state.notes);
     let (open, completed): (Vec<_>, Vec<_>) = state.tasks.iter().partition(|task| task.completed != Some(true));
     let more = [
         ("tasks", open.len(), limits.tasks),
         ("completed_tasks", completed.len(), limits.completed_tasks),
-        ("notes", state.notes.len(), limits.notes),
+        ("notes", written.len(), limits.notes),
         ("appointments", coming.len(), limits.appointments),
     ];
     let more = more.map(|(name, all, limit)| (name, all.saturating_sub(limit)));
@@ -71,7 +72,7 @@ pub(super) fn values(
         ("custom", custom(contact, state.definitions)),
         ("tasks", tasks(open, locale, limits.tasks, false)),
         ("completed_tasks", tasks(completed, locale, limits.completed_tasks, true)),
-        ("notes", notes(&state.notes, locale, limits.notes)),
+        ("notes", notes(written, locale, limits.notes)),
         ("appointments", appointments(coming, locale, limits.appointments)),
         ("more", Value::from(BTreeMap::from(more))),
         ("deleted", Value::from(deleted.unwrap_or_default())),
@@ -104,18 +105,26 @@ fn tasks(tasks: Vec<&Task>, locale: &Locale, limit: usize, latest_first: bool) -
     Value::from(shown.collect::<Vec<_>>())
 }
 
-fn notes(notes: &[Note], locale: &Locale, limit: usize) -> Value {
-    let mut notes: Vec<_> = notes.iter().map(|note| (read(note.date_added.as_ref(), locale), note)).collect();
-    notes.sort_by_key(|(added, note)| std::cmp::Reverse((*added, note.id.clone())));
-    let shown = notes.into_iter().take(limit).map(|(added, note)| {
+/// The notes that say something, each with its title and text. An editor that was opened and left makes `<p>&nbsp;</p>`.
+fn written(notes: &[Note]) -> Vec<(&Note, String, String)> {
+    let read = notes.iter().map(|note| {
         // What GHL itself made of the editor's HTML is nearer to what was written than what we can make of it.
         let text =
             note.body_text.as_deref().map(without_data).map(|text| one_line(&text)).filter(|text| !text.is_empty());
         let text = text.unwrap_or_else(|| html_to_text(note.body.as_deref().unwrap_or_default()));
+        (note, title(note.title.as_ref()), shorten(&text, LONGEST_NOTE))
+    });
+    read.filter(|(_, title, text)| !title.is_empty() || !text.is_empty()).collect()
+}
+
+fn notes(notes: Vec<(&Note, String, String)>, locale: &Locale, limit: usize) -> Value {
+    let mut notes: Vec<_> = notes.into_iter().map(|note| (read(note.0.date_added.as_ref(), locale), note)).collect();
+    notes.sort_by_key(|(added, (note, ..))| std::cmp::Reverse((*added, note.id.clone())));
+    let shown = notes.into_iter().take(limit).map(|(added, (note, title, text))| {
         entry([
             ("id", note.id.to_string()),
-            ("title", title(note.title.as_ref())),
-            ("text", shorten(&text, LONGEST_NOTE)),
+            ("title", title),
+            ("text", text),
             ("date", added.map(|at| day(at, locale)).unwrap_or_default()),
         ])
     });

@@ -35,8 +35,10 @@ fn the_proxies_share_the_services_cap() {
 #[test]
 fn unit_and_compose_file_have_a_slot_for_every_secret() {
     let (unit, compose) = (read("deploy/ghl-trafft-sync.service"), read("deploy/compose.yaml"));
-    for secret in SETTINGS.iter().filter(|setting| setting.secret) {
-        let (name, file) = (secret.name, secret.name.to_lowercase());
+    let secrets = SETTINGS.iter().filter(|setting| setting.secret).map(|setting| setting.name);
+    let files = SETTINGS.iter().filter_map(|setting| setting.name.strip_suffix("_FILE"));
+    for name in secrets.chain(files) {
+        let file = name.to_lowercase();
         for line in [
             format!("LoadCredential={file}:/etc/ghl-trafft-sync/secrets/{file}"),
             // The default of a file that is not there.

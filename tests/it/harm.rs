@@ -401,3 +401,27 @@ async fn a_customer_that_staff_corrected_is_deleted() {
     world.drain().await;
     assert!(world.sandbox.trafft.customer(customer).is_none());
 }
+
+/// Trafft refuses to delete some customers, one a day: those that were given up on say nothing about what vanishes today.
+#[tokio::test]
+async fn customers_that_trafft_refuses_to_delete_do_not_hold_what_is_deleted_later() {
+    let mut world = World::in_memory(&[("DELETE_POLICY", "delete-created")]).await;
+    world.forgiving = true;
+    let contacts = known(&world, 7).await;
+    let (last, refused) = contacts.split_last().unwrap();
+    let refusal = r#"{"message":"The customer has appointments.","errors":{"id":["has appointments"]}}"#.to_owned();
+    let delete = Matcher::new("DELETE", "/api/v2/customers/").times(ALL);
+    world.sandbox.trafft.faults().push(delete, Fault::StatusWithBody(422, refusal));
+    for contact in refused {
+        world.sandbox.ghl.delete_contact(contact);
+        world.deliver_all().await;
+        world.rest(Duration::from_hours(24)).await;
+        assert_eq!(world.contact(contact).await["status"], "failed");
+    }
+    world.sandbox.trafft.faults().clear();
+    let customer = world.customer_of(last).await.id;
+    world.sandbox.ghl.delete_contact(last);
+    world.deliver_all().await;
+    world.rest(Duration::from_mins(10)).await;
+    assert!(world.sandbox.trafft.customer(customer).is_none(), "{}", world.contact(last).await);
+}

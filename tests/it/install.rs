@@ -165,6 +165,24 @@ async fn an_install_that_was_not_begun_here_needs_a_word() {
     assert!(page.code == 400 && page.text.contains("did not take the code"), "a code is good once: {page:?}");
 }
 
+/// What HighLevel refuses is told as what it is: the app's own keys, or the code.
+#[tokio::test]
+async fn a_wrong_client_secret_is_not_told_as_a_code_that_is_too_old() {
+    let mut world = World::app(&[]).await;
+    let code = world.sandbox.ghl.install_location(&world.sandbox.ghl.location_id(), SCOPES);
+    world.stop().await;
+    world.set("GHL_CLIENT_SECRET", "another-secret");
+    world.start().await;
+    let page = Browser::signed_in(&world).await.submit("/oauth/callback", &[("code", &code)]).await;
+    assert!(page.code == 400 && page.text.contains("refuses the app itself"), "{page:?}");
+    assert!(page.text.contains("GHL_CLIENT_SECRET") && !page.text.contains("another-secret"), "{page:?}");
+    world.stop().await;
+    world.set("GHL_CLIENT_SECRET", &world.sandbox.ghl.client_secret());
+    world.start().await;
+    let page = Browser::signed_in(&world).await.submit("/oauth/callback", &[("code", &code)]).await;
+    assert_eq!(page.code, 303, "the code was not used up: {page:?}");
+}
+
 #[tokio::test]
 async fn uninstalled_means_no_more_calls_and_a_return_finds_its_links() {
     let world = World::app(&[]).await;

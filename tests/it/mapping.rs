@@ -61,6 +61,23 @@ async fn the_examples_do_what_they_say() {
 }
 
 #[tokio::test]
+async fn a_filter_that_fits_nobody_is_told_by_the_dry_run() {
+    let world = World::mapped("only = \"source == 'typo'\"", &[]).await;
+    for person in 0..3 {
+        world.sandbox.ghl.create_contact(json!({ "firstName": "Ada", "email": format!("a{person}@example.com") }));
+    }
+    world.sandbox.ghl.take_events();
+    world.rest(Duration::from_mins(1)).await;
+    world.admin(Method::POST, "/api/v1/sweeps/dry-run", None).await;
+    world.rest(Duration::from_mins(1)).await;
+    let told = world.sweep("dry-run").await;
+    assert!(
+        told["reason"].as_str().unwrap().ends_with("3 are left out by the mapping's `only`: nobody passes it"),
+        "{told}"
+    );
+}
+
+#[tokio::test]
 async fn preview_dry_run_and_what_trafft_then_holds_are_equal() {
     let world = World::mapped("only = \"'no' not in tags\"", &[("PHONE_REGION", "US")]).await;
     let contacts = [
@@ -84,9 +101,10 @@ async fn preview_dry_run_and_what_trafft_then_holds_are_equal() {
     world.rest(Duration::from_mins(1)).await;
     world.admin(Method::POST, "/api/v1/sweeps/dry-run", None).await;
     world.rest(Duration::from_mins(1)).await;
-    let sweeps = world.get("/api/v1/sweeps").await.json["sweeps"].as_array().cloned().unwrap();
-    let counted = sweeps.into_iter().find(|sweep| sweep["kind"] == "dry-run").unwrap();
-    assert_eq!(counted["reason"], "would create 4, update 0, ask about 0, leave 2 as they are");
+    let counted = world.sweep("dry-run").await;
+    let told = "would create 4, update 0, ask about 0; 0 match already, 0 are known already (`contacts list`), 1 have neither e-mail nor \
+                phone, 1 are left out by the mapping's `only`";
+    assert_eq!(counted["reason"], told);
     for contact in &contacts {
         world.admin(Method::POST, &format!("/api/v1/contacts/{contact}/sync"), None).await;
     }

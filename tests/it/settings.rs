@@ -63,6 +63,17 @@ fn what_is_missing_is_told_all_at_once_with_where_to_find_it() {
         load(&Sources { environment: [("GHL_CLIENT_ID".to_owned(), "app-1".to_owned())].into(), ..Default::default() });
     let needed = ["ADMIN_TOKEN", "ENCRYPTION_KEY", "GHL_CLIENT_SECRET", "PUBLIC_URL"];
     assert_eq!(names(&app.unwrap_err()), needed, "the app whole, or not at all");
+    let app = [
+        ("GHL_CLIENT_ID", "app-1"),
+        ("TRAFFT_API_URL", "https://studio.admin.wlbookingapp.com"),
+        ("TRAFFT_CLIENT_ID", "42"),
+    ];
+    let environment: HashMap<_, _> =
+        app.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let both = load(&Sources { environment, ..Default::default() }).unwrap_err();
+    let needed = [&needed[..], &["TRAFFT_API_URL", "TRAFFT_CLIENT_ID"]].concat();
+    assert_eq!(names(&both), needed, "nobody with an app is sent for a private token");
+    assert!(both.to_string().contains("entered on its page"), "{both}");
     let (first, others) = GOOD.split_first().unwrap();
     let environment: HashMap<_, _> = [(first.0.to_owned(), first.1.to_owned())].into();
     let problems = load(&Sources { environment, ..Default::default() }).unwrap_err();
@@ -72,6 +83,13 @@ fn what_is_missing_is_told_all_at_once_with_where_to_find_it() {
     for hint in ["is not set; ", "Private Integrations", "API card"] {
         assert!(text.contains(hint), "no `{hint}` in: {text}");
     }
+    let folder = TempDir::new().unwrap();
+    let nobody = [("CONNECTIONS_FILE".to_owned(), file(&folder, "connections", "\n"))].into();
+    assert_eq!(
+        load(&Sources { environment: nobody, ..Default::default() }).unwrap_err(),
+        nothing,
+        "a file without anybody"
+    );
     // Empty counts as not set: that is how compose files leave things out.
     let empty: HashMap<_, _> = GOOD.iter().map(|(name, _)| ((*name).to_owned(), "  ".to_owned())).collect();
     assert_eq!(load(&Sources { environment: empty, ..Default::default() }).unwrap_err(), nothing);

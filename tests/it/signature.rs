@@ -178,6 +178,22 @@ async fn an_event_of_another_app_is_refused_until_one_of_our_own_has_come() {
 }
 
 #[tokio::test]
+async fn an_event_that_was_ignored_is_taken_when_it_is_sent_again_after_the_setting_was_mended() {
+    let mut world = World::new().await;
+    assert_eq!(world.tell(world.event(json!({}))).await.code, 200, "one of our own, so that others are ignored");
+    let theirs = world.event(json!({ "appId": "aaaaaaaaaaaaaaaaaaaaaaaa" }));
+    for status in ["ignored", "duplicate"] {
+        assert_eq!(world.tell(theirs.clone()).await.status(), status);
+    }
+    world.stop().await;
+    world.set("GHL_APP_ID", "aaaaaaaaaaaaaaaaaaaaaaaa");
+    world.start().await;
+    let first = world.tell(theirs.clone()).await;
+    assert!(!["ignored", "duplicate"].contains(&first.status()), "{}", first.json);
+    assert_eq!(world.tell(theirs).await.status(), "duplicate");
+}
+
+#[tokio::test]
 async fn two_keys_at_once_lose_nothing_in_a_rotation() {
     let mut world = World::new().await;
     let own = world.sandbox.ghl.public_key();

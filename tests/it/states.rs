@@ -61,6 +61,25 @@ async fn tokens_that_are_lost_with_nothing_left_to_do() {
     assert_ne!(states(&world).await[0]["state"], "tokens_lost");
 }
 
+/// The secret was renewed at HighLevel, and not here: not the token is what has to be mended.
+#[tokio::test]
+async fn a_wrong_client_secret() {
+    let mut world = world(&[]).await;
+    world.stop().await;
+    world.set("GHL_CLIENT_SECRET", "another-secret");
+    world.advance(Duration::from_hours(25));
+    world.start().await;
+    come(&world, 1).await;
+    stands(&world, "credentials_refused").await;
+    let told = &states(&world).await[0];
+    assert!(told["fix"].as_str().unwrap().contains("`GHL_CLIENT_SECRET`"), "{told}");
+    world.stop().await;
+    world.set("GHL_CLIENT_SECRET", &world.sandbox.ghl.client_secret());
+    world.start().await;
+    world.drain().await;
+    works(&world).await;
+}
+
 #[tokio::test]
 async fn a_wrong_app_id() {
     let mut world = world(&[]).await;

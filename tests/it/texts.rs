@@ -39,6 +39,22 @@ async fn a_note_is_told_as_it_was_written() {
     assert!(!told.contains("editor"), "{told}");
 }
 
+/// An editor that was opened and left: neither a line of its own, nor one of the three that are told.
+#[tokio::test]
+async fn a_note_without_a_word_is_not_told() {
+    let world = World::new().await;
+    let contact = world.synced(ada()).await;
+    for body in ["Prefers mornings", "Has a dog", "Pays cash", "<p>&nbsp;</p>", "<p><br></p>", " "] {
+        world.sandbox.ghl.add_note(&contact, json!({ "body": body }));
+    }
+    world.deliver_all().await;
+    let told = description(&world, &contact).await;
+    for text in ["Prefers mornings", "Has a dog", "Pays cash"] {
+        assert!(told.contains(text), "{told}");
+    }
+    assert_eq!(told.lines().count(), 4, "{told}");
+}
+
 /// In whichever of a live note's two texts it stands.
 #[tokio::test]
 async fn a_long_link_pushes_nothing_out_of_a_note() {

@@ -117,7 +117,7 @@ impl OAuth {
     /// A browser's code becomes tokens (G §3.2).
     ///
     /// # Errors
-    /// [`Error::GrantInvalid`]: the code is used up or too old.
+    /// [`Error::GrantInvalid`]: the code is used up or too old. [`Error::AppRefused`]: the settings of the app are wrong.
     pub async fn exchange(&self, code: &str) -> Result<Grant, Error> {
         let judge = |answer: &Answer| self.judge(answer);
         let adapter = self.adapter("exchange_code", &judge);
@@ -129,7 +129,7 @@ impl OAuth {
     /// A new pair for an old one, which is good once, or again within 30 seconds (G §3.3).
     ///
     /// # Errors
-    /// [`Error::GrantInvalid`]: the pair is lost. [`Error::LocationInactive`]: it stays good.
+    /// [`Error::GrantInvalid`]: the pair is lost. [`Error::LocationInactive`], [`Error::AppRefused`]: it stays good.
     pub async fn refresh(&self, installer: &Installer, refresh: &Secret) -> Result<Grant, Error> {
         let judge = |answer: &Answer| self.judge(answer);
         let adapter = self.adapter("refresh", &judge);
@@ -279,7 +279,7 @@ impl OAuth {
             _ if refused.about() == About::Path => nobody_there(refused),
             400 | 401 | 403 | 422 => {
                 let words = words(&answer.body).replace(self.app.client_secret.expose_secret(), "[REDACTED]");
-                Error::CredentialsRefused { message: VendorMessage::new(&words) }
+                Error::AppRefused { message: VendorMessage::new(&words) }
             }
             _ => nobody_there(refused),
         })

@@ -58,12 +58,43 @@ pub(super) async fn step(store: &Store, connection: &Connection, at: &Sweeping) 
 
 /// What a backfill would do, counted; where the search goes on with it.
 #[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 struct Tally {
     create: i64,
     update: i64,
     conflict: i64,
     leave: i64,
+    known: i64,
+    filtered: i64,
+    unreachable: i64,
     next: Option<String>,
+}
+
+impl Tally {
+    fn count(&mut self, fate: Fate) {
+        let counted = match fate {
+            Fate::Create => &mut self.create,
+            Fate::Update => &mut self.update,
+            Fate::Conflict => &mut self.conflict,
+            Fate::Leave => &mut self.leave,
+            Fate::Known => &mut self.known,
+            Fate::Filtered => &mut self.filtered,
+            Fate::Unreachable => &mut self.unreachable,
+        };
+        *counted += 1;
+    }
+
+    fn told(&self) -> String {
+        let Self { create, update, conflict, leave, known, filtered, unreachable, .. } = self;
+        let told = format!(
+            "would create {create}, update {update}, ask about {conflict}; {leave} match already, {known} are known already \
+             (`contacts list`), {unreachable} have neither e-mail nor phone, {filtered} are left out by the mapping's `only`"
+        );
+        match create + update + conflict + leave + known + unreachable {
+            0 if *filtered > 0 => format!("{told}: nobody passes it"),
+            _ => told,
+        }
+    }
 }
 
 /// One page of all contacts, looked at only.
@@ -79,17 +110,11 @@ pub(super) async fn dry_run(store: &Store, connection: &Connection, at: &Sweepin
     let position = Sweeping { cursor: tally.next.take(), ..at.clone() };
     let page = search(connection, ContactSearch::all(), &position).await?;
     for contact in &page.contacts.items {
-        match fate(store, connection, contact).await? {
-            Fate::Create => tally.create += 1,
-            Fate::Update => tally.update += 1,
-            Fate::Conflict => tally.conflict += 1,
-            Fate::Leave => tally.leave += 1,
-        }
+        tally.count(fate(store, connection, contact).await?);
     }
     let step = following(page, connection.clock.now(), None);
     tally.next = step.cursor;
-    let Tally { create, update, conflict, leave, .. } = tally;
-    let reason = format!("would create {create}, update {update}, ask about {conflict}, leave {leave} as they are");
+    let reason = tally.told();
     let cursor = tally.next.is_some().then(|| serde_json::to_string(&tally).unwrap_or_default());
     Ok(Step { cursor, reason: Some(reason), ..step })
 }
@@ -99,11 +124,16 @@ enum Fate {
     Update,
     Conflict,
     Leave,
+    /// An event told of it before.
+    Known,
+    Filtered,
+    /// Trafft could take neither e-mail nor phone of it.
+    Unreachable,
 }
 
 async fn fate(store: &Store, connection: &Connection, contact: &Contact) -> Result<Fate, Failure> {
     if is_known(store, connection, &contact.id).await? {
-        return Ok(Fate::Leave);
+        return Ok(Fate::Known);
     }
     let locale = connection.metadata.locale(&connection.ghl, connection.clock.now()).await.map_err(Failure::Ghl)?;
     let now = connection.clock.now();
@@ -114,8 +144,10 @@ async fn fate(store: &Store, connection: &Connection, contact: &Contact) -> Resu
         Default::default()
     };
     let rules = Rules { mapping, policy, locale: &locale, now };
-    let Plan::Customer(mut projection) = plan(&State::of(contact, &definitions), Maker::Nobody, &rules)? else {
-        return Ok(Fate::Leave);
+    let mut projection = match plan(&State::of(contact, &definitions), Maker::Nobody, &rules)? {
+        Plan::Customer(projection) => projection,
+        Plan::Filtered => return Ok(Fate::Filtered),
+        Plan::Unreachable(_) => return Ok(Fate::Unreachable),
     };
     Ok(match find(store, connection, &projection, &locale).await? {
         Match::None => Fate::Create,
