@@ -2,11 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use jiff::tz::TimeZone;
-
 use super::policy::{DELETE, DESCRIPTION, ESCAPE, MISSING};
-use super::values::choice;
-use crate::model::{Policy, Region};
+use super::values::{choice, region, zone};
+use crate::model::Policy;
 
 /// Settings that a connection has for itself, by name.
 pub type Options = BTreeMap<String, String>;
@@ -46,12 +44,4 @@ impl Policy {
         }
         Ok(self)
     }
-}
-
-pub(super) fn zone(text: &str) -> Result<TimeZone, String> {
-    crate::model::zone(text).ok_or_else(|| "write a zone's name as in `Europe/Berlin`".to_owned())
-}
-
-pub(super) fn region(text: &str) -> Result<Region, String> {
-    Region::new(text).ok_or_else(|| "write the two letters of a country as in `US`".to_owned())
 }

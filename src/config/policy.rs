@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use super::own;
 use super::reader::Reader;
-use super::values::{choice, number};
+use super::values::{choice, number, region, zone};
 use crate::model::{DeletePolicy, DescriptionPolicy, Keep, MissingPolicy, Pace, Policy};
 
 pub(super) fn keep(from: &mut Reader) -> Option<Keep> {
@@ -56,8 +55,8 @@ pub(super) fn policy(from: &mut Reader) -> Option<Policy> {
     let settle_time = from.get("SETTLE_SECONDS", |text| number(text, 1, 3600)).map(Duration::from_secs);
     let page_pause = from.get("TRAFFT_PAGE_PAUSE_MS", |text| number(text, 0, 60_000)).map(Duration::from_millis);
     let pace = pace(from);
-    let zone = from.optional("TIME_ZONE", own::zone);
-    let region = from.optional("PHONE_REGION", own::region);
+    let zone = from.optional("TIME_ZONE", zone);
+    let region = from.optional("PHONE_REGION", region);
     Some(Policy {
         description: description?,
         escape: escape?,

@@ -3,9 +3,10 @@
 use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
+use jiff::tz::TimeZone;
 use url::{Host, Url};
 
-use crate::model::Secret;
+use crate::model::{Region, Secret};
 
 pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "write `address:port`, for example 127.0.0.1:8080".to_owned())
@@ -74,4 +75,12 @@ pub(super) fn origin(text: &str) -> Result<Url, String> {
     // Cookies and links are for the whole host: below a path, another application of that host would get them, too.
     let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
     if bare { Ok(url) } else { Err("write the origin alone, as in `https://sync.example.com`".to_owned()) }
+}
+
+pub(super) fn zone(text: &str) -> Result<TimeZone, String> {
+    crate::model::zone(text).ok_or_else(|| "write a zone's name as in `Europe/Berlin`".to_owned())
+}
+
+pub(super) fn region(text: &str) -> Result<Region, String> {
+    Region::new(text).ok_or_else(|| "write the two letters of a country as in `US`".to_owned())
 }

@@ -5,16 +5,15 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, Method, header};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::Response;
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use tracing::warn;
-use url::{Url, form_urlencoded};
+use url::Url;
 
 use super::attempts::Attempts;
-use super::pages::Refused;
 use super::session::Sessions;
 use super::source::Source;
 use super::{Problem, Service};
@@ -63,24 +62,12 @@ pub(super) async fn api(
     Ok(next.run(request).await)
 }
 
-/// Guards pages: a browser without a session is redirected to the login page, and returns here afterwards.
-pub(super) async fn page(State(service): State<Arc<Service>>, request: Request, next: Next) -> Response {
-    match service.admit(&request) {
-        Ok(()) => next.run(request).await,
-        // The login page also says how to turn all this on.
-        Err(problem) if matches!(problem.code, ProblemCode::NotAllowed | ProblemCode::AdminOff) => {
-            let wanted = request.uri().path_and_query().map_or("/", |it| it.as_str());
-            // Only what can be asked for again by following a link.
-            let next = if request.method().is_safe() { wanted } else { "/" };
-            let query = form_urlencoded::Serializer::new(String::new()).append_pair("next", next).finish();
-            Redirect::to(&format!("/login?{query}")).into_response()
-        }
-        Err(problem) => Refused::from(problem).into_response(),
-    }
-}
-
 impl Service {
-    fn admit(&self, request: &Request) -> Result<(), Problem> {
+    /// Is the request allowed to do what an admin may?
+    ///
+    /// # Errors
+    /// Neither the token nor a session, or another page sent it.
+    pub(super) fn admit(&self, request: &Request) -> Result<(), Problem> {
         let Some(admin) = &self.admin else {
             let detail = "the admin API is off: set `ADMIN_TOKEN` and restart";
             return Err(Problem::new(ProblemCode::AdminOff, detail));

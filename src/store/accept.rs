@@ -6,11 +6,9 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::LazyLock;
 
 use super::activities::{Belonging, Elsewhere, elsewhere};
-use super::columns::id;
+use super::columns::{id, strip_nul};
 use super::contacts::{MARK, Mark, in_order};
-use super::db::{soon, strip_nul};
-use super::log::Ahead;
-use super::rows::{Cell, Script, Text};
+use super::engine::{Ahead, Cell, Script, Text, soon};
 use super::{Error, IncomingEvent, Receipt, Result, Signal, Store, Subject, Tx};
 use crate::model::{Facets, Lane, LocationId, Status};
 
@@ -175,7 +173,7 @@ impl Store {
         // Always in the same order: two processes that store the same deliveries must not wait for each other in a circle.
         new.sort_by_cached_key(|new| (&new.event.location, new.event.contact(), &new.event.delivery_key));
         let belonging: Vec<_> = new.iter().filter_map(New::belonging).collect();
-        let elsewhere = elsewhere(&belonging, &self.db, &mut *tx).await?;
+        let elsewhere = elsewhere(&belonging, self.db.dialect(), &mut *tx).await?;
         let commit = match self.db.is_shared() {
             true => self.store_beside(tx, events, &new, &elsewhere, &mut accepted).await?,
             false => self.store_alone(tx, &new, &elsewhere).await?,
@@ -188,9 +186,9 @@ impl Store {
     /// Without other writers (SQLite), in one round trip.
     async fn store_alone(&self, tx: Tx, new: &[New<'_>], elsewhere: &[Elsewhere]) -> Result<Ahead> {
         let marks = marks(new, elsewhere);
-        let mut script = Script::new(new.len().max(marks.len()));
-        script.add(&MARK, marks.iter().map(Mark::row).collect(), &self.db)?;
-        script.add(&INSERT, new.iter().map(New::row).collect(), &self.db)?;
+        let (mut script, dialect) = (Script::new(new.len().max(marks.len())), self.db.dialect());
+        script.add(&MARK, marks.iter().map(Mark::row).collect(), dialect)?;
+        script.add(&INSERT, new.iter().map(New::row).collect(), dialect)?;
         tx.commit_after(script).await
     }
 
@@ -267,7 +265,7 @@ impl Store {
     async fn known(&self, tx: &mut Tx, events: &[IncomingEvent]) -> Result<Known> {
         let rows = events.iter();
         let rows = rows.map(|event| [Cell::from(event.location.as_str()), Cell::from(event.delivery_key.as_deref())]);
-        let (statement, rows) = KNOWN.with(rows.collect(), &self.db)?;
+        let (statement, rows) = KNOWN.with(rows.collect(), self.db.dialect())?;
         Ok(Known(sqlx::query_as_with(statement, rows).fetch_all(&mut **tx).await?))
     }
 
@@ -277,7 +275,7 @@ impl Store {
         if new.is_empty() {
             return Ok(HashSet::new());
         }
-        let (statement, rows) = INSERT_BESIDE.with(new.iter().map(New::row).collect(), &self.db)?;
+        let (statement, rows) = INSERT_BESIDE.with(new.iter().map(New::row).collect(), self.db.dialect())?;
         let stored: Vec<String> = sqlx::query_scalar_with(statement, rows).fetch_all(&mut **tx).await?;
         Ok(stored.into_iter().collect())
     }

@@ -7,11 +7,9 @@ use jiff::Timestamp;
 use sqlx::{Any, Executor, FromRow};
 
 use super::columns::{corrupt, id, readable, time};
-use super::contacts::{Mark, in_order};
-use super::db::Db;
+use super::contacts::{Mark, in_order, not_erased};
+use super::engine::{Cell, Dialect, Text};
 use super::owners::fence;
-use super::prune::not_erased;
-use super::rows::{Cell, Text};
 use super::{Contact, ContactKey, Error, Result, Store, Tx};
 use crate::model::{ContactId, Facet, Facets, Lane, LocationId, ObjectId};
 
@@ -160,7 +158,7 @@ impl Elsewhere {
 /// Contacts, not gone, that the mirror has these objects of, although they are said to be another's.
 pub(super) async fn elsewhere<'e>(
     objects: &[Belonging<'_>],
-    db: &Db,
+    dialect: Dialect,
     from: impl Executor<'e, Database = Any>,
 ) -> Result<Vec<Elsewhere>> {
     if objects.is_empty() {
@@ -169,7 +167,7 @@ pub(super) async fn elsewhere<'e>(
     let rows = objects.iter().map(|(location, facet, id, contact)| {
         [Cell::from(*location), Cell::from(facet.name()), Cell::from(id.as_str()), Cell::from(*contact)]
     });
-    let (statement, rows) = ELSEWHERE.with(rows.collect(), db)?;
+    let (statement, rows) = ELSEWHERE.with(rows.collect(), dialect)?;
     let found: Vec<(String, String, String)> = sqlx::query_as_with(statement, rows).fetch_all(from).await?;
     let found =
         found.into_iter().map(|(location, contact, name)| Ok(Elsewhere { location, contact, facet: facet(&name)? }));
@@ -194,15 +192,15 @@ impl<'r> Changes<'r> {
     }
 
     /// Writes all of it, in the transaction of the settle, if that is a bounded number of rows.
-    pub(super) async fn write(self, tx: &mut Tx, db: &Db) -> Result<()> {
+    pub(super) async fn write(self, tx: &mut Tx, dialect: Dialect) -> Result<()> {
         if self.is_large() {
             return Ok(());
         }
-        self.put(tx, db, &self.present).await?;
-        self.take_out(tx, db, &self.gone).await
+        self.put(tx, dialect, &self.present).await?;
+        self.take_out(tx, dialect, &self.gone).await
     }
 
-    async fn put(&self, tx: &mut Tx, db: &Db, objects: &[(Facet, &MirroredObject)]) -> Result<()> {
+    async fn put(&self, tx: &mut Tx, dialect: Dialect, objects: &[(Facet, &MirroredObject)]) -> Result<()> {
         if objects.is_empty() {
             return Ok(());
         }
@@ -218,12 +216,12 @@ impl<'r> Changes<'r> {
                 Cell::from(self.now.as_millisecond()),
             ]
         });
-        let (statement, rows) = PUT.with(rows.collect(), db)?;
+        let (statement, rows) = PUT.with(rows.collect(), dialect)?;
         sqlx::query_with(statement, rows).execute(&mut **tx).await?;
         Ok(())
     }
 
-    async fn take_out(&self, tx: &mut Tx, db: &Db, gone: &[(Facet, String)]) -> Result<()> {
+    async fn take_out(&self, tx: &mut Tx, dialect: Dialect, gone: &[(Facet, String)]) -> Result<()> {
         if gone.is_empty() {
             return Ok(());
         }
@@ -237,7 +235,7 @@ impl<'r> Changes<'r> {
                 Cell::from(self.now.as_millisecond()),
             ]
         });
-        let (statement, rows) = GONE.with(rows.collect(), db)?;
+        let (statement, rows) = GONE.with(rows.collect(), dialect)?;
         sqlx::query_with(statement, rows).execute(&mut **tx).await?;
         Ok(())
     }
@@ -274,7 +272,7 @@ impl Store {
         }
         let mut others = Vec::new();
         for new in new.chunks(BATCH) {
-            others.extend(elsewhere(new, &self.db, &self.db.read).await?);
+            others.extend(elsewhere(new, self.db.dialect(), &self.db.read).await?);
         }
         let contested = others.iter().map(|one| one.facet).collect();
         if !others.is_empty() {
@@ -289,14 +287,14 @@ impl Store {
                 let mut tx = self.db.begin().await?;
                 fence(&mut tx, location, epoch).await?;
                 not_erased(&mut tx, of).await?;
-                changes.put(&mut tx, &self.db, objects).await?;
+                changes.put(&mut tx, self.db.dialect(), objects).await?;
                 tx.commit().await?;
             }
             for gone in changes.gone.chunks(BATCH) {
                 let mut tx = self.db.begin().await?;
                 fence(&mut tx, location, epoch).await?;
                 not_erased(&mut tx, of).await?;
-                changes.take_out(&mut tx, &self.db, gone).await?;
+                changes.take_out(&mut tx, self.db.dialect(), gone).await?;
                 tx.commit().await?;
             }
         }

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::db::strip_nul;
+use super::columns::strip_nul;
 use super::{Result, Store};
 
 const SEEN: &str = "SELECT COUNT(*) FROM apps WHERE app_id = $1";

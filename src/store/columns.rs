@@ -17,6 +17,11 @@ use crate::model::Status;
 /// Of what stands in a column, so much is shown.
 const SHOWN: usize = 60;
 
+/// PostgreSQL's text has no place for NUL; texts of strangers may hold one.
+pub(in crate::store) fn strip_nul(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}
+
 /// An error about `column` (`table.column`), which holds `value`.
 pub(super) fn corrupt(column: &'static str, value: impl Debug) -> Error {
     Error::Corrupt(format!("`{column}` is {}", shown(value)))

@@ -100,7 +100,7 @@ const LIST: &str =
 const CONNECT: &str = "INSERT INTO connections (location_id, trafft_account, created_at, epoch) VALUES ($1, $2, $3, $3)
     ON CONFLICT DO NOTHING";
 const ACCOUNT: &str = "SELECT trafft_account FROM connections WHERE location_id = $1";
-pub(super) const HOLDER: &str = "SELECT location_id FROM connections WHERE trafft_account = $1 AND location_id <> $2";
+const HOLDER: &str = "SELECT location_id FROM connections WHERE trafft_account = $1 AND location_id <> $2";
 const ENTER: &str = "UPDATE connections SET trafft = $2, options = $3, revision = revision + 1 WHERE location_id = $1";
 const STORED: &str = "SELECT trafft, options FROM connections WHERE location_id = $1 AND trafft IS NOT NULL";
 const PAUSE: &str = "UPDATE connections SET paused = $2,
@@ -138,6 +138,11 @@ async fn not_taken(tx: &mut Tx, location: &LocationId, account: &str) -> Result<
 }
 
 impl Store {
+    /// The location that has the account, if it is another.
+    pub(super) async fn account_holder(&self, account: &str, but: &LocationId) -> Result<Option<String>> {
+        Ok(sqlx::query_scalar(HOLDER).bind(account).bind(but.as_str()).fetch_optional(&self.db.read).await?)
+    }
+
     /// Pairs the location with the account, if it is not yet.
     ///
     /// `account` is the origin of the Trafft account: with another one the stored links would point at strangers,

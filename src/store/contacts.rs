@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::FromRow;
 
 use super::columns::{corrupt, id, time};
-use super::rows::{Cell, Text};
+use super::engine::{Cell, Text};
 use super::{Agreed, CreateIntent, Error, Link, Linked, Result, Store, Tx};
 use crate::model::{ContactId, CustomerId, Facet, Facets, Lane, LocationId, Presence, Vendor};
 
@@ -319,6 +319,19 @@ pub(super) const REVIVE_CONFLICTS: &str = "UPDATE contacts SET due_at = $3, lane
 
 const WAKE: &str = "UPDATE contacts SET due_at = $3 WHERE location_id = $1 AND waits_for = $2 AND due_at > $3";
 
+const SAME: &str = "UPDATE contacts SET known_since = known_since
+    WHERE location_id = $1 AND contact_id = $2 AND known_since = $3";
+
+/// [`Error::Erased`] unless the contact is the one that was loaded; then nobody erases it before the transaction ends. One that
+/// was erased and has come back since is known since another time.
+pub(super) async fn not_erased(tx: &mut Tx, contact: &Contact) -> Result<()> {
+    let query = sqlx::query(SAME).bind(contact.key.location.as_str()).bind(contact.key.contact.as_str());
+    match query.bind(contact.known_since).execute(&mut **tx).await?.rows_affected() {
+        0 => Err(Error::Erased),
+        _ => Ok(()),
+    }
+}
+
 impl Store {
     /// The vendor works again, or its credentials were changed: what waits for it is due at once.
     pub async fn wake(&self, location: &LocationId, vendor: Vendor, now: Timestamp) -> Result<()> {
@@ -331,7 +344,7 @@ impl Store {
     /// Marks contacts dirty, each of them once, and [`in_order`].
     pub(super) async fn mark_all(&self, tx: &mut Tx, marks: &[Mark<'_>]) -> Result<()> {
         if !marks.is_empty() {
-            let (statement, rows) = MARK.with(marks.iter().map(Mark::row).collect(), &self.db)?;
+            let (statement, rows) = MARK.with(marks.iter().map(Mark::row).collect(), self.db.dialect())?;
             let marked = sqlx::query_with(statement, rows).execute(&mut **tx).await?.rows_affected();
             if marked < marks.len() as u64 {
                 return Err(Error::Swallowed("contacts"));

@@ -5,9 +5,8 @@ use sqlx::FromRow;
 use uuid::Uuid;
 
 use super::columns::{id, readable, time};
-use super::decisions::{FREE, HOLDER};
+use super::contacts::not_erased;
 use super::owners::fence;
-use super::prune::not_erased;
 use super::{Contact, ContactKey, CreateIntent, Decision, Result, Store, Tx};
 use crate::model::{ContactId, CustomerId, EmailKey, LocationId, Phone};
 
@@ -110,6 +109,11 @@ const LINK: &str = "UPDATE contacts SET customer_id = $3, created_by_us = $4, fi
         intent_id = NULL, conflict_customer = NULL, lost_customer = NULL, drifted = 0
     WHERE location_id = $1 AND contact_id = $2 AND customer_id IS NULL AND COALESCE(intent_id, '') = $5
         AND ($5 <> '' OR COALESCE(decision, '') = $6)";
+pub(super) const HOLDER: &str =
+    "SELECT contact_id FROM contacts WHERE location_id = $1 AND customer_id = $2 AND gone_at IS NULL";
+pub(super) const FREE: &str =
+    "UPDATE contacts SET customer_id = NULL, created_by_us = 0, fingerprint = NULL, agreed = NULL
+    WHERE location_id = $1 AND customer_id = $2 AND contact_id <> $3";
 const MADE_FOR: &str =
     "SELECT created_by_us FROM contacts WHERE location_id = $1 AND customer_id = $2 AND contact_id <> $3";
 const UNCLEAR: &str =

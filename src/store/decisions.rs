@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::columns::id;
 use super::contacts::{LOAD, Row};
-use super::customers::made_for_another;
+use super::customers::{FREE, HOLDER, made_for_another};
 use super::index::revive;
 use super::{ContactKey, Decision, Result, Signal, Store};
 use crate::model::{ContactId, CustomerId};
@@ -26,15 +26,10 @@ pub enum Decided {
     Creating,
 }
 
-pub(super) const HOLDER: &str =
-    "SELECT contact_id FROM contacts WHERE location_id = $1 AND customer_id = $2 AND gone_at IS NULL";
 // Where a create may have made several, the contact was settled since as a conflict, and a person is asked.
 const CREATING: &str = "SELECT COUNT(*) FROM contacts WHERE location_id = $1 AND contact_id = $2
     AND customer_id IS NULL AND intent_id IS NOT NULL AND NOT (status = 'conflict' AND settled_at > intent_at)";
 const KNOWN: &str = "SELECT COUNT(*) FROM customers WHERE location_id = $1 AND customer_id = $2";
-pub(super) const FREE: &str =
-    "UPDATE contacts SET customer_id = NULL, created_by_us = 0, fingerprint = NULL, agreed = NULL
-    WHERE location_id = $1 AND customer_id = $2 AND contact_id <> $3";
 const DECIDE: &str = "UPDATE contacts SET decision = $3, customer_id = $4,
         created_by_us = CASE WHEN customer_id = $4 THEN created_by_us ELSE $6 END,
         fingerprint = NULL, agreed = NULL, lost_customer = NULL, customer_missing_since = NULL, drifted = 0, intent_id = CASE WHEN $4 IS NULL THEN intent_id END,

@@ -5,8 +5,7 @@ use serde::Serialize;
 use sqlx::{FromRow, Row};
 use uuid::Uuid;
 
-use super::columns::{Flag, Time, id, readable, view};
-use super::db::strip_nul;
+use super::columns::{Flag, Time, id, readable, strip_nul, view};
 use super::{Cursor, Page, Result, Signal, Store};
 use crate::model::{LocationId, Sweep};
 

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use super::accept::locations;
-use super::log::Ahead;
+use super::engine::Ahead;
 use super::{Error, Result, Store};
 use crate::clock::Clock;
 use crate::model::{CompanyId, ContactId, Facet, Facets, Installer, LocationId, ObjectId, Status};

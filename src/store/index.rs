@@ -2,10 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::columns::{id, readable};
+use super::columns::{id, readable, strip_nul};
 use super::contacts::REVIVE_CONFLICTS;
 use super::customers::{BY_EMAIL, BY_ID, Row};
-use super::db::strip_nul;
 use super::owners::fence;
 use super::sweeps::{Finding, tell};
 use super::{Customer, Drift, Result, Store, Tx};

@@ -11,8 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sqlx::FromRow;
 
-use super::columns::{corrupt, id, time};
-use super::db::strip_nul;
+use super::columns::{corrupt, id, strip_nul, time};
 use super::owners::BEAT;
 use super::{Error, Result, Signal, Store, Tx};
 use crate::model::{CompanyId, Installer, LocationId, Scopes, Tokens};

@@ -6,8 +6,7 @@ use sqlx::any::AnyRow;
 use sqlx::{FromRow, Row};
 use uuid::Uuid;
 
-use super::columns::{Flag, Time, readable, view};
-use super::db::strip_nul;
+use super::columns::{Flag, Time, readable, strip_nul, view};
 use super::{ContactKey, Decision, Result, Store};
 use crate::model::{LocationId, Status};
 

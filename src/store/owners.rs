@@ -9,7 +9,7 @@ use std::time::Duration;
 use sqlx::FromRow;
 
 use super::columns::{id, readable};
-use super::db::soon;
+use super::engine::soon;
 use super::outage::works;
 use super::{Error, Result, Signal, Store, Tx};
 use crate::model::LocationId;

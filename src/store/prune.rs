@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use tracing::warn;
 
 use super::index::revive;
-use super::{Contact, ContactKey, Error, Result, Signal, Store, Tx};
+use super::{ContactKey, Result, Signal, Store};
 use crate::model::{CustomerId, Keep};
 
 /// Rows that one transaction deletes: small, so that other writes do not wait long.
@@ -29,18 +29,6 @@ const FINDINGS: &str = "DELETE FROM findings WHERE id IN (SELECT id FROM finding
 const ERASE: &str =
     "DELETE FROM contacts WHERE location_id = $1 AND contact_id = $2 RETURNING known_since, customer_id";
 const ERASE_EVENTS: &str = "DELETE FROM events WHERE location_id = $1 AND contact_id = $2 AND contact_since IN ($3, 0)";
-const SAME: &str = "UPDATE contacts SET known_since = known_since
-    WHERE location_id = $1 AND contact_id = $2 AND known_since = $3";
-
-/// [`Error::Erased`] unless the contact is the one that was loaded; then nobody erases it before the transaction ends. One that
-/// was erased and has come back since is known since another time.
-pub(super) async fn not_erased(tx: &mut Tx, contact: &Contact) -> Result<()> {
-    let query = sqlx::query(SAME).bind(contact.key.location.as_str()).bind(contact.key.contact.as_str());
-    match query.bind(contact.known_since).execute(&mut **tx).await?.rows_affected() {
-        0 => Err(Error::Erased),
-        _ => Ok(()),
-    }
-}
 
 impl Store {
     /// Deletes what was kept long enough; returns how many rows.

@@ -4,9 +4,8 @@ use jiff::Timestamp;
 use sqlx::FromRow;
 
 use super::accept::CONNECTED;
-use super::columns::{corrupt, id, set_event_aside};
+use super::columns::{corrupt, id, set_event_aside, strip_nul};
 use super::contacts::Mark;
-use super::db::strip_nul;
 use super::{Receipt, Result, Signal, Store};
 use crate::model::{ContactId, Facet, Facets, Lane, LocationId, ObjectId, Status};
 

@@ -11,7 +11,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{Error, Result};
+use super::error::{Error, HOW, Result};
 use crate::model::Secret;
 
 /// The keys that seal and open: the first one seals, all of them open. Cheap to clone.
@@ -82,9 +82,6 @@ impl Keys {
         self.0.first().is_none_or(|first| record.split('.').nth(1) != Some(&first.id))
     }
 }
-
-/// How to make a key.
-pub(super) const HOW: &str = "make one with `openssl rand -hex 32`";
 
 fn hex(text: &str) -> Option<Vec<u8>> {
     let digits = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());

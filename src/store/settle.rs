@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use super::activities::Mirrored;
+use super::columns::strip_nul;
 use super::contacts::COALESCE;
-use super::db::strip_nul;
 use super::index::revive;
 use super::owners::fence;
 use super::{Agreed, Contact, Error, Result, Signal, Store};
@@ -118,7 +118,7 @@ impl Store {
         if kept.rows_affected() == 0 {
             return Err(Error::Erased);
         }
-        changes.write(&mut tx, &self.db).await?;
+        changes.write(&mut tx, self.db.dialect()).await?;
         if let Some(customer) = settle.released {
             revive(&mut tx, location, customer, *now).await?;
         }

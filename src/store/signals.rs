@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::Executor;
 use sqlx::postgres::PgListener;
 
-use super::db::soon;
+use super::engine::soon;
 use super::{Result, Store, Tx};
 use crate::clock::Clock;
 

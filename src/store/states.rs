@@ -6,9 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use sqlx::FromRow;
 
-use super::columns::{corrupt, id, readable, time};
-use super::connections::HOLDER;
-use super::db::strip_nul;
+use super::columns::{corrupt, id, readable, strip_nul, time};
 use super::installs::status;
 use super::owners::fence;
 use super::{InstallStatus, Result, Store};
@@ -130,7 +128,7 @@ impl Store {
         let is_asked = |known: &LocationId| location.is_none_or(|location| location == known);
         for (unknown, account) in settings.accounts.iter().filter(|(known, _)| is_asked(known)) {
             if !all.contains_key(unknown.as_str())
-                && let Some(holder) = self.holder(account, unknown).await?
+                && let Some(holder) = self.account_holder(account, unknown).await?
             {
                 let row = Row { location_id: unknown.to_string(), ..Row::default() };
                 let apart = Apart { asked: account.clone(), because: Because::Taken(holder) };
@@ -138,11 +136,6 @@ impl Store {
             }
         }
         Ok(all)
-    }
-
-    /// The location that has the account, if it is another.
-    async fn holder(&self, account: &str, but: &LocationId) -> Result<Option<String>> {
-        Ok(sqlx::query_scalar(HOLDER).bind(account).bind(but.as_str()).fetch_optional(&self.db.read).await?)
     }
 
     /// Is trouble with this vendor written down?

@@ -14,8 +14,8 @@ async fn what_is_asked_for_every_event_and_reconcile_is_found_by_an_index() {
     let folder = tempfile::TempDir::new().unwrap();
     let store =
         Store::open(&format!("sqlite://{}/sync.db", folder.path().display()), Default::default()).await.unwrap();
-    let (known, gone) = (accept::KNOWN.about(64, &store.db), activities::GONE.about(64, &store.db));
-    let elsewhere = activities::ELSEWHERE.about(64, &store.db);
+    let (known, gone) = (accept::KNOWN.about(64, store.db.dialect()), activities::GONE.about(64, store.db.dialect()));
+    let elsewhere = activities::ELSEWHERE.about(64, store.db.dialect());
     for question in [
         known.as_str(),
         gone.as_str(),

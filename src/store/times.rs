@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::columns::time;
-use super::db::soon;
+use super::engine::soon;
 use super::owners::fence;
 use super::{Result, Store};
 use crate::clock::Reading;

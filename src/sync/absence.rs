@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::identity::is_another_person;
 use super::read::parse;
-use super::reconcile::{Run, done, snooze};
+use super::run::{Run, done, snooze};
 use super::{Connection, DeletePolicy, Failure};
 use crate::clients::Gone;
 use crate::clients::ghl::wire;

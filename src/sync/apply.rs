@@ -12,7 +12,7 @@ use super::identity::{Match, find, holder_of_new_email};
 use super::locale::Locale;
 use super::plan::{Maker, claim_description};
 use super::project::Projection;
-use super::reconcile::{Run, done, snooze};
+use super::run::{Run, done, snooze};
 use crate::clients::Odd;
 use crate::model::{CustomerId, EmailKey, Status, Vendor, Verdict};
 use crate::store::{Agreed, Customer, Decision, Drift, Link, LinkOutcome, Linked};

@@ -10,7 +10,7 @@ use super::directory::{self, AccountLock};
 use super::identity::{made_by_us, may_be};
 use super::locale::Locale;
 use super::project::Projection;
-use super::reconcile::{Run, done, snooze};
+use super::run::{Run, done, snooze};
 use super::write::{PHONE, names};
 use crate::clients::trafft::wire::{Appointment, Booking, NewCustomer};
 use crate::clients::{About, Error, Odd};

@@ -1,48 +1,20 @@
 //! Which locations this process works: keeps its heartbeat, starts an owner for what it has taken over, stops it when the
 //! location is another's, hands back what is more than its share.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, error_span, info, warn};
 
 use super::owner::Owner;
+use super::progress::Progress;
 use super::{Connection, Lease, Nudge, Reach, Reached};
 use crate::clock::Clock;
 use crate::model::LocationId;
 use crate::store::{self, Store};
-
-/// Where the work of one location is.
-#[derive(Debug, Clone, Copy)]
-pub struct LocationProgress {
-    /// The revision of the connection that it is worked by.
-    pub revision: i64,
-    /// Pieces of work in flight.
-    pub in_flight: usize,
-    /// Was something that is due left alone, because a vendor is down?
-    pub held_back: bool,
-    /// When it is looked again by itself.
-    pub next: Option<Timestamp>,
-}
-
-/// How far the work of this process is, for tests and the shutdown.
-#[derive(Debug, Clone, Default)]
-pub struct Progress(BTreeMap<LocationId, LocationProgress>);
-
-impl Progress {
-    pub(super) fn moved(&mut self, location: &LocationId, at: LocationProgress) {
-        self.0.insert(location.clone(), at);
-    }
-
-    /// Where the work is; none: the location is not worked here, or its customers are not indexed yet.
-    pub fn of(&self, location: &LocationId) -> Option<LocationProgress> {
-        self.0.get(location).copied()
-    }
-}
 
 /// The locations of one process.
 pub struct Fleet {
@@ -202,7 +174,7 @@ impl Fleet {
     /// What is no longer worked here may be worked elsewhere.
     async fn give_back(&self, location: &LocationId) {
         self.progress.send_modify(|progress| {
-            progress.0.remove(location);
+            progress.ended(location);
         });
         if let Err(error) = self.store.release(&self.process, location).await
             && !error.tell_outage()

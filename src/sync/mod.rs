@@ -23,9 +23,11 @@ mod owner;
 mod phones;
 mod plan;
 mod probes;
+mod progress;
 mod project;
 mod read;
 mod reconcile;
+mod run;
 mod silence;
 mod sweeps;
 mod text;
@@ -48,13 +50,14 @@ use crate::clock::Clock;
 use crate::model::{DeletePolicy, DescriptionPolicy, LocationId, MissingPolicy, Policy, Spell, Sweep, Vendor};
 use crate::store::{self, Stored};
 
-pub use fleet::{Fleet, LocationProgress, Progress};
+pub use fleet::Fleet;
 pub use grants::Grants;
 pub use lease::Lease;
 pub use mapping::{DEFAULTS, Mapping, Mistake};
 pub use onboard::Onboard;
 pub use phones::to_be_mended as phones_to_be_mended;
 pub use probes::{Check, location as probe, preview_of};
+pub use progress::{LocationProgress, Progress};
 pub use sweeps::to_be_projected as contacts_to_be_projected;
 
 use directory::Directory;

@@ -13,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::field::Empty;
 use tracing::{Instrument, Span, error, error_span, info, warn};
 
-use super::fleet::{LocationProgress, Progress};
 use super::gate::Look;
+use super::progress::{LocationProgress, Progress};
 use super::{Connection, Failure, Nudge, reconcile, sweeps, unresolved};
 use crate::clients;
 use crate::model::{ContactId, Lane, LocationId, Vendor};

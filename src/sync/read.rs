@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::Failure;
 use super::locale::{Locale, instant};
-use super::reconcile::Run;
+use super::run::Run;
 use crate::clients::ghl::wire;
 use crate::clients::{self, Gone, Listed};
 use crate::model::{Facet, ObjectId, Presence};

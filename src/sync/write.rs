@@ -1,7 +1,7 @@
 //! Writes one customer: the update and the removal, and what is known of it before and after.
 
 use super::project::Projection;
-use super::reconcile::{Run, done, snooze};
+use super::run::{Run, done, snooze};
 use super::{Failure, MissingPolicy, directory};
 use crate::clients::trafft::wire::{CustomerPatch, NewCustomer};
 use crate::clients::{About, Error, Gone};

@@ -7,16 +7,17 @@ mod login;
 use std::sync::{Arc, LazyLock};
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::extract::rejection::FormRejection;
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::header;
-use axum::middleware::from_fn_with_state;
-use axum::response::{Html, IntoResponse, Response};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use minijinja::{Environment, HtmlEscape, Value, context};
 use tracing::error;
+use url::form_urlencoded;
 
-use super::{Problem, Service, auth};
+use super::{Problem, Service};
 use crate::model::ProblemCode;
 
 /// Every template; `base.html` is what the others extend. Names end in `.html`, because that turns escaping on.
@@ -60,13 +61,29 @@ pub(super) fn routes(service: &Arc<Service>) -> Router<Arc<Service>> {
         .route("/connections/{location}/{verb}", post(connections::act))
         .route("/oauth/install", get(install::begin))
         .route("/oauth/callback", get(install::back).post(install::confirmed))
-        .route_layer(from_fn_with_state(service.clone(), auth::page));
+        .route_layer(from_fn_with_state(service.clone(), guard));
     let open = Router::new()
         .route("/login", get(login::form).post(login::login))
         .route("/logout", post(login::logout))
         .route("/assets/style.css", get(|| asset("text/css; charset=utf-8", include_str!("style.css"))))
         .route("/assets/icon.svg", get(|| asset("image/svg+xml", include_str!("icon.svg"))));
     guarded.merge(open).layer(DefaultBodyLimit::max(LONGEST_FORM))
+}
+
+/// A browser without a session is redirected to the login page, and returns here afterwards.
+async fn guard(State(service): State<Arc<Service>>, request: Request, next: Next) -> Response {
+    match service.admit(&request) {
+        Ok(()) => next.run(request).await,
+        // The login page also says how to turn all this on.
+        Err(problem) if matches!(problem.code, ProblemCode::NotAllowed | ProblemCode::AdminOff) => {
+            let wanted = request.uri().path_and_query().map_or("/", |it| it.as_str());
+            // Only what can be asked for again by following a link.
+            let next = if request.method().is_safe() { wanted } else { "/" };
+            let query = form_urlencoded::Serializer::new(String::new()).append_pair("next", next).finish();
+            Redirect::to(&format!("/login?{query}")).into_response()
+        }
+        Err(problem) => Refused::from(problem).into_response(),
+    }
 }
 
 /// A page made of `template`, which extends `base.html`. `notice` and `error` in the context are shown above it: what

@@ -10,19 +10,18 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::sync::Mutex;
 
-use super::file::beside;
-use super::{Error, Result};
+use crate::store::error::{Error, Result};
 
 /// A commit that may not be on the disk yet, so it must not be acknowledged. None with PostgreSQL, which answers COMMIT only when it is on the disk.
 #[derive(Debug)]
-pub(super) struct Ahead(Option<(Arc<Log>, u64)>);
+pub(in crate::store) struct Ahead(Option<(Arc<Log>, u64)>);
 
 impl Ahead {
     /// Of what is there already.
-    pub(super) const NOT: Self = Self(None);
+    pub(in crate::store) const NOT: Self = Self(None);
 
     /// Returns once it is on the disk.
-    pub(super) async fn arrived(&self) -> Result<()> {
+    pub(in crate::store) async fn arrived(&self) -> Result<()> {
         match &self.0 {
             Some((log, commit)) => log.reach(*commit).await,
             None => Ok(()),
@@ -32,7 +31,7 @@ impl Ahead {
 
 /// The file beside the database that all commits go into first.
 #[derive(Debug)]
-pub(super) struct Log {
+pub(in crate::store) struct Log {
     path: PathBuf,
     commits: AtomicU64,
     /// An fsync has failed: the page cache holds data that the disk may lack, and the kernel will not write it again.
@@ -52,7 +51,7 @@ struct Disk {
 
 impl Log {
     /// Of the database in that file.
-    pub(super) fn of(database: &Path) -> Self {
+    pub(in crate::store) fn of(database: &Path) -> Self {
         Self {
             path: beside(database, "-wal"),
             commits: AtomicU64::new(0),
@@ -62,17 +61,17 @@ impl Log {
     }
 
     /// Something was committed.
-    pub(super) fn grown(self: &Arc<Self>) -> Ahead {
+    pub(in crate::store) fn grown(self: &Arc<Self>) -> Ahead {
         Ahead(Some((self.clone(), self.commits.fetch_add(1, Ordering::AcqRel) + 1)))
     }
 
     /// An fsync has failed, or may have.
-    pub(super) fn mark_fsync_failed(&self) {
+    pub(in crate::store) fn mark_fsync_failed(&self) {
         self.fsync_failed.store(true, Ordering::Release);
     }
 
     /// Is something in it that the disk may never get?
-    pub(super) fn fsync_failed(&self) -> bool {
+    pub(in crate::store) fn fsync_failed(&self) -> bool {
         self.fsync_failed.load(Ordering::Acquire)
     }
 
@@ -99,7 +98,7 @@ impl Log {
     /// to wait for readers.
     ///
     /// `turn` keeps other writers out. It is returned at the end, and held until then even if the caller has gone.
-    pub(super) async fn rewrite<T: Send + 'static>(self: &Arc<Self>, turn: T) -> Result<T> {
+    pub(in crate::store) async fn rewrite<T: Send + 'static>(self: &Arc<Self>, turn: T) -> Result<T> {
         let mut disk = self.disk.clone().lock_owned().await;
         let (log, all) = (self.clone(), self.last());
         on_disk(&self.path, move || {
@@ -133,7 +132,7 @@ impl Disk {
 }
 
 /// Blocking work on that file. It runs to its end even if the caller has gone.
-pub(super) async fn on_disk<T: Send + 'static>(
+pub(in crate::store) async fn on_disk<T: Send + 'static>(
     path: &Path,
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> Result<T> {
@@ -143,7 +142,7 @@ pub(super) async fn on_disk<T: Send + 'static>(
 }
 
 /// Rewrites a file in place with the content that the page cache has. The caller keeps other writers out.
-pub(super) fn write_same(file: &File) -> io::Result<()> {
+pub(in crate::store) fn write_same(file: &File) -> io::Result<()> {
     let (mut buffer, mut offset) = (vec![0; 1 << 20], 0);
     loop {
         let length = file.read_at(&mut buffer, offset)?;
@@ -157,4 +156,11 @@ pub(super) fn write_same(file: &File) -> io::Result<()> {
         }
         offset += length as u64;
     }
+}
+
+/// A file beside the database, as SQLite calls its own.
+pub(in crate::store) fn beside(database: &Path, name: &str) -> PathBuf {
+    let mut path = database.as_os_str().to_owned();
+    path.push(name);
+    path.into()
 }

@@ -17,35 +17,35 @@ use tokio::sync::{Notify, Semaphore};
 use tracing::warn;
 use url::Url;
 
-use super::log::{Log, on_disk, write_same};
-use super::{Error, Result};
+use super::log::{Log, beside, on_disk, write_same};
 use crate::clock::Clock;
+use crate::store::error::{Error, Result};
 
 /// How long SQLite copies before what it has copied is brought to the disk.
 const PART: Duration = Duration::from_millis(1);
 
 /// The file of a SQLite database.
 #[derive(Debug)]
-pub(super) struct Sqlite {
+pub(in crate::store) struct Sqlite {
     path: PathBuf,
     inode: u64,
     /// Held as long as anybody may write.
     lock: Mutex<Option<File>>,
     /// Queue of the writers other than the group commit, so that the group commit waits behind one of them at most.
-    pub(super) next: Arc<Semaphore>,
+    pub(in crate::store) next: Arc<Semaphore>,
     /// The file itself. Open as long as SQLite is at work: closing it would let go of SQLite's own locks.
     data: Arc<File>,
-    pub(super) log: Arc<Log>,
+    pub(in crate::store) log: Arc<Log>,
     /// Something was copied, and an fsync of the file may have failed.
     fsync_failed: AtomicBool,
     /// Copies the log into it.
     copier: AnyPool,
-    pub(super) committed: Notify,
+    pub(in crate::store) committed: Notify,
 }
 
 impl Sqlite {
     /// A file that SQLite has opened already.
-    pub(super) fn new(path: PathBuf, lock: File, log: Arc<Log>, copier: AnyPool) -> Result<Self> {
+    pub(in crate::store) fn new(path: PathBuf, lock: File, log: Arc<Log>, copier: AnyPool) -> Result<Self> {
         let unreadable = |source| Error::File { path: path.clone(), source };
         let data = OpenOptions::new().read(true).write(true).open(&path).map_err(unreadable)?;
         let inode = data.metadata().map_err(unreadable)?.ino();
@@ -63,7 +63,7 @@ impl Sqlite {
     }
 
     /// Is the file where it was? A file that was moved or deleted can still be written, but it is never read again.
-    pub(super) fn is_there(&self) -> Result<()> {
+    pub(in crate::store) fn is_there(&self) -> Result<()> {
         match std::fs::metadata(&self.path).is_ok_and(|there| there.ino() == self.inode) {
             true => Ok(()),
             false => Err(Error::Vanished(self.path.clone())),
@@ -71,12 +71,12 @@ impl Sqlite {
     }
 
     /// Waits until no checkpoint runs.
-    pub(super) async fn rest(&self) {
+    pub(in crate::store) async fn rest(&self) {
         self.copier.close().await;
     }
 
     /// Releases the lock: another process may open the file for writing.
-    pub(super) fn unlock(&self) {
+    pub(in crate::store) fn unlock(&self) {
         if let Ok(mut lock) = self.lock.lock()
             && let Some(file) = lock.take()
         {
@@ -87,7 +87,7 @@ impl Sqlite {
 
     /// Copies what is in the log now. Returns how many pages that is, also of those that were copied before. After an
     /// fsync that failed, both files are written again before anything more is made of them.
-    pub(super) async fn copy(&self) -> Result<i64> {
+    pub(in crate::store) async fn copy(&self) -> Result<i64> {
         let query = sqlx::query_as("PRAGMA wal_checkpoint(PASSIVE)");
         let (_busy, pages, _copied): (i64, i64, i64) = query.fetch_one(&self.copier).await.inspect_err(|error| {
             // SQLITE_IOERR_FSYNC.
@@ -101,7 +101,7 @@ impl Sqlite {
     /// The same, and brings it to the disk: SQLite does so only when all is copied, and goes on from there even if it never was.
     /// Where the copying takes longer, it is brought there in parts: an fsync of the log waits behind all that the disk was given
     /// before.
-    pub(super) async fn copy_and_sync(&self) -> Result<i64> {
+    pub(in crate::store) async fn copy_and_sync(&self) -> Result<i64> {
         let (mut copying, mut synced) = (pin!(self.copy()), Ok(()));
         let copied = loop {
             match Clock::system().timeout(PART, &mut copying).await {
@@ -128,13 +128,13 @@ impl Sqlite {
     }
 
     /// May the disk lack something of what was copied?
-    pub(super) fn fsync_failed(&self) -> bool {
+    pub(in crate::store) fn fsync_failed(&self) -> bool {
         self.fsync_failed.load(Ordering::Acquire)
     }
 
     /// Writes the file once more, as it is, for the same reason as [`Log::rewrite`]. What keeps others from writing is not let
     /// go before that is done.
-    pub(super) async fn rewrite(&self, turn: impl Send + 'static) -> Result<()> {
+    pub(in crate::store) async fn rewrite(&self, turn: impl Send + 'static) -> Result<()> {
         let data = self.data.clone();
         on_disk(&self.path, move || {
             let _turn = turn;
@@ -163,7 +163,7 @@ pub fn sqlite_file(url: &str) -> Option<PathBuf> {
 }
 
 /// The same by its one absolute name. What a link leads to may change, and connections are made at any time.
-pub(super) fn absolute(file: &Path) -> Result<PathBuf> {
+pub(in crate::store) fn absolute(file: &Path) -> Result<PathBuf> {
     let unusable = |source| Error::File { path: file.to_owned(), source };
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let name = file.file_name().ok_or(Error::Url)?;
@@ -171,7 +171,7 @@ pub(super) fn absolute(file: &Path) -> Result<PathBuf> {
 }
 
 /// The address of that file for connections that open it so.
-pub(super) fn address(file: &Path, mode: &str) -> Result<String> {
+pub(in crate::store) fn address(file: &Path, mode: &str) -> Result<String> {
     let unusable = || Error::File { path: file.to_owned(), source: io::Error::other("its path is not UTF-8") };
     let mut url = Url::parse("sqlite:///").map_err(|_| Error::Url)?;
     let names = file.iter().skip(1).map(|name| name.to_str().ok_or_else(unusable)).collect::<Result<Vec<_>>>()?;
@@ -182,7 +182,7 @@ pub(super) fn address(file: &Path, mode: &str) -> Result<String> {
 /// Reads the whole file once: what is damaged is better told now than when a page is needed. By a connection of its own, since
 /// a pool tries for long what will never succeed. Before that, a log that outlived its process is rewritten: the last connection
 /// that closes the file copies it.
-pub(super) async fn check(url: &str, path: &Path, log: &Arc<Log>) -> Result<()> {
+pub(in crate::store) async fn check(url: &str, path: &Path, log: &Arc<Log>) -> Result<()> {
     let damaged = |error| damaged(path, error);
     let mut connection = AnyConnection::connect(url).await.map_err(damaged)?;
     connection.execute("BEGIN IMMEDIATE").await.map_err(damaged)?;
@@ -212,7 +212,7 @@ fn damaged(path: &Path, error: sqlx::Error) -> Error {
 
 /// Makes the database's file if there is none: SQLite would let everybody read it. It gives the log and that one's index the
 /// permissions of the file. What an earlier version left open to others is closed.
-pub(super) fn make_private(database: &Path) -> Result<()> {
+pub(in crate::store) fn make_private(database: &Path) -> Result<()> {
     private().append(true).open(database).map_err(|source| Error::File { path: database.to_owned(), source })?;
     for path in ["", "-wal", "-shm", ".lock"].map(|name| beside(database, name)) {
         let Ok(found) = std::fs::metadata(&path) else { continue };
@@ -237,15 +237,8 @@ fn private() -> OpenOptions {
     options
 }
 
-/// A file beside the database, as SQLite calls its own.
-pub(super) fn beside(database: &Path, name: &str) -> PathBuf {
-    let mut path = database.as_os_str().to_owned();
-    path.push(name);
-    path.into()
-}
-
 /// One process works with a SQLite database. The lock is on a file beside it: SQLite's own locks come and go.
-pub(super) fn lock(database: &Path) -> Result<File> {
+pub(in crate::store) fn lock(database: &Path) -> Result<File> {
     let path = beside(database, ".lock");
     let file = private().open(&path).map_err(|source| Error::File { path: path.clone(), source })?;
     match file.try_lock() {

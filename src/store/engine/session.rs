@@ -13,23 +13,17 @@ use sqlx::any::{AnyQueryResult, AnyRow, AnyStatement, AnyTypeInfo};
 use sqlx::pool::PoolConnection;
 use sqlx::{Any, AnyConnection, AnyPool, Connection, Describe, Either, Execute, Executor, Row, SqlStr};
 
-use super::Result;
-use super::db::{soon, within};
+use super::limits::{soon, within};
 use super::rows::Script;
+use crate::store::error::{ReadOnly, Result};
 
 /// PostgreSQL ends a statement itself, by its `statement_timeout`; this limit is for a network that does not carry the
 /// answer.
 const STATEMENT: Duration = Duration::from_secs(25);
 
-/// The database takes no writes. Said before anything is written: on a standby BEGIN succeeds, and only the first write
-/// fails.
-#[derive(Debug, thiserror::Error)]
-#[error("the database is read-only, as a standby is: see that `DATABASE_URL` leads to the primary")]
-pub(super) struct ReadOnly;
-
 /// A connection that one task uses.
 #[derive(Debug)]
-pub(super) struct Session {
+pub(in crate::store) struct Session {
     held: Held,
     is_shared: bool,
 }
@@ -69,7 +63,7 @@ impl Drop for Pooled {
 
 impl Session {
     /// Of a connection that belongs to no pool. `is_shared`: with PostgreSQL.
-    pub(super) fn own(connection: AnyConnection, is_shared: bool) -> Self {
+    pub(in crate::store) fn own(connection: AnyConnection, is_shared: bool) -> Self {
         Self { held: Held::Own(Line::new(connection)), is_shared }
     }
 
@@ -85,7 +79,7 @@ impl Session {
     }
 
     /// Was a transaction begun that has not ended?
-    pub(super) fn is_open(&self) -> bool {
+    pub(in crate::store) fn is_open(&self) -> bool {
         match &self.held {
             Held::Own(line) => line.is_open,
             Held::Pooled(Pooled(line)) => line.is_open,
@@ -93,7 +87,7 @@ impl Session {
     }
 
     /// Begins a write transaction.
-    pub(super) async fn begin(&mut self) -> sqlx::Result<()> {
+    pub(in crate::store) async fn begin(&mut self) -> sqlx::Result<()> {
         if self.is_shared {
             self.ask(BEGIN).await?;
         } else {
@@ -116,14 +110,19 @@ impl Session {
     }
 
     /// The statements of a script, and COMMIT.
-    pub(super) async fn commit(&mut self, script: Script) -> Result<()> {
-        script.commit(self).await?;
+    pub(in crate::store) async fn commit(&mut self, script: Script) -> Result<()> {
+        let (query, statements) = script.and_commit();
+        let done: Vec<_> = self.execute_many(query).try_collect().await?;
+        // Where SQLite's thread dies, the answers just end.
+        if done.len() < statements {
+            return Err(sqlx::Error::WorkerCrashed.into());
+        }
         *self.line().1 = false;
         Ok(())
     }
 
     /// Takes back what was written, on purpose.
-    pub(super) async fn roll_back(&mut self) -> Result<()> {
+    pub(in crate::store) async fn roll_back(&mut self) -> Result<()> {
         self.execute("ROLLBACK").await?;
         *self.line().1 = false;
         Ok(())
@@ -131,7 +130,7 @@ impl Session {
 
     /// Ready to begin anew. None: it is of no use any more. One to PostgreSQL is closed rather than rolled back: after an error
     /// nobody knows what its server has become. After an I/O error SQLite has ended the transaction itself.
-    pub(super) async fn rolled_back(mut self) -> Option<Self> {
+    pub(in crate::store) async fn rolled_back(mut self) -> Option<Self> {
         let is_shared = self.is_shared;
         let (connection, is_open, is_lost) = self.line();
         if *is_lost || *is_open && (is_shared || connection.execute("ROLLBACK").await.is_err()) {
@@ -142,7 +141,7 @@ impl Session {
     }
 
     /// Ends the connection; a pool ends its own.
-    pub(super) async fn close(self) {
+    pub(in crate::store) async fn close(self) {
         if let Held::Own(Line { connection, is_lost: false, .. }) = self.held {
             // What it had begun is rolled back; whatever else is wrong with it, nothing is lost by it.
             let _ = soon(connection.close()).await;
@@ -180,13 +179,13 @@ const BEGIN: &str = "BEGIN; SHOW transaction_read_only";
 
 /// The pool of connections; as an executor it takes one for each statement.
 #[derive(Clone, Debug)]
-pub(super) struct Sessions {
+pub(in crate::store) struct Sessions {
     pool: AnyPool,
     is_shared: bool,
 }
 
 impl Sessions {
-    pub(super) fn new(pool: AnyPool, is_shared: bool) -> Self {
+    pub(in crate::store) fn new(pool: AnyPool, is_shared: bool) -> Self {
         Self { pool, is_shared }
     }
 
@@ -196,7 +195,7 @@ impl Sessions {
     }
 
     /// A write transaction. With PostgreSQL.
-    pub(super) async fn begin(&self) -> sqlx::Result<Session> {
+    pub(in crate::store) async fn begin(&self) -> sqlx::Result<Session> {
         let mut session = self.asked(BEGIN).await?;
         *session.line().1 = true;
         Ok(session)
@@ -226,7 +225,7 @@ impl Sessions {
         .await?
     }
 
-    pub(super) async fn close(&self) {
+    pub(in crate::store) async fn close(&self) {
         self.pool.close().await;
     }
 }

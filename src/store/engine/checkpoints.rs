@@ -4,21 +4,21 @@ use std::time::Duration;
 
 use tracing::warn;
 
-use super::Store;
+use super::db::Db;
 use crate::clock::Clock;
 
 /// Commits are taken together for so long: a page that many of them wrote is copied once. In longer, more comes together than the
 /// disk takes unnoticed.
 const PAUSE: Duration = Duration::from_millis(700);
 
-impl Store {
+impl Db {
     /// Copies whenever something was committed. Never ends; with PostgreSQL it never begins.
-    pub async fn checkpoints(&self) {
+    pub(in crate::store) async fn checkpoints(&self) {
         let clock = Clock::system();
         loop {
-            self.db.committed().await;
+            self.committed().await;
             clock.sleep(PAUSE).await;
-            if let Err(error) = self.db.checkpoint().await
+            if let Err(error) = self.checkpoint().await
                 && !error.tell_outage()
             {
                 // The next write meets the same error, and reports it.

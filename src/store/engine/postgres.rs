@@ -5,19 +5,13 @@ use sqlx::error::DatabaseError;
 use sqlx::migrate::{Migrate, MigrateError, Migrator};
 use sqlx::{AnyConnection, AnyPool, Connection, Executor, Row};
 
-use super::db::soon;
-use super::{Error, Result};
-
-/// Of the pool.
-pub(super) const CONNECTIONS: u32 = 10;
-
-/// With that of the group commit, and the listener's.
-pub(super) const ALL_CONNECTIONS: u32 = CONNECTIONS + 2;
+use super::limits::{DB_WAIT, soon};
+use crate::store::error::{Error, Result};
 
 /// What a process was in the middle of when it was paused must not keep its locks from those that take over. Nobody waits longer
 /// for a lock than a webhook can wait. What is written is fenced by row locks, so each statement has to see what was committed
 /// before it, whatever the role's default is.
-pub(super) const SESSION: &str = "SET idle_in_transaction_session_timeout = '10s'; SET statement_timeout = '20s'; \
+pub(in crate::store) const SESSION: &str = "SET idle_in_transaction_session_timeout = '10s'; SET statement_timeout = '20s'; \
     SET lock_timeout = '3s'; SET default_transaction_isolation = 'read committed'";
 
 /// A migration of a large table takes as long as it takes, and waits for that of another process.
@@ -25,8 +19,8 @@ const MIGRATION: &str = "SET idle_in_transaction_session_timeout = 0; SET statem
     SET default_transaction_isolation = 'read committed'";
 
 /// Looks whether this database will do, and brings its schema up to date. Takes as long as the migrations do.
-pub(super) async fn prepare(url: &str) -> Result<()> {
-    let pool = AnyPoolOptions::new().max_connections(2).acquire_timeout(super::db::DB_WAIT).connect(url).await;
+pub(in crate::store) async fn prepare(url: &str) -> Result<()> {
+    let pool = AnyPoolOptions::new().max_connections(2).acquire_timeout(DB_WAIT).connect(url).await;
     let pool = pool.map_err(|error| match code(&error).as_deref() {
         Some(PROTOCOL) => Error::Pooler(error),
         Some("3D000") => Error::NoDatabase,
@@ -119,7 +113,7 @@ async fn keeps_sessions(pool: &AnyPool, first: &mut AnyConnection) -> Result<()>
 
 /// Is the statement refused for what one of its rows holds? Then the other rows need not share its fate. Data, constraints, limits
 /// of the program, row security, and what triggers raise.
-pub(super) fn is_about_rows(code: &str) -> bool {
+pub(in crate::store) fn is_about_rows(code: &str) -> bool {
     code == "42501" || ["22", "23", "44", "54", "P0"].iter().any(|class| code.starts_with(class))
 }
 

@@ -6,21 +6,21 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, OwnedMappedMutexGuard, OwnedMutexGuard, OwnedSemaphorePermit};
 
-use super::Result;
-use super::db::soon;
 use super::file::Sqlite;
+use super::limits::soon;
 use super::log::Ahead;
 use super::rows::Script;
 use super::session::Session;
+use crate::store::error::Result;
 
 /// A write transaction: rolled back unless it is committed.
-pub(super) struct Tx {
-    pub(super) connection: Writing,
-    pub(super) file: Option<Arc<Sqlite>>,
-    pub(super) _next: Option<OwnedSemaphorePermit>,
+pub(in crate::store) struct Tx {
+    pub(in crate::store) connection: Writing,
+    pub(in crate::store) file: Option<Arc<Sqlite>>,
+    pub(in crate::store) _next: Option<OwnedSemaphorePermit>,
 }
 
-pub(super) enum Writing {
+pub(in crate::store) enum Writing {
     /// PostgreSQL's pool has many.
     Pooled(Session),
     /// The connection that SQLite's writers take turns at: each commit of another one would make it forget all pages that it
@@ -29,17 +29,17 @@ pub(super) enum Writing {
 }
 
 /// None: not connected, or taken by a task that is about to begin a transaction.
-pub(super) type Shared = Arc<Mutex<Option<Session>>>;
+pub(in crate::store) type Shared = Arc<Mutex<Option<Session>>>;
 
 /// A transaction on it.
-pub(super) struct WriterGuard {
+pub(in crate::store) struct WriterGuard {
     own: OwnedMappedMutexGuard<Option<Session>, Session>,
     shared: Shared,
 }
 
 impl WriterGuard {
     /// None: there is no connection.
-    pub(super) fn new(own: OwnedMutexGuard<Option<Session>>, shared: Shared) -> Option<Self> {
+    pub(in crate::store) fn new(own: OwnedMutexGuard<Option<Session>>, shared: Shared) -> Option<Self> {
         let own = OwnedMutexGuard::try_map(own, Option::as_mut).ok()?;
         Some(Self { own, shared })
     }
@@ -67,22 +67,22 @@ async fn roll_back(shared: Shared) {
 
 impl Tx {
     /// Returns once it is on the disk; others may write before that. After an error it may have happened all the same.
-    pub(super) async fn commit(self) -> Result<()> {
+    pub(in crate::store) async fn commit(self) -> Result<()> {
         self.commit_ahead().await?.arrived().await
     }
 
     /// Takes back what it wrote, on purpose.
-    pub(super) async fn roll_back(mut self) -> Result<()> {
+    pub(in crate::store) async fn roll_back(mut self) -> Result<()> {
         (*self).roll_back().await
     }
 
     /// Leaves it to the caller to wait for the disk.
-    pub(super) async fn commit_ahead(self) -> Result<Ahead> {
+    pub(in crate::store) async fn commit_ahead(self) -> Result<Ahead> {
         self.commit_after(Script::new(0)).await
     }
 
     /// The same, after the statements of a script, which is empty with PostgreSQL.
-    pub(super) async fn commit_after(mut self, script: Script) -> Result<Ahead> {
+    pub(in crate::store) async fn commit_after(mut self, script: Script) -> Result<Ahead> {
         (*self).commit(script).await?;
         Ok(self.file.map_or(Ahead::NOT, |file| {
             file.committed.notify_one();

@@ -8,25 +8,30 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use futures_util::TryStreamExt;
 use sqlx::any::AnyArguments;
-use sqlx::{Arguments, AssertSqlSafe, Executor, SqlSafeStr, SqlStr};
+use sqlx::query::Query;
+use sqlx::{Any, Arguments, AssertSqlSafe, SqlSafeStr, SqlStr};
 
-use super::Result;
-use super::db::Db;
-use super::session::Session;
+use crate::store::error::Result;
+
+/// How parameters are written: SQLite finds them by their order sooner than by name; PostgreSQL knows no others than by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(in crate::store) enum Dialect {
+    Sqlite,
+    Postgres,
+}
 
 /// A statement that reads its rows out of `given`.
-pub(super) struct Text {
+pub(in crate::store) struct Text {
     columns: &'static [&'static str],
     statement: String,
-    /// By whether their parameters are named, and how many rows they are about.
-    made: Mutex<HashMap<(bool, usize), SqlStr>>,
+    /// By how many rows they are about.
+    made: Mutex<HashMap<(Dialect, usize), SqlStr>>,
 }
 
 /// A value of a row; what stands in one column is of the same kind in all rows.
 #[derive(Clone)]
-pub(super) enum Cell<'a> {
+pub(in crate::store) enum Cell<'a> {
     Text(Option<Cow<'a, str>>),
     Number(Option<i64>),
 }
@@ -72,21 +77,22 @@ impl From<Option<i64>> for Cell<'_> {
 
 impl Text {
     /// The first of the columns is never NULL.
-    pub(super) fn new(columns: &'static [&'static str], statement: &str) -> Self {
+    pub(in crate::store) fn new(columns: &'static [&'static str], statement: &str) -> Self {
         Self { columns, statement: statement.to_owned(), made: Mutex::default() }
     }
 
     /// The statement about so many rows.
-    pub(super) fn about(&self, rows: usize, db: &Db) -> SqlStr {
-        // SQLite finds parameters by their order sooner than by name; PostgreSQL knows no others than by name.
-        let named = db.is_shared();
+    pub(in crate::store) fn about(&self, rows: usize, dialect: Dialect) -> SqlStr {
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        made.entry((named, rows)).or_insert_with(|| self.make(rows, named)).clone()
+        made.entry((dialect, rows)).or_insert_with(|| self.make(rows, dialect)).clone()
     }
 
-    fn make(&self, rows: usize, named: bool) -> SqlStr {
+    fn make(&self, rows: usize, dialect: Dialect) -> SqlStr {
         let Self { columns, statement, .. } = self;
-        let parameter = |number: usize| if named { format!("${number}") } else { "?".to_owned() };
+        let parameter = |number: usize| match dialect {
+            Dialect::Postgres => format!("${number}"),
+            Dialect::Sqlite => "?".to_owned(),
+        };
         let row = |row: usize| {
             let numbers = row * columns.len() + 1..=(row + 1) * columns.len();
             format!("({})", numbers.map(parameter).collect::<Vec<_>>().join(", "))
@@ -99,10 +105,14 @@ impl Text {
     }
 
     /// The statement about these rows, of which there is at least one, and its parameters.
-    pub(super) fn with<const N: usize>(&self, rows: Vec<[Cell<'_>; N]>, db: &Db) -> Result<(SqlStr, AnyArguments)> {
+    pub(in crate::store) fn with<const N: usize>(
+        &self,
+        rows: Vec<[Cell<'_>; N]>,
+        dialect: Dialect,
+    ) -> Result<(SqlStr, AnyArguments)> {
         let (number, mut arguments) = (rows.len().next_power_of_two(), AnyArguments::default());
         fill(&mut arguments, rows, number)?;
-        Ok((self.about(number, db), arguments))
+        Ok((self.about(number, dialect), arguments))
     }
 }
 
@@ -122,7 +132,7 @@ fn fill<const N: usize>(arguments: &mut AnyArguments, rows: Vec<[Cell<'_>; N]>, 
 }
 
 /// Statements that SQLite takes together, in one round trip. PostgreSQL takes no parameters with more than one.
-pub(super) struct Script {
+pub(in crate::store) struct Script {
     text: String,
     arguments: AnyArguments,
     /// As many rows as each of its statements is made for: the texts of scripts shall be few.
@@ -132,7 +142,7 @@ pub(super) struct Script {
 
 impl Script {
     /// An empty one, whose statements are about no more rows than that.
-    pub(super) fn new(most: usize) -> Self {
+    pub(in crate::store) fn new(most: usize) -> Self {
         Self {
             text: String::new(),
             arguments: AnyArguments::default(),
@@ -142,9 +152,14 @@ impl Script {
     }
 
     /// Adds the statement about these rows, if there are any.
-    pub(super) fn add<const N: usize>(&mut self, text: &Text, rows: Vec<[Cell<'_>; N]>, db: &Db) -> Result<()> {
+    pub(in crate::store) fn add<const N: usize>(
+        &mut self,
+        text: &Text,
+        rows: Vec<[Cell<'_>; N]>,
+        dialect: Dialect,
+    ) -> Result<()> {
         if !rows.is_empty() {
-            self.text.push_str(text.about(self.number, db).as_str());
+            self.text.push_str(text.about(self.number, dialect).as_str());
             self.text.push(';');
             fill(&mut self.arguments, rows, self.number)?;
             self.statements += 1;
@@ -152,13 +167,10 @@ impl Script {
         Ok(())
     }
 
-    /// Runs all of it, and commits.
-    pub(super) async fn commit(self, session: &mut Session) -> Result<()> {
+    /// All of it and COMMIT, as one query; and how many statements that are.
+    pub(in crate::store) fn and_commit(self) -> (Query<'static, Any, AnyArguments>, usize) {
         let Self { mut text, arguments, statements, .. } = self;
         text.push_str("COMMIT");
-        let query = sqlx::query_with(AssertSqlSafe(text), arguments);
-        let done: Vec<_> = session.execute_many(query).try_collect().await?;
-        // Where SQLite's thread dies, the answers just end.
-        if done.len() == statements + 1 { Ok(()) } else { Err(sqlx::Error::WorkerCrashed.into()) }
+        (sqlx::query_with(AssertSqlSafe(text), arguments), statements + 1)
     }
 }

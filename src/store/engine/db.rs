@@ -1,35 +1,31 @@
 //! The connections to the database. Where SQLite and PostgreSQL differ, they differ here.
 
-use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers};
 use sqlx::{AnyConnection, Connection, Executor};
 use tokio::sync::Mutex;
 
 use super::file::{self, Sqlite};
+use super::limits::{CONNECTIONS, DB_WAIT, soon};
 use super::log::Log;
 use super::postgres;
+use super::rows::Dialect;
 use super::session::{Session, Sessions};
 use super::tx::{Shared, Tx, WriterGuard, Writing};
-use super::{Error, Result};
-use crate::clock::Clock;
+use crate::store::error::{Error, Result};
 
 #[derive(Clone, Debug)]
-pub(super) struct Db {
+pub(in crate::store) struct Db {
     /// With PostgreSQL, writes go through it too.
-    pub(super) read: Sessions,
+    pub(in crate::store) read: Sessions,
     own: Shared,
     options: AnyConnectOptions,
     /// None with PostgreSQL.
     file: Option<Arc<Sqlite>>,
 }
-
-/// Longest wait for a connection. After that the webhook gets 429: an early retry is better than a late write.
-pub(super) const DB_WAIT: Duration = Duration::from_secs(5);
 
 /// An acknowledged event must survive a power cut, not only a crash. With `NORMAL`, SQLite brings its log to the disk before it is
 /// copied; that a commit is on the disk before it is acknowledged, [`super::log`] sees to. Ids are random, so every event
@@ -50,7 +46,7 @@ const SHORT: i64 = 512;
 const TRIES: usize = 3;
 
 impl Db {
-    pub(super) async fn open(url: &str) -> Result<Self> {
+    pub(in crate::store) async fn open(url: &str) -> Result<Self> {
         install_default_drivers();
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             Self::open_postgres(url).await
@@ -62,7 +58,7 @@ impl Db {
     async fn open_postgres(url: &str) -> Result<Self> {
         postgres::prepare(url).await?;
         // Each session is asked when it is taken, for more than whether it is alive.
-        let options = pool(postgres::CONNECTIONS, postgres::SESSION).test_before_acquire(false);
+        let options = pool(CONNECTIONS, postgres::SESSION).test_before_acquire(false);
         let read = Sessions::new(options.connect(url).await?, true);
         Ok(Self { options: AnyConnectOptions::from_str(url)?, read, own: Arc::default(), file: None })
     }
@@ -89,7 +85,7 @@ impl Db {
     }
 
     /// The way into a write transaction.
-    pub(super) async fn begin(&self) -> Result<Tx> {
+    pub(in crate::store) async fn begin(&self) -> Result<Tx> {
         let Some(file) = &self.file else {
             return Ok(Tx { connection: Writing::Pooled(self.read.begin().await?), file: None, _next: None });
         };
@@ -98,7 +94,7 @@ impl Db {
     }
 
     /// The same for the group commit: it waits behind one other write at most.
-    pub(super) async fn begin_first(&self) -> Result<Tx> {
+    pub(in crate::store) async fn begin_first(&self) -> Result<Tx> {
         let mut own = soon(self.own.clone().lock_owned()).await?;
         self.is_there()?;
         // Taken out until the transaction has begun: a connection that is lost, or half-way through BEGIN, must not be found by the next writer.
@@ -136,17 +132,22 @@ impl Db {
     }
 
     /// Is what was written where it will be looked for?
-    pub(super) fn is_there(&self) -> Result<()> {
+    pub(in crate::store) fn is_there(&self) -> Result<()> {
         self.file.as_ref().map_or(Ok(()), |file| file.is_there())
     }
 
     /// Do other processes work with the same database?
-    pub(super) fn is_shared(&self) -> bool {
+    pub(in crate::store) fn is_shared(&self) -> bool {
         self.file.is_none()
     }
 
+    /// How it wants its parameters.
+    pub(in crate::store) fn dialect(&self) -> Dialect {
+        if self.is_shared() { Dialect::Postgres } else { Dialect::Sqlite }
+    }
+
     /// Does the database refuse what it was given, and not to work at all?
-    pub(super) fn refuses_rows(&self, error: &Error) -> bool {
+    pub(in crate::store) fn refuses_rows(&self, error: &Error) -> bool {
         let Error::Database(error) = error else { return matches!(error, Error::Swallowed(_)) };
         let Some(code) = error.as_database_error().and_then(|error| error.code()) else {
             return matches!(error, sqlx::Error::Encode(_));
@@ -159,7 +160,7 @@ impl Db {
     }
 
     /// Asks for the database's own time, in Unix milliseconds: the one clock that all its processes share. SQLite's is the machine's.
-    pub(super) fn time_query(&self) -> &'static str {
+    pub(in crate::store) fn time_query(&self) -> &'static str {
         match self.file {
             Some(_) => "SELECT CAST(unixepoch('subsec') * 1000 AS BIGINT)",
             None => "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)",
@@ -167,12 +168,12 @@ impl Db {
     }
 
     /// The same, inside a transaction.
-    pub(super) async fn time(&self, tx: &mut Tx) -> Result<i64> {
+    pub(in crate::store) async fn time(&self, tx: &mut Tx) -> Result<i64> {
         Ok(sqlx::query_scalar(self.time_query()).fetch_one(&mut **tx).await?)
     }
 
     /// Returns once something was committed to a SQLite file, by this process.
-    pub(super) async fn committed(&self) {
+    pub(in crate::store) async fn committed(&self) {
         match &self.file {
             Some(file) => file.committed.notified().await,
             None => std::future::pending().await,
@@ -182,7 +183,7 @@ impl Db {
     /// Copies SQLite's log (WAL) into the database file while writers go on. When the log is long, the rest is copied while writers
     /// wait, because SQLite starts a new log only after the old one was copied completely. We sync and copy several times before
     /// that, so that this last wait is short.
-    pub(super) async fn checkpoint(&self) -> Result<()> {
+    pub(in crate::store) async fn checkpoint(&self) -> Result<()> {
         let Some(file) = &self.file else { return Ok(()) };
         // What the disk may not hold must not go into the file either, or a power cut would leave half of it there.
         if file.log.fsync_failed() || file.fsync_failed() {
@@ -208,7 +209,7 @@ impl Db {
         Ok(())
     }
 
-    pub(super) async fn close(&self) {
+    pub(in crate::store) async fn close(&self) {
         if let Some(file) = &self.file {
             file.rest().await;
         }
@@ -222,22 +223,6 @@ impl Db {
             file.unlock();
         }
     }
-}
-
-/// What has to be had before a write begins is had soon, or not waited for.
-pub(super) async fn soon<T>(what: impl Future<Output = T>) -> sqlx::Result<T> {
-    within(DB_WAIT, what).await
-}
-
-/// An error of the kind that a lost connection makes, once that time has passed.
-pub(super) async fn within<T>(limit: Duration, what: impl Future<Output = T>) -> sqlx::Result<T> {
-    let late = || io::Error::new(ErrorKind::TimedOut, format!("no answer within {} s", limit.as_secs()));
-    Clock::system().timeout(limit, what).await.ok_or_else(|| late().into())
-}
-
-/// PostgreSQL's text has no place for NUL; texts of strangers may hold one.
-pub(super) fn strip_nul(text: &str) -> String {
-    text.replace('\0', "\u{fffd}")
 }
 
 fn pool(connections: u32, prepare: &'static str) -> AnyPoolOptions {
