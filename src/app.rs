@@ -19,11 +19,12 @@ use uuid::Uuid;
 use crate::clients::{self, CallCounts, Http, Timeouts};
 use crate::clock::Clock;
 use crate::config::{self, Config, Pair, Problems, Sources};
+use crate::connect::{Connector, Grants};
 use crate::http::{Metrics, Service, Settings, listen_on, router, serve};
 use crate::intake::{HIGHLEVEL, Intake, Rules, WebhookKeys, WorkflowKey, WorkflowSecrets};
 use crate::model::{Keep, LocationId};
 use crate::store::{self, BySettings, Keys, Store};
-use crate::sync::{Fleet, Grants, Mapping, Nudge, Onboard};
+use crate::sync::{Fleet, Mapping, Nudge};
 
 pub use handle::Handle;
 pub use reach::{apart, ghl, keys, phones, probe, projections};
@@ -182,10 +183,11 @@ impl App {
         };
         let metrics = Metrics::new(registry);
         let choosers = config.app.as_ref().map(|app| [app.chooser.clone(), app.white_label_chooser.clone()]);
-        let onboard = Onboard::new(store.clone(), grants.clone(), oauth, choosers, reach, nudge.clone(), clock.clone());
+        let connector =
+            Connector::new(store.clone(), grants.clone(), oauth, choosers, reach, nudge.clone(), clock.clone());
         let router = router(Service::new(
             intake.clone(),
-            Arc::new(onboard),
+            Arc::new(connector),
             store.clone(),
             clock.clone(),
             metrics,

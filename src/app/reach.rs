@@ -12,9 +12,10 @@ use crate::clients::ghl::{AppSettings, Credential, Ghl, GhlSettings, OAuth};
 use crate::clients::trafft::{Trafft, TrafftSettings};
 use crate::clock::Clock;
 use crate::config::{self, Config, Options, Pair};
-use crate::model::{ConnectionState, ContactId, LocationId, Policy, Scopes, StateName, TrafftAccess};
+use crate::connect::{self, Grants};
+use crate::model::{Check, ConnectionState, ContactId, LocationId, Policy, Scopes, StateName, TrafftAccess};
 use crate::store::{self, BySettings, Keys, Store, Stored};
-use crate::sync::{self, Check, Grants, Mapping, Reach, Reached};
+use crate::sync::{self, Mapping, OpenVendors, VendorClients};
 
 /// The GoHighLevel client for trying things by hand.
 pub fn ghl(config: config::ByHand, http: Http, clock: Clock) -> Ghl {
@@ -37,14 +38,14 @@ pub(super) fn oauth(config: &Config, http: &Http, clock: &Clock) -> Option<OAuth
 }
 
 /// How one location is reached and worked: out of the settings, else as a person entered it.
-struct Way {
+struct Access {
     credential: Credential,
     scopes: Option<Scopes>,
     trafft: TrafftSettings,
     options: Options,
 }
 
-impl Way {
+impl Access {
     fn of_settings(pair: &Pair) -> Self {
         let config::Trafft { origin, client_id, client_secret } = pair.trafft.clone();
         Self {
@@ -79,22 +80,22 @@ impl Shared {
     }
 
     /// New clients each time, because what an owner before us has spent and seen is not known.
-    fn reached(&self, location: LocationId, way: Way) -> Result<Reached, String> {
+    fn reached(&self, location: LocationId, way: Access) -> Result<VendorClients, String> {
         let Self { base, policy, mapping, http, clock } = self;
         let (policy, mapping) = own(&way.options, policy, mapping)?;
         let settings = GhlSettings { base: base.clone(), location, credential: way.credential, scopes: way.scopes };
         let ghl = Ghl::new(http.clone(), settings, clock.clone());
         let trafft = Trafft::new(http.clone(), way.trafft, clock.clone());
-        Ok(Reached { ghl, trafft, mapping, policy })
+        Ok(VendorClients { ghl, trafft, mapping, policy })
     }
 }
 
-pub(super) fn reach(config: &Config, shared: Shared, grants: Arc<Grants>) -> Reach {
+pub(super) fn reach(config: &Config, shared: Shared, grants: Arc<Grants>) -> OpenVendors {
     let pairs: HashMap<_, _> = config.pairs.iter().cloned().map(|pair| (pair.location.clone(), pair)).collect();
     Arc::new(move |location, entered| {
         let way = match (pairs.get(location), entered) {
-            (Some(pair), _) => Way::of_settings(pair),
-            (None, Some(entered)) => Way::as_entered(entered, grants.credential(location.clone()))?,
+            (Some(pair), _) => Access::of_settings(pair),
+            (None, Some(entered)) => Access::as_entered(entered, grants.credential(location.clone()))?,
             (None, None) => return Err(NOBODY_KNOWS.to_owned()),
         };
         shared.reached(location.clone(), way)
@@ -116,8 +117,8 @@ pub async fn probe(
     let shared = Shared::new(config, mapping(config)?, http, Clock::system());
     let mut all = Vec::new();
     for pair in &config.pairs {
-        let reached = shared.reached(pair.location.clone(), Way::of_settings(pair)).map_err(Error::Setting)?;
-        all.push((pair.location.clone(), sync::probe(&reached, contact, &shared.clock).await));
+        let reached = shared.reached(pair.location.clone(), Access::of_settings(pair)).map_err(Error::Setting)?;
+        all.push((pair.location.clone(), connect::check(&reached, contact, &shared.clock).await));
     }
     Ok(all)
 }
@@ -131,7 +132,7 @@ pub async fn phones(config: &Config, http: Http, store: &Store) -> Result<Vec<(L
     let shared = Shared::new(config, mapping(config)?, http, Clock::system());
     let mut all = Vec::new();
     for pair in &config.pairs {
-        let reached = shared.reached(pair.location.clone(), Way::of_settings(pair)).map_err(Error::Setting)?;
+        let reached = shared.reached(pair.location.clone(), Access::of_settings(pair)).map_err(Error::Setting)?;
         // A vendor that does not answer is told by the other checks.
         if let Ok(counts) = sync::phones_to_be_mended(store, &pair.location, &reached, &shared.clock).await
             && counts != [0; 3]
@@ -151,7 +152,7 @@ pub async fn projections(config: &Config, http: Http, store: &Store) -> Result<V
     let shared = Shared::new(config, mapping(config)?, http, Clock::system());
     let mut all = Vec::new();
     for pair in &config.pairs {
-        let reached = shared.reached(pair.location.clone(), Way::of_settings(pair)).map_err(Error::Setting)?;
+        let reached = shared.reached(pair.location.clone(), Access::of_settings(pair)).map_err(Error::Setting)?;
         // A vendor that does not answer is told by the other checks.
         if let Ok(contacts) = sync::contacts_to_be_projected(store, &pair.location, &reached, &shared.clock).await
             && contacts > 0

@@ -20,13 +20,10 @@ use super::error::Error;
 use super::json;
 use super::listed::Odd;
 use super::not_sent::{NoConnection, NotSent};
-use crate::model::Vendor;
+use crate::model::{USER_AGENT, Vendor};
 
 /// No answer of either vendor comes near this; what is larger is not for us.
 const LARGEST_ANSWER: usize = 8 * 1024 * 1024;
-
-/// How every call of ours begins to name its sender; the version follows.
-pub const USER_AGENT: &str = "ghl-trafft-sync/";
 
 /// How long to wait for what.
 #[derive(Debug, Clone, Copy)]

@@ -11,9 +11,9 @@ use tracing::info;
 
 use super::api::{Named, Parsed};
 use super::{Problem, Service};
-use crate::model::{ConnectionState, LocationId, Secret, StateName, TrafftAccess};
+use crate::connect::{Entered, Refused};
+use crate::model::{Check, ConnectionState, LocationId, Secret, StateName, TrafftAccess};
 use crate::store::{ConnectionView, Error, Options};
-use crate::sync::onboard::{Check, Entered, Refused};
 
 /// A location, and how it stands.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -113,7 +113,7 @@ pub(super) async fn enter(
     let Credentials { ghl_access_token: token, trafft_api_url, trafft_client_id, trafft_client_secret, options } =
         entry;
     let trafft = TrafftAccess { url: trafft_api_url, client_id: trafft_client_id, client_secret: trafft_client_secret };
-    service.onboard.enter(Entered { location: location.clone(), token, trafft, options }).await?;
+    service.connector.enter(Entered { location: location.clone(), token, trafft, options }).await?;
     info!(location.id = %location, "location {location} was connected");
     service.connection(&location).await.map(Json)
 }
@@ -168,7 +168,7 @@ pub(super) async fn test(
 ) -> Result<Json<Checks>, Problem> {
     let contact = with.contact_id.map(|id| id.parse()).transpose();
     let contact = contact.map_err(|error| Problem::bad_request(format!("`contact_id`: {error}")))?;
-    let checks = service.onboard.probe(&parse(&location)?, contact.as_ref()).await?;
+    let checks = service.connector.probe(&parse(&location)?, contact.as_ref()).await?;
     Ok(Json(Checks { ok: checks.iter().all(|check| check.ok), checks }))
 }
 
@@ -180,11 +180,11 @@ pub(super) async fn remove(State(service): State<Arc<Service>>, Named(location):
     let location = parse(&location)?;
     let standing = service.connection(&location).await?.states;
     let is_apart = standing.iter().any(|one| one.state == StateName::OtherAccount);
-    if service.onboard.is_in_settings(&location) && !is_apart {
+    if service.connector.is_in_settings(&location) && !is_apart {
         return Err(Problem::from(Refused::InSettings(location)));
     }
     service.store.disconnect(&location).await?;
-    service.onboard.changed();
+    service.connector.changed();
     info!(location.id = %location, "location {location} was removed");
     Ok(StatusCode::NO_CONTENT)
 }
@@ -238,7 +238,7 @@ impl Service {
                 "there is no such connection, or its Trafft credentials have not been entered",
             ));
         }
-        self.onboard.changed();
+        self.connector.changed();
         self.connection(&location).await.map(Json)
     }
 }

@@ -35,10 +35,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::clock::Clock;
+use crate::connect::Connector;
 use crate::intake::Intake;
 use crate::model::{Secret, Spell};
 use crate::store::{BySettings, Store};
-use crate::sync::onboard::Onboard;
 
 pub use error::Problem;
 pub use metrics::Metrics;
@@ -48,7 +48,7 @@ pub use serve::{listen_on, serve};
 #[derive(Debug)]
 pub struct Service {
     intake: Intake,
-    onboard: Arc<Onboard>,
+    connector: Arc<Connector>,
     store: Store,
     clock: Clock,
     metrics: Metrics,
@@ -85,7 +85,7 @@ impl Service {
     /// `stop` is cancelled when nothing more is to be taken in.
     pub fn new(
         intake: Intake,
-        onboard: Arc<Onboard>,
+        connector: Arc<Connector>,
         store: Store,
         clock: Clock,
         metrics: Metrics,
@@ -97,7 +97,7 @@ impl Service {
         let admission = admission::Admission::new();
         Self {
             intake,
-            onboard,
+            connector,
             store,
             clock,
             metrics,

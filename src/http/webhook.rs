@@ -16,9 +16,8 @@ use tracing::{Instrument, Span, debug, warn};
 use super::admission::{SHORT, Slot};
 use super::source::Source;
 use super::{Problem, Service};
-use crate::clients::http::USER_AGENT;
 use crate::intake::{self, PendingAnswer, VerifiedEvent};
-use crate::model::{ContactId, ProblemCode, Status};
+use crate::model::{ContactId, ProblemCode, Status, USER_AGENT};
 use crate::store::{EventView, Receipt, Told};
 
 /// How far an event came.

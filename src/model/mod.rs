@@ -1,5 +1,6 @@
 //! Words that every room uses. Pure: nothing here reads, writes or waits.
 
+mod check;
 mod deliveries;
 mod facets;
 mod ids;
@@ -18,6 +19,7 @@ mod values;
 mod vendor;
 mod zone;
 
+pub use check::Check;
 pub use deliveries::Deliveries;
 pub use facets::{Facet, Facets};
 pub use ids::{ContactId, CustomerId, InvalidId, LocationId, ObjectId, whole};
@@ -35,6 +37,9 @@ pub use sweep::{Keep, Pace, Sweep};
 pub use values::{EmailKey, NoEmail, email_in};
 pub use vendor::Vendor;
 pub use zone::zone;
+
+/// How every call of ours begins to name its sender; the version follows.
+pub const USER_AGENT: &str = "ghl-trafft-sync/";
 
 /// A text that cannot be printed by accident: `Debug` shows `[REDACTED]`, and it is wiped when dropped.
 pub type Secret = secrecy::SecretString;

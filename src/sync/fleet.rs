@@ -11,7 +11,7 @@ use tracing::{Instrument, error_span, info, warn};
 
 use super::owner::Owner;
 use super::progress::Progress;
-use super::{Connection, Lease, Nudge, Reach, Reached};
+use super::{Connection, Lease, Nudge, OpenVendors, VendorClients};
 use crate::clock::Clock;
 use crate::model::LocationId;
 use crate::store::{self, Store};
@@ -22,7 +22,7 @@ pub struct Fleet {
     process: String,
     lease: Duration,
     candidates: Vec<LocationId>,
-    reach: Reach,
+    reach: OpenVendors,
     nudge: Nudge,
     clock: Clock,
     progress: watch::Sender<Progress>,
@@ -50,7 +50,7 @@ impl Fleet {
         process: String,
         lease: Duration,
         candidates: Vec<LocationId>,
-        reach: Reach,
+        reach: OpenVendors,
         nudge: Nudge,
         clock: Clock,
     ) -> Self {
@@ -185,7 +185,7 @@ impl Fleet {
 }
 
 /// The links of the location are of one account, and a person may have changed the settings.
-fn feeds(reached: Reached, owned: &store::Connection) -> Result<Reached, String> {
+fn feeds(reached: VendorClients, owned: &store::Connection) -> Result<VendorClients, String> {
     match reached.trafft.account() {
         asked if asked == owned.account => Ok(reached),
         asked => Err(format!("its links belong to the Trafft account `{}`, not to `{asked}`", owned.account)),

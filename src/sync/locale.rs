@@ -5,7 +5,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
 use crate::clients::ghl::wire::LocationRecord;
-use crate::model::{Region, zone};
+use crate::model::{Policy, Region, zone};
 
 /// How to read times and numbers that do not say. What is not known is not guessed.
 #[derive(Debug, Clone)]
@@ -92,6 +92,11 @@ fn told(at: Timestamp, locale: &Locale, format: &str) -> String {
         Some(zone) => at.to_zoned_datetime(zone.clone()).strftime(format).to_string(),
         None => format!("{} UTC", at.strftime(format)),
     }
+}
+
+/// What of the location's record is not known to us, where the settings do not say it: what that means, and what to do.
+pub fn unknown(policy: &Policy, record: &LocationRecord) -> Vec<(String, &'static str)> {
+    Locale::new((policy.zone.clone(), policy.region), record).1
 }
 
 #[cfg(test)]

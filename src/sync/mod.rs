@@ -4,13 +4,13 @@
 //! over to `apply`, which finds the customer, with `create` and `write`; `verdict` says what a failure means.
 
 mod absence;
+pub mod advice;
 mod apply;
 mod create;
 mod custom;
 mod directory;
 mod fleet;
 mod gate;
-mod grants;
 mod identity;
 mod language;
 mod lease;
@@ -18,11 +18,10 @@ mod locale;
 mod mapping;
 mod markup;
 mod metadata;
-pub mod onboard;
 mod owner;
 mod phones;
 mod plan;
-mod probes;
+mod preview;
 mod progress;
 mod project;
 mod read;
@@ -51,12 +50,11 @@ use crate::model::{DeletePolicy, DescriptionPolicy, LocationId, MissingPolicy, P
 use crate::store::{self, Stored};
 
 pub use fleet::Fleet;
-pub use grants::Grants;
 pub use lease::Lease;
+pub use locale::unknown as unknown_locale;
 pub use mapping::{DEFAULTS, Mapping, Mistake};
-pub use onboard::Onboard;
 pub use phones::to_be_mended as phones_to_be_mended;
-pub use probes::{Check, location as probe, preview_of};
+pub use preview::{preview, preview_of};
 pub use progress::{LocationProgress, Progress};
 pub use sweeps::to_be_projected as contacts_to_be_projected;
 
@@ -135,7 +133,7 @@ impl<T> PerVendor<T> {
 
 /// What it takes to work a location: its vendors, and how it wants to be worked.
 #[derive(Debug)]
-pub struct Reached {
+pub struct VendorClients {
     /// Its GoHighLevel.
     pub ghl: Ghl,
     /// Its Trafft.
@@ -147,12 +145,12 @@ pub struct Reached {
 }
 
 /// Reaches a location by the settings, else by what a person entered for it; or says why it cannot be reached.
-pub type Reach = Arc<dyn Fn(&LocationId, Option<Stored>) -> Result<Reached, String> + Send + Sync>;
+pub type OpenVendors = Arc<dyn Fn(&LocationId, Option<Stored>) -> Result<VendorClients, String> + Send + Sync>;
 
 impl Connection {
     /// `owned` is what taking the location over gave.
-    fn new(owned: &store::Connection, reached: Reached, lease: Lease, clock: Clock) -> Self {
-        let Reached { ghl, trafft, mapping, policy } = reached;
+    fn new(owned: &store::Connection, reached: VendorClients, lease: Lease, clock: Clock) -> Self {
+        let VendorClients { ghl, trafft, mapping, policy } = reached;
         Self {
             location: owned.location.clone(),
             epoch: owned.epoch,

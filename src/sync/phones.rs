@@ -8,7 +8,7 @@ use super::locale::Locale;
 use super::metadata::Metadata;
 use super::plan::{Maker, Plan, Rules, plan};
 use super::values::State;
-use super::{Connection, Failure, Mapping, Policy, Reached};
+use super::{Connection, Failure, Mapping, Policy, VendorClients};
 use crate::clients::ghl::Ghl;
 use crate::clients::ghl::wire::Contact;
 use crate::clock::Clock;
@@ -83,10 +83,10 @@ impl Connection {
 pub async fn to_be_mended(
     store: &Store,
     location: &LocationId,
-    reached: &Reached,
+    reached: &VendorClients,
     clock: &Clock,
 ) -> Result<[usize; 3], String> {
-    let Reached { ghl, mapping, policy, .. } = reached;
+    let VendorClients { ghl, mapping, policy, .. } = reached;
     let metadata = Metadata::new(policy.zone.clone(), policy.region, None);
     let found = read_otherwise(store, location, (ghl, &metadata), (mapping, policy), clock.now()).await;
     found.map(|found| counts(&found)).map_err(|failure| failure.to_string())

@@ -5,8 +5,8 @@ use tokio::sync::Mutex;
 use tracing::{error, info, warn};
 
 use super::Connection;
+use super::advice;
 use super::gate::Look;
-use super::probes;
 use crate::clients::{About, Error};
 use crate::model::{Trouble, TroubleKind, Vendor};
 use crate::store::{self, Store};
@@ -94,8 +94,8 @@ impl Connection {
     async fn note(&self, store: &Store, vendor: Vendor, trouble: Option<(TroubleKind, &Error)>) {
         let mut known = self.noted.of(vendor).0.lock().await;
         let trouble = trouble.map(|(kind, error)| {
-            let found = probes::found(error);
-            let fix = if vendor == Vendor::Ghl { probes::ghl_fix(error) } else { probes::trafft_fix(error) };
+            let found = advice::found(error);
+            let fix = if vendor == Vendor::Ghl { advice::ghl_fix(error) } else { advice::trafft_fix(error) };
             Trouble { kind, found, fix }
         });
         match self.write(store, vendor, trouble.as_ref(), known.trouble.as_ref()).await {

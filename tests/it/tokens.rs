@@ -5,9 +5,9 @@ use std::time::Duration;
 use ghl_trafft_sync::clients::ghl::{AppSettings, Ghl, GhlSettings, OAuth};
 use ghl_trafft_sync::clients::{CallCounts, Http, Timeouts};
 use ghl_trafft_sync::clock::Clock;
+use ghl_trafft_sync::connect::Grants;
 use ghl_trafft_sync::model::{Installer, LocationId};
 use ghl_trafft_sync::store::{Keys, Pair, Store};
-use ghl_trafft_sync::sync::Grants;
 use sandbox::{Class, Fault, Matcher};
 use serde_json::json;
 

@@ -1,6 +1,6 @@
 //! Which module may use which: the table of `docs/architecture.md`, held against the code.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -17,12 +17,26 @@ const WALLS: &[(&str, &[&str], &[&str])] = &[
         &["store", "clients::ghl::wire", "clients::json", "sync::Nudge", "model", "clock"],
         &["axum", "sqlx", "reqwest", "sandbox"],
     ),
-    ("http", &["intake", "store", "sync::onboard", "model", "clock"], &["sqlx", "reqwest", "sandbox"]),
+    ("connect", &["clients", "store", "sync", "model", "clock"], &["axum", "sqlx", "reqwest", "sandbox"]),
+    ("http", &["intake", "connect", "store", "model", "clock"], &["sqlx", "reqwest", "sandbox"]),
     ("lifecycle.rs", &["telemetry"], &["axum", "sqlx", "reqwest", "sandbox"]),
     ("telemetry.rs", &[], &["axum", "sqlx", "reqwest", "sandbox"]),
     (
         "cli",
-        &["app", "cli", "clients", "clock", "config", "http", "lifecycle", "model", "store", "sync", "telemetry"],
+        &[
+            "app",
+            "cli",
+            "clients",
+            "clock",
+            "config",
+            "connect",
+            "http",
+            "lifecycle",
+            "model",
+            "store",
+            "sync",
+            "telemetry",
+        ],
         &["axum", "sqlx", "reqwest"],
     ),
 ];
@@ -75,6 +89,96 @@ fn one_vendor_does_not_know_the_other() {
 fn the_sandbox_knows_nothing_of_the_service() {
     for (path, code) in sources(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/sandbox"))) {
         assert!(!code.contains("ghl_trafft_sync"), "sandbox/{path} names the service");
+    }
+}
+
+/// A module and its own parents may name each other; no others may in a circle.
+#[test]
+fn no_files_of_a_module_need_each_other_in_a_circle() {
+    let files: BTreeMap<Vec<String>, String> = sources(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")))
+        .into_iter()
+        .map(|(path, code)| (path_of(&path), code))
+        .collect();
+    let mut needs: BTreeMap<&[String], BTreeSet<&[String]>> = BTreeMap::new();
+    for (module, code) in &files {
+        for named in names(module, code) {
+            let Some(needed) = (1..=named.len()).rev().find_map(|len| files.get_key_value(&named[..len])) else {
+                continue;
+            };
+            let needed = needed.0.as_slice();
+            if needed[0] == module[0] && !needed.starts_with(module) && !module.starts_with(needed) {
+                needs.entry(module).or_default().insert(needed);
+            }
+        }
+    }
+    assert!(needs.len() > 50, "the code was not understood: {needs:?}");
+    // What needs nothing more is taken out, until nothing is left but circles.
+    while let Some(free) = needs.iter().find(|(_, needed)| !needed.iter().any(|one| needs.contains_key(one))) {
+        let free = *free.0;
+        needs.remove(free);
+    }
+    assert!(needs.is_empty(), "circles, and what leads into them: {needs:#?}");
+}
+
+/// `store/engine/mod.rs` as `["store", "engine"]`.
+fn path_of(file: &str) -> Vec<String> {
+    let parts = file.trim_end_matches(".rs").split('/').filter(|part| !["mod", "lib", "main"].contains(part));
+    parts.map(str::to_owned).collect()
+}
+
+/// The modules and items that a module names by path, from the root of the crate.
+fn names(module: &[String], code: &str) -> Vec<Vec<String>> {
+    let mut found = Vec::new();
+    let mut rest = code;
+    while let Some(at) = ["use ", "super::", "crate::"].iter().filter_map(|word| rest.find(word)).min() {
+        rest = &rest[at..];
+        let end = match rest.strip_prefix("use ") {
+            Some(tree) => {
+                let end = rest.find(';').unwrap_or(rest.len());
+                expand(&[], &tree[..end.saturating_sub(4)], &mut found);
+                end
+            }
+            None => {
+                let end = rest.find(|c: char| !c.is_alphanumeric() && !"_:".contains(c)).unwrap_or(rest.len());
+                expand(&[], &rest[..end], &mut found);
+                end
+            }
+        };
+        rest = &rest[end.max(1)..];
+    }
+    let absolute = |named: Vec<String>| match named.first().map(String::as_str) {
+        Some("crate") => Some(named[1..].to_vec()),
+        Some("super") => {
+            let up = named.iter().take_while(|part| *part == "super").count();
+            Some([&module[..module.len().checked_sub(up)?], &named[up..]].concat())
+        }
+        _ => None,
+    };
+    found.into_iter().filter_map(absolute).collect()
+}
+
+/// `a::{b, c::d}` as `a::b` and `a::c::d`.
+fn expand(before: &[String], tree: &str, found: &mut Vec<Vec<String>>) {
+    let (path, inner) = match tree.split_once('{') {
+        Some((path, inner)) => (path, Some(inner.rsplit_once('}').map_or(inner, |(inner, _)| inner))),
+        None => (tree, None),
+    };
+    let parts = path.split("::").map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned);
+    let path: Vec<_> = before.iter().cloned().chain(parts).collect();
+    let Some(inner) = inner else { return found.push(path) };
+    let (mut depth, mut start) = (0, 0);
+    for (at, c) in inner.char_indices().chain([(inner.len(), ',')]) {
+        match c {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            ',' if depth == 0 => {
+                if !inner[start..at].trim().is_empty() {
+                    expand(&path, &inner[start..at], found);
+                }
+                start = (at + 1).min(inner.len());
+            }
+            _ => {}
+        }
     }
 }
 

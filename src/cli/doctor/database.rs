@@ -4,8 +4,8 @@ use std::path::Path;
 
 use crate::app;
 use crate::config::Config;
+use crate::model::Check;
 use crate::store::{self, Store};
-use crate::sync::Check;
 
 /// Does a service work with this database?
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

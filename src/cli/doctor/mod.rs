@@ -11,8 +11,8 @@ use super::server::Server;
 use crate::app;
 use crate::clients::{CallCounts, Http, Timeouts};
 use crate::config::{Config, Problem, Sources, Wrong};
-use crate::model::ContactId;
-use crate::sync::{Check, preview_of};
+use crate::model::{Check, ContactId};
+use crate::sync::preview_of;
 
 use database::Opened;
 

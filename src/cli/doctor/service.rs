@@ -10,9 +10,8 @@ use crate::clients::admin::{Admin, Request};
 use crate::clients::front::{Front, knock};
 use crate::clients::{Error, Http, NoConnection, NotSent};
 use crate::config::{Config, Sources};
-use crate::model::{ConnectionState, Level, LocationId, Vendor};
+use crate::model::{Check, ConnectionState, Level, LocationId, Vendor};
 use crate::store::InstallStatus;
-use crate::sync::Check;
 
 impl Doctor {
     /// Every location as the running service has it; and what is to be told of asking for that. It alone tries those that people

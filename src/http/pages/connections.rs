@@ -11,10 +11,10 @@ use minijinja::{Value, context};
 use serde::Deserialize;
 
 use super::Refused;
+use crate::connect::{Entered, missing_scopes};
 use crate::http::connections::Connection;
 use crate::http::{Problem, Service};
-use crate::model::{Level, LocationId, Scopes, Secret, StateName, TrafftAccess};
-use crate::sync::onboard::{Check, Entered, missing_scopes};
+use crate::model::{Check, Level, LocationId, Scopes, Secret, StateName, TrafftAccess};
 
 /// What has just been done, by a word: a link cannot make a page say anything else.
 #[derive(Default, Deserialize)]
@@ -51,7 +51,7 @@ pub(super) async fn home(
 ) -> Result<Response, Refused> {
     let connections: Vec<_> = service.connections().await?.iter().map(|one| service.shown(one)).collect();
     let Query(told) = told.unwrap_or_default();
-    let app = service.onboard.has_app();
+    let app = service.connector.has_app();
     let all = service.intake.deliveries().await.map_err(Problem::from)?;
     let deliveries =
         context! { accepted => all.accepted, all => all.accepted + all.refused, too_few => all.are_too_few() };
@@ -89,7 +89,7 @@ pub(super) async fn enter(
     let trafft = TrafftAccess { url: url.trim().to_owned(), client_id: client_id.trim().to_owned(), client_secret };
     let options = connection.view.options.clone().unwrap_or_default();
     let entered = Entered { location: id, token: None, trafft: trafft.clone(), options };
-    match service.onboard.enter(entered).await {
+    match service.connector.enter(entered).await {
         Ok(_) => Ok(Redirect::to(&format!("/connections/{location}?notice=entered")).into_response()),
         // What was typed stays, but for the secret.
         Err(refused) => {
@@ -109,7 +109,7 @@ pub(super) async fn act(
     match verb.as_str() {
         "pause" | "resume" => {
             service.store.pause(&id, verb == "pause", service.clock.now()).await?;
-            service.onboard.changed();
+            service.connector.changed();
             Ok(Redirect::to(&format!("/connections/{location}?notice={verb}")).into_response())
         }
         "confirm-deletions" => {
@@ -118,7 +118,7 @@ pub(super) async fn act(
             Ok(Redirect::to(&format!("/connections/{location}?notice={verb}")).into_response())
         }
         "test" => {
-            let checks: Vec<Check> = service.onboard.probe(&id, None).await?;
+            let checks: Vec<Check> = service.connector.probe(&id, None).await?;
             Ok(service.page(&connection, context! { checks => Serde(checks) }))
         }
         _ => Err(Problem::not_found("there is no such action").into()),

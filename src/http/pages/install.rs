@@ -16,9 +16,9 @@ use tracing::info;
 use uuid::Uuid;
 
 use super::Refused;
+use crate::connect::Installed;
 use crate::http::{Problem, Service};
 use crate::model::Installer;
-use crate::sync::onboard::Welcome;
 
 /// Which chooser.
 #[derive(Default, Deserialize)]
@@ -34,7 +34,7 @@ pub(super) async fn begin(
 ) -> Result<Response, Refused> {
     let Query(Begin { white_label }) = query.unwrap_or_default();
     let state = Uuid::new_v4().simple().to_string();
-    let chooser = service.onboard.chooser(white_label, &state)?;
+    let chooser = service.connector.chooser(white_label, &state)?;
     let cookie = service.admin.as_ref().map(|admin| [(header::SET_COOKIE, admin.sessions.bind(&state))]);
     Ok((cookie, Redirect::to(chooser.as_str())).into_response())
 }
@@ -84,7 +84,7 @@ pub(super) async fn confirmed(
 
 /// On to a page that can be loaded again: the code is used up.
 async fn take(service: &Service, code: String) -> Result<Response, Refused> {
-    let Welcome { installer, locations, unlisted } = service.onboard.welcome(code).await?;
+    let Installed { installer, locations, unlisted } = service.connector.welcome(code).await?;
     info!(install = %installer, locations = locations.len(), "the app was installed by {installer}");
     let page = match &installer {
         Installer::Location(location) => format!("/connections/{location}?notice=installed"),

@@ -10,7 +10,7 @@ use tracing::info;
 
 use super::super::metadata::Metadata;
 use super::super::project;
-use super::super::{Connection, DescriptionPolicy, Mapping, Policy, Reached, phones};
+use super::super::{Connection, DescriptionPolicy, Mapping, Policy, VendorClients, phones};
 use super::backfill::wait_for_room;
 use super::{FINDINGS, Failure};
 use crate::clients::Error;
@@ -149,10 +149,10 @@ pub(super) async fn step(store: &Store, connection: &Connection, at: &Sweeping) 
 pub async fn to_be_projected(
     store: &Store,
     location: &LocationId,
-    reached: &Reached,
+    reached: &VendorClients,
     clock: &Clock,
 ) -> Result<i64, String> {
-    let Reached { ghl, mapping, policy, .. } = reached;
+    let VendorClients { ghl, mapping, policy, .. } = reached;
     let metadata = Metadata::new(policy.zone.clone(), policy.region, None);
     let revision =
         Revision::of(mapping, policy, &metadata, ghl, clock.now()).await.map_err(|error| error.to_string())?;

@@ -7,16 +7,15 @@ use secrecy::ExposeSecret;
 use tracing::warn;
 use url::Url;
 
-use super::grants::pair;
-use super::probes::{self, APP_KEYS};
-use super::{Grants, Nudge, Reach};
+use super::checks;
+use super::grants::{Grants, pair};
 use crate::clients::ghl::{Grant, OAuth};
 use crate::clients::{self, http};
 use crate::clock::Clock;
-use crate::model::{ContactId, Installer, LocationId, Secret, Tokens, TrafftAccess};
+use crate::model::{Check, ContactId, Installer, LocationId, Secret, Tokens, TrafftAccess};
 use crate::store::{self, InstallStatus, Options, Pair, Store, Stored};
-
-pub use super::probes::{Check, missing as missing_scopes};
+use crate::sync::advice::APP_KEYS;
+use crate::sync::{Nudge, OpenVendors};
 
 /// Why a location is not connected; says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -54,7 +53,7 @@ pub enum Refused {
 
 /// What an install has brought.
 #[derive(Debug, Clone)]
-pub struct Welcome {
+pub struct Installed {
     /// Whose install it is.
     pub installer: Installer,
     /// The locations that it covers.
@@ -76,26 +75,26 @@ pub struct Entered {
     pub options: Options,
 }
 
-/// The front desk.
-pub struct Onboard {
+/// Connects locations, and tries whether that works.
+pub struct Connector {
     store: Store,
     grants: Arc<Grants>,
     oauth: Option<OAuth>,
     /// HighLevel's own, and that for agencies with a domain of their own.
     choosers: Option<[Url; 2]>,
-    reach: Reach,
+    reach: OpenVendors,
     nudge: Nudge,
     clock: Clock,
 }
 
-impl Onboard {
+impl Connector {
     /// `oauth` and `choosers`: of the marketplace app, if there is one.
     pub fn new(
         store: Store,
         grants: Arc<Grants>,
         oauth: Option<OAuth>,
         choosers: Option<[Url; 2]>,
-        reach: Reach,
+        reach: OpenVendors,
         nudge: Nudge,
         clock: Clock,
     ) -> Self {
@@ -115,15 +114,15 @@ impl Onboard {
     ///
     /// # Errors
     /// The code was not taken, or the store is away.
-    pub async fn welcome(self: &Arc<Self>, code: String) -> Result<Welcome, Refused> {
-        let desk = self.clone();
-        let done = self.grants.spawn(async move { desk.take(&code).await });
+    pub async fn welcome(self: &Arc<Self>, code: String) -> Result<Installed, Refused> {
+        let connector = self.clone();
+        let done = self.grants.spawn(async move { connector.take(&code).await });
         done.await.unwrap_or_else(|_| {
             Err(Refused::Wrong("the install broke off; begin again with `/oauth/install`".to_owned()))
         })
     }
 
-    async fn take(&self, code: &str) -> Result<Welcome, Refused> {
+    async fn take(&self, code: &str) -> Result<Installed, Refused> {
         let oauth = self.oauth.as_ref().ok_or(Refused::NoApp)?;
         let grant = oauth.exchange(code).await.map_err(|error| match error {
             clients::Error::GrantInvalid => Refused::Code,
@@ -152,7 +151,7 @@ impl Onboard {
             }
         };
         self.nudge.connections();
-        Ok(Welcome { installer, locations, unlisted })
+        Ok(Installed { installer, locations, unlisted })
     }
 
     /// Tries what was entered, and keeps it if it works.
@@ -179,9 +178,9 @@ impl Onboard {
         let stored = Stored { trafft, options };
         let reached = (self.reach)(&location, Some(stored.clone())).map_err(Refused::Wrong)?;
         if let Some(token) = &token {
-            tried(probes::contacts(&reached.ghl.with_token(token.clone())).await)?;
+            tried(checks::contacts(&reached.ghl.with_token(token.clone())).await)?;
         }
-        let check = tried(probes::customers(&reached.trafft).await)?;
+        let check = tried(checks::customers(&reached.trafft).await)?;
         self.store.enter(&location, &account, &stored, self.clock.now()).await?;
         if let Some(access) = token {
             let pair = Pair { tokens: Tokens { access, refresh: None }, expires_at: None, scopes: None };
@@ -200,7 +199,7 @@ impl Onboard {
     pub async fn probe(&self, location: &LocationId, contact: Option<&ContactId>) -> Result<Vec<Check>, Refused> {
         let entered = self.store.entered(location).await?;
         let reached = (self.reach)(location, entered).map_err(Refused::Wrong)?;
-        Ok(probes::location(&reached, contact, &self.clock).await)
+        Ok(checks::location(&reached, contact, &self.clock).await)
     }
 
     /// Is it connected by the settings, and changed there alone?
@@ -219,9 +218,9 @@ impl Onboard {
     }
 }
 
-impl fmt::Debug for Onboard {
+impl fmt::Debug for Connector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Onboard").finish_non_exhaustive()
+        f.debug_struct("Connector").finish_non_exhaustive()
     }
 }
 
