@@ -7,8 +7,8 @@ use std::sync::LazyLock;
 
 use super::activities::{Belonging, Elsewhere, elsewhere};
 use super::columns::{id, strip_nul};
-use super::contacts::{MARK, Mark, in_order};
 use super::engine::{Ahead, Cell, Script, Text, soon};
+use super::marks::{MARK, Mark, in_order};
 use super::{Error, IncomingEvent, Receipt, Result, Signal, Store, Subject, Tx};
 use crate::model::{Facets, Lane, LocationId, Status};
 

@@ -7,8 +7,9 @@ use jiff::Timestamp;
 use sqlx::{Any, Executor, FromRow};
 
 use super::columns::{corrupt, id, readable, time};
-use super::contacts::{Mark, in_order, not_erased};
+use super::contacts::not_erased;
 use super::engine::{Cell, Dialect, Text};
+use super::marks::{Mark, in_order};
 use super::owners::fence;
 use super::{Contact, ContactKey, Error, Result, Store, Tx};
 use crate::model::{ContactId, Facet, Facets, Lane, LocationId, ObjectId};

@@ -11,8 +11,8 @@ use sqlx::FromRow;
 use sqlx::error::DatabaseError;
 
 use super::columns::{corrupt, readable, set_event_aside};
-use super::contacts::Mark;
 use super::installs::{InstallStatus, status};
+use super::marks::Mark;
 use super::states::END;
 use super::{Error, Result, Signal, Store, Tx};
 use crate::model::{Facets, Lane, LocationId, TrafftAccess, Vendor};

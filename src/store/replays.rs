@@ -5,7 +5,7 @@ use sqlx::FromRow;
 
 use super::accept::CONNECTED;
 use super::columns::{corrupt, id, set_event_aside, strip_nul};
-use super::contacts::Mark;
+use super::marks::Mark;
 use super::{Receipt, Result, Signal, Store};
 use crate::model::{ContactId, Facet, Facets, Lane, LocationId, ObjectId, Status};
 

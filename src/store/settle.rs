@@ -4,8 +4,8 @@ use jiff::Timestamp;
 
 use super::activities::Mirrored;
 use super::columns::strip_nul;
-use super::contacts::COALESCE;
 use super::index::revive;
+use super::marks::COALESCE;
 use super::owners::fence;
 use super::{Agreed, Contact, Error, Result, Signal, Store};
 use crate::model::{CustomerId, Facet, Facets, Lane, Presence, Status, Vendor, Verdict};

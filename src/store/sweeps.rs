@@ -6,12 +6,13 @@ use sqlx::FromRow;
 use uuid::Uuid;
 
 use super::accept::CONNECTED;
-use super::columns::{corrupt, id, readable, time};
-use super::contacts::{Drift, Mark};
+use super::columns::{corrupt, time};
+use super::contacts::Drift;
 use super::deletions::confirm_by_sweep;
+use super::marks::Mark;
 use super::owners::fence;
 use super::{Error, Result, Store, Tx};
-use crate::model::{ContactId, CustomerId, Facets, Lane, LocationId, Sweep};
+use crate::model::{ContactId, Facets, LocationId, Sweep};
 
 /// A sweep that is under way, or about to begin.
 #[derive(Debug, Clone)]
@@ -147,29 +148,6 @@ const IMPORT: &str =
         updated_at, met_at)
     VALUES ($1, $2, 1, 1, 0, 0, 0, 1, 3, $3, 'queued', $3, $3, $4, $5, $3)
     ON CONFLICT (location_id, contact_id) DO NOTHING";
-// What was given up on is not read anyway.
-const STANDING: &str =
-    "SELECT updated_at, CASE WHEN contact_wanted > contact_read AND status = 'queued' THEN 1 ELSE 0 END
-    FROM contacts WHERE location_id = $1 AND contact_id = $2";
-const LONGEST_UNREAD: &str = "SELECT contact_id, CASE WHEN rotated_at IS NULL THEN 1 ELSE 0 END FROM contacts
-    WHERE location_id = $1 AND gone_at IS NULL
-        AND (customer_id IS NOT NULL OR status = 'failed' AND settled_at <= $2)
-        AND (rotated_at IS NULL OR rotated_at <= $2) AND status <> 'queued'
-    ORDER BY rotated_at NULLS FIRST LIMIT $3";
-// Since the last mark, not since the last settle: what is looked at without being read says nothing of GHL.
-const NOT_MET: &str = "SELECT contact_id FROM contacts WHERE location_id = $1 AND gone_at IS NULL
-        AND (met_at IS NULL OR met_at < $2) AND marked_at < $2 AND status <> 'queued' LIMIT $3";
-const ABSENT: &str = "SELECT contact_id FROM contacts WHERE location_id = $1 AND contact_id = $2
-    AND (gone_at IS NOT NULL OR missing_since IS NOT NULL)";
-const WAITING: &str =
-    "SELECT COUNT(*) FROM contacts WHERE location_id = $1 AND lane = $2 AND due_at IS NOT NULL AND status = 'queued'";
-// Whose contact was told already is looked at when that contact is; it may be filtered for now.
-const UNSEEN: &str = "SELECT customers.customer_id, contacts.contact_id FROM customers
-    LEFT JOIN contacts ON contacts.location_id = customers.location_id AND contacts.customer_id = customers.customer_id
-        AND contacts.gone_at IS NULL
-    WHERE customers.location_id = $1 AND customers.seen_at < $2
-        AND (contacts.contact_id IS NULL OR contacts.drifted <> 2)
-    LIMIT $3";
 
 const REVIVE_ALL: &str = "UPDATE contacts SET due_at = $2, lane = 2
     WHERE location_id = $1 AND status = 'conflict' AND decision IS NULL";
@@ -380,67 +358,5 @@ impl Store {
             .execute(&mut *tx)
             .await?;
         tx.commit().await
-    }
-
-    /// A contact's `dateUpdated` as last read, and whether it is to be read anyway; none: an unknown contact.
-    pub async fn contact_standing(
-        &self,
-        location: &LocationId,
-        contact: &ContactId,
-    ) -> Result<Option<(Option<Timestamp>, bool)>> {
-        let query = sqlx::query_as(STANDING).bind(location.as_str()).bind(contact.as_str());
-        let row: Option<(Option<i64>, i64)> = query.fetch_optional(&self.db.read).await?;
-        // Without a time that can be read it is read again.
-        let updated = |at| readable([time("contacts.updated_at", at)]).pop();
-        Ok(row.map(|(at, dirty)| (at.and_then(updated), dirty != 0)))
-    }
-
-    /// Linked contacts whose other facets were read longest ago, and before `before`; and whether they were ever.
-    pub async fn longest_unread(
-        &self,
-        location: &LocationId,
-        before: Timestamp,
-        limit: i64,
-    ) -> Result<Vec<(ContactId, bool)>> {
-        let query = sqlx::query_as(LONGEST_UNREAD).bind(location.as_str()).bind(before.as_millisecond()).bind(limit);
-        let rows: Vec<(String, i64)> = query.fetch_all(&self.db.read).await?;
-        Ok(readable(rows.into_iter().map(|(contact, never)| Ok((id("contacts.contact_id", contact)?, never != 0)))))
-    }
-
-    /// Contacts that the pass which began then has not met, that were there before it, and that do not wait to be read: so
-    /// many at most, and others once these are marked.
-    pub async fn not_met(&self, location: &LocationId, since: Timestamp, limit: i64) -> Result<Vec<ContactId>> {
-        let query = sqlx::query_scalar::<_, String>(NOT_MET);
-        let query = query.bind(location.as_str()).bind(since.as_millisecond()).bind(limit);
-        let rows = query.fetch_all(&self.db.read).await?;
-        Ok(readable(rows.into_iter().map(|contact| id("contacts.contact_id", contact))))
-    }
-
-    /// Is the contact known here as missing or gone?
-    pub async fn is_absent(&self, location: &LocationId, contact: &ContactId) -> Result<bool> {
-        let query = sqlx::query_scalar::<_, String>(ABSENT).bind(location.as_str()).bind(contact.as_str());
-        Ok(query.fetch_optional(&self.db.read).await?.is_some())
-    }
-
-    /// Customers that no page has shown since then, with the contact that is linked with them, unless it is marked for that
-    /// already: so many at most, and others once these are marked or forgotten.
-    pub async fn unseen_customers(
-        &self,
-        location: &LocationId,
-        since: Timestamp,
-        limit: i64,
-    ) -> Result<Vec<(CustomerId, Option<ContactId>)>> {
-        let query = sqlx::query_as(UNSEEN).bind(location.as_str()).bind(since.as_millisecond()).bind(limit);
-        let rows: Vec<(i64, Option<String>)> = query.fetch_all(&self.db.read).await?;
-        let row = |(customer, contact): (_, Option<String>)| {
-            Ok((CustomerId(customer), contact.map(|contact| id("contacts.contact_id", contact)).transpose()?))
-        };
-        Ok(readable(rows.into_iter().map(row)))
-    }
-
-    /// How many contacts wait in a lane.
-    pub async fn waiting(&self, location: &LocationId, lane: Lane) -> Result<i64> {
-        let query = sqlx::query_scalar(WAITING).bind(location.as_str()).bind(lane as i64);
-        Ok(query.fetch_one(&self.db.read).await?)
     }
 }
