@@ -8,7 +8,8 @@ use tracing::warn;
 use url::Url;
 
 use super::checks;
-use super::grants::{Grants, pair};
+use super::grants::Grants;
+use super::renewal::pair;
 use crate::clients::ghl::{Grant, OAuth};
 use crate::clients::{self, http};
 use crate::clock::Clock;

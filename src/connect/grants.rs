@@ -17,16 +17,16 @@ use secrecy::ExposeSecret;
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
-use tracing::{error, info, warn};
+use tracing::{error, warn};
 
-use crate::clients::ghl::{Credential, Grant, OAuth, TokenSource};
+use crate::clients::ghl::{Credential, OAuth, TokenSource};
 use crate::clients::{Error, NotSent, VendorMessage};
 use crate::clock::Clock;
 use crate::model::{Installer, LocationId, Secret};
-use crate::store::{self, Install, InstallStatus, Pair, Store};
+use crate::store::{self, Install, InstallStatus, Store};
 
 /// A token is renewed this long before it expires.
-const EARLY: Duration = Duration::from_mins(5);
+pub(super) const EARLY: Duration = Duration::from_mins(5);
 /// After a failure that a retry cannot fix, HighLevel is not asked again for this long.
 const REST: Duration = Duration::from_mins(5);
 /// GHL answers a repeated refresh with the same pair of tokens for this long after the first one (G §3.3).
@@ -34,17 +34,15 @@ const SAME_PAIR: Duration = Duration::from_secs(30);
 /// Longest wait for another process that renews the same install, and the pause between two looks.
 const RENEWAL_WAIT: Duration = Duration::from_secs(20);
 const LOOK: Duration = Duration::from_millis(200);
-/// How often storing a new pair is tried, one second apart: the old pair is invalid already.
-const STORE_TRIES: u32 = 30;
 
 /// The tokens of one process's installs.
 pub struct Grants {
-    store: Store,
+    pub(super) store: Store,
     /// None: there is no marketplace app, only private tokens.
-    oauth: Option<OAuth>,
+    pub(super) oauth: Option<OAuth>,
     process: String,
     lease: Duration,
-    clock: Clock,
+    pub(super) clock: Clock,
     /// Locked by the task that renews the tokens of that install.
     held: Mutex<HashMap<Installer, Arc<AsyncMutex<Option<CachedToken>>>>>,
     tasks: TaskTracker,
@@ -52,7 +50,7 @@ pub struct Grants {
 
 /// The tokens of an install, kept in memory.
 #[derive(Clone)]
-enum CachedToken {
+pub(super) enum CachedToken {
     /// `replaced`: when it took the place of one that was refused, if it did.
     Token {
         token: Secret,
@@ -201,39 +199,13 @@ impl Grants {
         renewed
     }
 
-    async fn renew_claimed(
-        self: &Arc<Self>,
-        installer: &Installer,
-        refused: Option<&Secret>,
-    ) -> Result<CachedToken, Error> {
-        // Looked at again under the claim: another process may have renewed it before.
-        let install = self.load(installer).await?;
-        if let Some(held) = self.stored(&install, refused)? {
-            return Ok(held);
-        }
-        match self.renew(&install).await {
-            Ok(grant) => self.keep(&install, grant).await,
-            Err(error) => {
-                let (status, error) = match error {
-                    Error::GrantInvalid => (InstallStatus::Lost, Error::Reauthorise),
-                    // Also what its agency lacks: that is the agency's to mend, and then it goes on by itself.
-                    error if lasts(&error) => (install.status, error),
-                    error => return Err(error),
-                };
-                warn!(install = %installer, error = %error, "no token for {installer}: {error}");
-                self.store.remark(installer, install.generation, status, self.clock.now()).await.map_err(away)?;
-                Err(error)
-            }
-        }
-    }
-
-    async fn load(&self, installer: &Installer) -> Result<Install, Error> {
+    pub(super) async fn load(&self, installer: &Installer) -> Result<Install, Error> {
         let install = self.store.install(installer).await.map_err(away)?;
         install.filter(|install| install.status != InstallStatus::Uninstalled).ok_or(Error::Reauthorise)
     }
 
     /// What is stored, if it is good.
-    fn stored(&self, install: &Install, refused: Option<&Secret>) -> Result<Option<CachedToken>, Error> {
+    pub(super) fn stored(&self, install: &Install, refused: Option<&Secret>) -> Result<Option<CachedToken>, Error> {
         let Some(tokens) = &install.tokens else { return Ok(None) };
         let until = match install.expires_at {
             Some(at) => at - EARLY,
@@ -243,102 +215,6 @@ impl Grants {
         let is_good = self.clock.now() < until && !is_that(&tokens.access, refused);
         Ok(is_good.then(|| CachedToken::Token { token: tokens.access.clone(), replaced: None, until }))
     }
-
-    /// A new pair, one way or another; [`Error::GrantInvalid`]: HighLevel does not want to give us one any more.
-    async fn renew(self: &Arc<Self>, install: &Install) -> Result<Grant, Error> {
-        let installer = &install.installer;
-        let by_agency = match (installer, &install.company) {
-            (Installer::Location(location), Some(company)) => Some((location, company)),
-            _ => None,
-        };
-        let is_private = install.tokens.is_some() && install.expires_at.is_none();
-        let Some(oauth) = self.oauth.as_ref().filter(|_| !is_private) else {
-            return Err(Error::CredentialsRefused { message: VendorMessage::default() });
-        };
-        let refresh = install.tokens.as_ref().and_then(|tokens| tokens.refresh.as_ref());
-        let first = match (refresh, by_agency) {
-            (Some(refresh), _) => self.refresh(oauth, install, refresh).await,
-            (None, Some((location, company))) => self.by_agency(oauth, location, company).await,
-            (None, None) => Err(Error::GrantInvalid),
-        };
-        let Err(Error::GrantInvalid) = first else { return first };
-        warn!(install = %installer, "the tokens of {installer} are lost; asking HighLevel to connect it again");
-        let again = self.reconnect(oauth, installer).await;
-        match (again, by_agency) {
-            // As HighLevel's own client falls back (G §3.3).
-            (Err(Error::GrantInvalid), Some((location, company))) if refresh.is_some() => {
-                // Without an agency to fall back on it is this install that is lost.
-                self.by_agency(oauth, location, company).await.map_err(|error| match error {
-                    Error::Reauthorise => Error::GrantInvalid,
-                    error => error,
-                })
-            }
-            (again, _) => again,
-        }
-    }
-
-    async fn refresh(&self, oauth: &OAuth, install: &Install, refresh: &Secret) -> Result<Grant, Error> {
-        let installer = &install.installer;
-        self.store.asking(installer, install.generation).await.map_err(away)?;
-        match oauth.refresh(installer, refresh).await {
-            Err(error) if error.may_have_been_carried_out() => {
-                warn!(install = %installer, error = %error, "the answer to the refresh of {installer} was lost, asking once more: {error}");
-                oauth.refresh(installer, refresh).await
-            }
-            settled => settled,
-        }
-    }
-
-    async fn by_agency(
-        self: &Arc<Self>,
-        oauth: &OAuth,
-        location: &LocationId,
-        company: &LocationId,
-    ) -> Result<Grant, Error> {
-        let agency = Installer::Company(company.clone());
-        let token = self.bearer(&agency, None).await?;
-        match oauth.location_token(&token, company, location).await {
-            Err(Error::CredentialsRefused { .. }) => {
-                let token = self.bearer(&agency, Some(&token)).await?;
-                oauth.location_token(&token, company, location).await
-            }
-            settled => settled,
-        }
-    }
-
-    async fn reconnect(&self, oauth: &OAuth, installer: &Installer) -> Result<Grant, Error> {
-        let code = oauth.reconnect(installer).await?;
-        let grant = oauth.exchange(&code).await?;
-        // Tokens of another location or company must not be stored for this install.
-        if grant.installer == *installer { Ok(grant) } else { Err(Error::GrantInvalid) }
-    }
-
-    /// Stores the pair, then hands it out.
-    async fn keep(&self, install: &Install, grant: Grant) -> Result<CachedToken, Error> {
-        let installer = &install.installer;
-        let pair = pair(grant, self.clock.now());
-        let clock = Clock::system();
-        for left in (0..STORE_TRIES).rev() {
-            match self.store.renewed(installer, install.generation, &pair).await {
-                Ok(true) => {
-                    info!(install = %installer, "the token of {installer} was renewed");
-                    let until = pair.expires_at.map_or(Timestamp::MAX, |at| at - EARLY);
-                    return Ok(CachedToken::Token { token: pair.tokens.access, replaced: None, until });
-                }
-                // It was authorised anew meanwhile, or uninstalled.
-                Ok(false) => {
-                    let install = self.load(installer).await?;
-                    let again = Error::NotSent { reason: NotSent::Kept("the token was replaced meanwhile") };
-                    return self.stored(&install, None)?.ok_or(again);
-                }
-                Err(error) => {
-                    error!(install = %installer, error = %error, "a new token of {installer} cannot be stored, and the old one is dead; {left} more tries: {error}");
-                    clock.sleep(Duration::from_secs(1)).await;
-                }
-            }
-        }
-        Err(Error::NotSent { reason: NotSent::Kept("the new token could not be stored") })
-    }
 }
 
 impl fmt::Debug for Grants {
@@ -347,18 +223,12 @@ impl fmt::Debug for Grants {
     }
 }
 
-/// A grant as it is stored.
-pub(super) fn pair(grant: Grant, now: Timestamp) -> Pair {
-    let expires_at = now.checked_add(grant.life).unwrap_or(Timestamp::MAX);
-    Pair { tokens: grant.tokens, expires_at: Some(expires_at), scopes: grant.scopes }
-}
-
 fn is_that(token: &Secret, refused: Option<&Secret>) -> bool {
     refused.is_some_and(|refused| refused.expose_secret() == token.expose_secret())
 }
 
 /// Will asking again soon bring the same?
-fn lasts(error: &Error) -> bool {
+pub(super) fn lasts(error: &Error) -> bool {
     matches!(
         error,
         Error::GrantInvalid
@@ -370,7 +240,7 @@ fn lasts(error: &Error) -> bool {
     )
 }
 
-fn away(error: store::Error) -> Error {
+pub(super) fn away(error: store::Error) -> Error {
     if !error.tell_outage() {
         error!(error = %error, "tokens cannot be read or kept: {error}");
     }

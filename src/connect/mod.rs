@@ -3,6 +3,7 @@
 mod checks;
 mod connector;
 mod grants;
+mod renewal;
 
 pub use checks::{location as check, missing as missing_scopes};
 pub use connector::{Connector, Entered, Installed, Refused};

@@ -6,6 +6,7 @@ use sqlx::{FromRow, Row};
 use uuid::Uuid;
 
 use super::columns::{Flag, Time, id, readable, strip_nul, view};
+use super::contacts::rare;
 use super::{Cursor, Page, Result, Signal, Store};
 use crate::model::{LocationId, Sweep};
 
@@ -86,9 +87,12 @@ const FINDINGS: &str = "SELECT id, location_id, kind, contact_id, what, at FROM 
         AND (at >= $5 OR $5 IS NULL)
     ORDER BY id DESC LIMIT $6";
 const FINDINGS_END: &str = "SELECT id FROM findings WHERE id < $1 ORDER BY id DESC LIMIT 1 OFFSET $2";
-const REVIVE: &str = "UPDATE contacts SET status = 'queued', due_at = $3, lane = 1, attempt = 0
-    WHERE status = 'failed' AND (location_id = $1 OR $1 IS NULL) AND (settled_at >= $2 OR $2 IS NULL)
-    RETURNING location_id";
+const REVIVE: &str = concat!(
+    "UPDATE contacts SET status = 'queued', due_at = $3, lane = 1, attempt = 0
+    WHERE status = 'failed' AND (location_id = $1 OR $1 IS NULL) AND (settled_at >= $2 OR $2 IS NULL) AND ",
+    rare!(),
+    " RETURNING location_id"
+);
 
 impl Store {
     /// Every sweep there is, of one location or of all.

@@ -7,6 +7,7 @@ use sqlx::{FromRow, Row};
 use uuid::Uuid;
 
 use super::columns::{Flag, Time, readable, strip_nul, view};
+use super::contacts::rare;
 use super::{ContactKey, Decision, Result, Store};
 use crate::model::{LocationId, Status};
 
@@ -191,19 +192,62 @@ pub(super) const CONTACTS_OF_ID: &str = "SELECT contacts.* FROM connections CROS
         AND (contacts.location_id = $3 OR $3 IS NULL) AND (contacts.status = $4 OR $4 IS NULL)
     ORDER BY contacts.location_id LIMIT $5";
 const WRITES: &str = "SELECT * FROM writes WHERE location_id = $1 AND contact_id = $2 ORDER BY id DESC LIMIT 100";
-const LOAD: &str = "SELECT COUNT(*) FROM contacts WHERE status = $1";
+const LOAD: &str = concat!("SELECT COUNT(*) FROM contacts WHERE status = $1 AND ", rare!());
 
 const DUE_NOW: &str =
     "SELECT (SELECT COUNT(*) FROM contacts WHERE location_id = $1 AND lane IN (0, 1, 2, 3) AND due_at <= $2)
     + (SELECT COUNT(*) FROM events WHERE location_id = $1 AND due_at <= $2)
     + (SELECT COUNT(*) FROM sweeps WHERE location_id = $1 AND due_at <= $2)";
 
-/// Each is the range of an index, and ends with the page.
-pub(super) fn contacts_query(of_location: bool, by_status: bool) -> String {
-    let range =
-        if of_location { "location_id = $1 AND contact_id > $2" } else { "(location_id, contact_id) > ($1, $2)" };
-    let status = if by_status { "status = $4 AND" } else { "" };
-    format!("SELECT * FROM contacts WHERE {status} {range} ORDER BY location_id, contact_id LIMIT $3")
+/// How a page of contacts is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Listing {
+    /// In any status.
+    All,
+    /// In one that the index holds.
+    Rare,
+    /// In one that it does not: of the next [`LOOKED_AT`] contacts those that are in it.
+    Frequent,
+}
+
+impl Listing {
+    fn of(status: Option<Status>) -> Self {
+        match status {
+            None => Self::All,
+            Some(Status::Queued | Status::Synced | Status::Unchanged) => Self::Frequent,
+            Some(_) => Self::Rare,
+        }
+    }
+
+    fn range(of_location: bool) -> &'static str {
+        if of_location { "location_id = $1 AND contact_id > $2" } else { "(location_id, contact_id) > ($1, $2)" }
+    }
+
+    /// A page of `$3` rows, each time the range of an index.
+    pub(super) fn page(self, of_location: bool) -> String {
+        const ORDER: &str = "ORDER BY location_id, contact_id LIMIT";
+        let range = Self::range(of_location);
+        match self {
+            Self::All => format!("SELECT * FROM contacts WHERE {range} {ORDER} $3"),
+            Self::Rare => {
+                format!("SELECT * FROM contacts WHERE status = $4 AND {} AND {range} {ORDER} $3", rare!())
+            }
+            Self::Frequent => format!(
+                "SELECT * FROM (SELECT * FROM contacts WHERE {range} {ORDER} {LOOKED_AT}) AS looked_at
+                WHERE status = $4 {ORDER} $3"
+            ),
+        }
+    }
+
+    /// The last row that such a page looks at, if there are more behind it.
+    pub(super) fn end(of_location: bool) -> String {
+        let range = Self::range(of_location);
+        format!(
+            "SELECT location_id, contact_id FROM contacts WHERE {range}
+            ORDER BY location_id, contact_id LIMIT 1 OFFSET {}",
+            LOOKED_AT - 1
+        )
+    }
 }
 
 impl Store {
@@ -248,23 +292,31 @@ impl Store {
         limit: i64,
     ) -> Result<Page<ContactView>> {
         let (location, status) = (filter.location.as_deref().map(strip_nul), filter.status.map(Status::name));
+        let (listing, mut end) = (Listing::of(filter.status), None);
         let (last_location, last) =
             after.map(|(location, contact)| (strip_nul(location), strip_nul(contact))).unwrap_or_default();
         let rows = if let Some(contact) = &filter.contact {
             let query = sqlx::query(CONTACTS_OF_ID).bind(strip_nul(contact)).bind(last_location);
             query.bind(location).bind(status).bind(limit).fetch_all(&self.db.read).await?
         } else {
-            let statement = contacts_query(location.is_some(), status.is_some());
-            let query = sqlx::query(sqlx::AssertSqlSafe(statement));
-            let query = query.bind(location.unwrap_or(last_location)).bind(last).bind(limit);
+            let of_location = location.is_some();
+            let first = location.unwrap_or(last_location);
+            let query = sqlx::query(sqlx::AssertSqlSafe(listing.page(of_location)));
+            let query = query.bind(&first).bind(&last).bind(limit);
             let query = if status.is_some() { query.bind(status) } else { query };
-            query.fetch_all(&self.db.read).await?
+            let rows = query.fetch_all(&self.db.read).await?;
+            if listing == Listing::Frequent {
+                let query = sqlx::query_as(sqlx::AssertSqlSafe(Listing::end(of_location))).bind(first).bind(last);
+                let last: Option<(String, String)> = query.fetch_optional(&self.db.read).await?;
+                end = last.map(|(location, contact)| format!("{location}/{contact}"));
+            }
+            rows
         };
         let at = |row: &AnyRow| {
             let (location, contact): (String, String) = (row.try_get("location_id")?, row.try_get("contact_id")?);
             Ok(format!("{location}/{contact}"))
         };
-        Page::of("contacts", &rows, limit, None, at)
+        Page::of("contacts", &rows, limit, end, at)
     }
 
     /// The last hundred writes for a contact, the newest first.

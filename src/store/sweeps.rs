@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::accept::CONNECTED;
 use super::columns::{corrupt, time};
-use super::contacts::Drift;
+use super::contacts::{Drift, rare};
 use super::deletions::confirm_by_sweep;
 use super::marks::Mark;
 use super::owners::fence;
@@ -149,10 +149,16 @@ const IMPORT: &str =
     VALUES ($1, $2, 1, 1, 0, 0, 0, 1, 3, $3, 'queued', $3, $3, $4, $5, $3)
     ON CONFLICT (location_id, contact_id) DO NOTHING";
 
-const REVIVE_ALL: &str = "UPDATE contacts SET due_at = $2, lane = 2
-    WHERE location_id = $1 AND status = 'conflict' AND decision IS NULL";
-const REVIVE_SKIPPED: &str = "UPDATE contacts SET due_at = $2, lane = 2
-    WHERE location_id = $1 AND status = 'skipped' AND gone_at IS NULL";
+const REVIVE_ALL: &str = concat!(
+    "UPDATE contacts SET due_at = $2, lane = 2
+    WHERE location_id = $1 AND status = 'conflict' AND decision IS NULL AND ",
+    rare!()
+);
+const REVIVE_SKIPPED: &str = concat!(
+    "UPDATE contacts SET due_at = $2, lane = 2
+    WHERE location_id = $1 AND status = 'skipped' AND gone_at IS NULL AND ",
+    rare!()
+);
 
 /// Keeps something for the report of a sweep.
 pub(super) async fn tell(

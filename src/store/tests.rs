@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use sqlx::{Connection, Executor, Row, SqliteConnection};
 
+use super::overview::Listing;
 use super::{Error, Store, accept, activities, contacts, customers, deletions, overview};
 use crate::model::LocationId;
 
@@ -23,10 +24,14 @@ async fn what_is_asked_for_every_event_and_reconcile_is_found_by_an_index() {
         activities::HOLDERS,
         activities::OF_CONTACT,
         overview::CONTACTS_OF_ID,
-        overview::contacts_query(false, false).as_str(),
-        overview::contacts_query(false, true).as_str(),
-        overview::contacts_query(true, false).as_str(),
-        overview::contacts_query(true, true).as_str(),
+        Listing::All.page(false).as_str(),
+        Listing::All.page(true).as_str(),
+        Listing::Rare.page(false).as_str(),
+        Listing::Rare.page(true).as_str(),
+        Listing::Frequent.page(false).as_str(),
+        Listing::Frequent.page(true).as_str(),
+        Listing::end(false).as_str(),
+        Listing::end(true).as_str(),
         overview::EVENTS,
         overview::EVENTS_END,
         contacts::DUE,

@@ -4,6 +4,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, from_value, json, to_value};
 
 use super::*;
+use crate::model::{ContactId, LocationId};
 
 macro_rules! example {
     ($name:literal) => {
