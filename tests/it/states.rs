@@ -70,7 +70,7 @@ async fn a_wrong_client_secret() {
     world.advance(Duration::from_hours(25));
     world.start().await;
     come(&world, 1).await;
-    stands(&world, "credentials_refused").await;
+    stands(&world, "ghl_refused").await;
     let told = &states(&world).await[0];
     assert!(told["fix"].as_str().unwrap().contains("`GHL_CLIENT_SECRET`"), "{told}");
     world.stop().await;
