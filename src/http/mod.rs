@@ -8,8 +8,8 @@ mod connections;
 mod deliveries;
 mod document;
 mod error;
-mod headers;
 mod health;
+mod layers;
 mod metrics;
 mod pages;
 mod serve;
@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::middleware::{from_fn_with_state, map_response_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
 use axum::routing::post;
 use ipnet::IpNet;
@@ -122,27 +122,30 @@ impl Service {
 pub fn router(service: Service) -> Router {
     let service = Arc::new(service);
     let guard = from_fn_with_state(service.clone(), auth::api);
-    let (router, _) = routes(|admin| admin.layer(guard)).split_for_parts();
-    router
+    let ((webhooks, _), (others, _)) =
+        (webhooks().split_for_parts(), others(|admin| admin.layer(guard)).split_for_parts());
+    let not_allowed = async || Problem::method_not_allowed();
+    let others = others
         .merge(pages::routes(&service))
-        .method_not_allowed_fallback(async || Problem::method_not_allowed())
-        .fallback(async || Problem::not_found("there is nothing at this address; openapi.yaml lists what there is"))
-        .layer(map_response_with_state(service.clone(), headers::secure))
+        .method_not_allowed_fallback(not_allowed)
+        .fallback(async || Problem::not_found("there is nothing at this address; openapi.yaml lists what there is"));
+    layers::around(others, service.public_url.as_ref())
+        .merge(webhooks.method_not_allowed_fallback(not_allowed))
         .with_state(service)
 }
 
 /// What `openapi.yaml` must hold.
 pub fn openapi_yaml() -> String {
-    let mut document = routes(|admin| admin).split_for_parts().1;
+    let router = OpenApiRouter::with_openapi(document::Document::openapi());
+    let mut document = router.merge(webhooks()).merge(others(|admin| admin)).split_for_parts().1;
     document::complete(&mut document);
     // A document of plain strings always has a YAML form.
     document.to_yaml().unwrap_or_default()
 }
 
-fn routes(
-    guard: impl FnOnce(OpenApiRouter<Arc<Service>>) -> OpenApiRouter<Arc<Service>>,
-) -> OpenApiRouter<Arc<Service>> {
-    let webhooks = OpenApiRouter::new()
+/// The two doors for webhooks.
+fn webhooks() -> OpenApiRouter<Arc<Service>> {
+    OpenApiRouter::new()
         .routes(routes!(webhook::marketplace))
         .routes(routes!(webhook::workflow))
         // With a slash at the end, as people write addresses into forms.
@@ -151,7 +154,13 @@ fn routes(
         // A mistake of ours is answered 429 as well: nothing on this path is a 5xx.
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
             Problem::try_again("a mistake of ours; send it again").into_response()
-        }));
+        }))
+}
+
+/// Health, and the admin API behind its guard.
+fn others(
+    guard: impl FnOnce(OpenApiRouter<Arc<Service>>) -> OpenApiRouter<Arc<Service>>,
+) -> OpenApiRouter<Arc<Service>> {
     let health = OpenApiRouter::new()
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
@@ -179,5 +188,5 @@ fn routes(
         .routes(routes!(connections::resume))
         .routes(routes!(connections::test))
         .routes(routes!(connections::rotate));
-    OpenApiRouter::with_openapi(document::Document::openapi()).merge(webhooks).merge(health).merge(guard(admin))
+    health.merge(guard(admin))
 }

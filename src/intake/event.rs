@@ -28,7 +28,7 @@ enum About {
 }
 
 /// The events that we act on (G §8.5).
-const KINDS: [(&str, About); 17] = [
+const KINDS: &[(&str, About)] = &[
     ("ContactCreate", About::Contact),
     ("ContactUpdate", About::Contact),
     ("ContactDelete", About::Gone),

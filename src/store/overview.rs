@@ -192,7 +192,8 @@ pub(super) const CONTACTS_OF_ID: &str = "SELECT contacts.* FROM connections CROS
         AND (contacts.location_id = $3 OR $3 IS NULL) AND (contacts.status = $4 OR $4 IS NULL)
     ORDER BY contacts.location_id LIMIT $5";
 const WRITES: &str = "SELECT * FROM writes WHERE location_id = $1 AND contact_id = $2 ORDER BY id DESC LIMIT 100";
-const LOAD: &str = concat!("SELECT COUNT(*) FROM contacts WHERE status = $1 AND ", rare!());
+pub(super) const QUEUED: &str = "SELECT COUNT(*) FROM contacts WHERE status = 'queued'";
+pub(super) const LOAD: &str = concat!("SELECT COUNT(*) FROM contacts WHERE status = $1 AND ", rare!());
 
 const DUE_NOW: &str =
     "SELECT (SELECT COUNT(*) FROM contacts WHERE location_id = $1 AND lane IN (0, 1, 2, 3) AND due_at <= $2)
@@ -332,7 +333,7 @@ impl Store {
             Ok(sqlx::query_scalar(LOAD).bind(status.name()).fetch_one(&self.db.read).await?)
         };
         Ok(Load {
-            queued: count(Status::Queued).await?,
+            queued: sqlx::query_scalar(QUEUED).fetch_one(&self.db.read).await?,
             failed: count(Status::Failed).await?,
             conflicts: count(Status::Conflict).await?,
         })

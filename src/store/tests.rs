@@ -55,6 +55,20 @@ async fn what_is_asked_for_every_event_and_reconcile_is_found_by_an_index() {
     }
 }
 
+/// What every look at the metrics counts.
+#[tokio::test]
+async fn contacts_are_counted_by_indexes_that_hold_no_others() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let store =
+        Store::open(&format!("sqlite://{}/sync.db", folder.path().display()), Default::default()).await.unwrap();
+    for (question, index) in [(overview::QUEUED, "contacts_queued"), (overview::LOAD, "contacts_by_status")] {
+        let plan = format!("EXPLAIN QUERY PLAN {question}");
+        let steps = sqlx::query(sqlx::AssertSqlSafe(plan)).fetch_all(&store.db.read).await.unwrap();
+        let steps: Vec<String> = steps.iter().map(|step| step.get("detail")).collect();
+        assert!(steps.iter().any(|step| step.contains(&format!("COVERING INDEX {index}"))), "{question}: {steps:?}");
+    }
+}
+
 /// Among the writes of a year the DELETEs of an hour are found by their own index.
 #[tokio::test]
 async fn the_brake_reads_no_other_writes_than_deletes() {

@@ -62,9 +62,12 @@ async fn held(
     if counted.held_at.is_none() {
         store.hold_deletions(location, now).await?;
         tracing::error!(
-            location.id = %location, vanishing = counted.vanishing, linked = counted.linked,
+            vanishing = counted.vanishing,
+            linked = counted.linked,
             "GoHighLevel says that {} of {} linked contacts of location {location} are gone: nothing is deleted until that is \
-             confirmed with `connections confirm-deletions`, or until an id sweep has met the others", counted.vanishing, counted.linked
+             confirmed with `connections confirm-deletions`, or until an id sweep has met the others",
+            counted.vanishing,
+            counted.linked
         );
     }
     let reason = format!(

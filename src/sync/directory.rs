@@ -86,7 +86,7 @@ impl Connection {
             let shown = (met.len() + unread) as i64;
             let is_whole = totals.len() == 1 && totals.iter().all(|total| total.is_none_or(|total| shown >= total));
             if is_whole {
-                info!(location = %self.location, customers = met.len(), unread, pass, "indexed the customers of the Trafft account");
+                info!(customers = met.len(), unread, pass, "indexed the customers of the Trafft account");
                 break;
             }
         }

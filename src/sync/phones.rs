@@ -59,7 +59,9 @@ impl Connection {
         if !found.is_empty() {
             let [wrong, left_out, readable] = counts(&found);
             info!(
-                location.id = %self.location, wrong, left_out, readable,
+                wrong,
+                left_out,
+                readable,
                 "phone numbers are read otherwise than before: {wrong} wrong ones in Trafft are written anew, {left_out} are told \
                  among the findings, {readable} that were left out are written"
             );

@@ -45,12 +45,12 @@ pub(super) async fn listen(
     store.keep_silence(location, connection.epoch, &after).await?;
     match (before.paused_at, after) {
         (None, Silence { paused_at: Some(_), since: Some(since), untold, .. }) => warn!(
-            location.id = %location, untold,
+            untold,
             "location {location}: no event has come since {since}, though sweeps found {untold} changes: HighLevel has probably paused \
              the delivery, or it does not reach this service; `doctor` says what to do"
         ),
         (Some(_), Silence { paused_at: None, .. }) => {
-            info!(location.id = %location, "location {location}: events come again")
+            info!("location {location}: events come again")
         }
         _ => {}
     }

@@ -348,8 +348,6 @@ async fn every_answer_has_the_security_headers() {
         (403, browser.ask(Method::POST, "/login")),
         (404, browser.get("/nothing", "")),
         (405, browser.ask(Method::PUT, "/login")),
-        (405, browser.ask(Method::GET, "/webhooks/ghl")),
-        (401, browser.ask(Method::POST, "/webhooks/ghl").body("{}")),
         (
             422,
             browser
@@ -381,8 +379,9 @@ async fn every_answer_has_the_security_headers() {
             assert_eq!(header(&answer, name), value, "{name} of {status} {url}");
         }
     }
+    // No browser reads what the doors for webhooks answer.
     let answer = world.signed(world.event(json!({ "type": "INSTALL" }))).await;
-    assert!(answer.code == 200 && answer.headers["x-content-type-options"] == "nosniff", "{:?}", answer.headers);
+    assert!(answer.code == 200 && !answer.headers.contains_key("content-security-policy"), "{:?}", answer.headers);
 }
 
 #[tokio::test]

@@ -84,7 +84,7 @@ fn examples() -> Vec<(String, String)> {
             }
         }
     }
-    assert_eq!(found.len(), 16, "eight examples in two places");
+    assert!(found.len() >= 16, "eight examples in two places at least");
     found
 }
 

@@ -71,6 +71,25 @@ fn saying<'l>(lines: &'l [Value], part: &str) -> Vec<&'l Value> {
 }
 
 #[tokio::test]
+async fn a_line_about_a_request_names_it_and_nothing_of_its_query() {
+    let log = Log::here();
+    let world = World::new().await;
+    let ask = world.http.get(world.url("/api/v1/events?type=Nonsense")).bearer_auth("wrong");
+    let answer = ask.header("x-request-id", "from-the-proxy").send().await.unwrap();
+    assert_eq!(
+        (answer.status().as_u16(), &answer.headers()["x-request-id"]),
+        (401, &"from-the-proxy".parse().unwrap())
+    );
+    let lines = log.lines();
+    let told = saying(&lines, "a wrong admin token");
+    assert_eq!(told[0]["span"]["request.id"], "from-the-proxy", "{told:#?}");
+    assert_eq!(told[0]["span"]["path"], "/api/v1/events", "{told:#?}");
+    assert!(!lines.iter().any(|line| line.to_string().contains("Nonsense")), "{lines:#?}");
+    let answer = world.http.get(world.url("/healthz")).send().await.unwrap();
+    assert_eq!(answer.headers()["x-request-id"].len(), 36, "one of our own");
+}
+
+#[tokio::test]
 async fn an_hour_without_a_vendor_is_a_few_lines() {
     for (vendor, name) in [("trafft", "Trafft"), ("ghl", "GoHighLevel")] {
         let log = Log::here();

@@ -112,7 +112,7 @@ pub(super) async fn step(store: &Store, connection: &Connection, at: &Sweeping) 
         total = Some(contacts);
         if contacts > 0 {
             info!(
-                location.id = %location, contacts,
+                contacts,
                 "the mapping, a policy, the zone, the region or this program projects contacts otherwise than before: {contacts} \
                  are looked at anew, and written where they differ"
             );
