@@ -92,7 +92,7 @@ impl Metadata {
                     (locale, false)
                 }
                 Err(error) if is_refusal(&error) => {
-                    if !was_refused {
+                    if !was_refused && !is_of_all(&error) {
                         warn!(
                             "the location record cannot be read ({error}): grant `locations.readonly`, or set `TIME_ZONE` and \
                              `PHONE_REGION`; until then times are told in UTC, and phones without `+` are left out unless the country was told before"
@@ -157,7 +157,7 @@ impl Metadata {
         let (value, refused): (Arc<[CustomField]>, bool) = match ghl.custom_fields().await {
             Ok(definitions) => (definitions.items.into(), false),
             Err(error) if is_refusal(&error) => {
-                if !was_refused {
+                if !was_refused && !is_of_all(&error) {
                     warn!(
                         "custom field definitions cannot be read ({error}): the mapping can name fields by id only, or grant `locations/customFields.readonly`"
                     );
@@ -171,6 +171,11 @@ impl Metadata {
         *known = Some(Known { value: value.clone(), read_at: now, refused });
         Ok((value, refused))
     }
+}
+
+/// Credentials that are refused are refused for everything: that is told once, as the location's trouble.
+fn is_of_all(error: &Error) -> bool {
+    matches!(error, Error::CredentialsRefused { .. })
 }
 
 /// A refusal of the account may last: the sync goes on with defaults. Other errors, and answers of a gateway or another service, are

@@ -70,6 +70,18 @@ fn saying<'l>(lines: &'l [Value], part: &str) -> Vec<&'l Value> {
     lines.iter().filter(|line| message(line).contains(part)).collect()
 }
 
+/// The first line that a person sees names the fault, and no other one sends them elsewhere.
+#[tokio::test]
+async fn a_wrong_token_is_one_line() {
+    let log = Log::here();
+    let mut world = World::with(&[("GHL_ACCESS_TOKEN", "pit-wrong")]).await;
+    world.forgiving = true;
+    world.rest(HOUR).await;
+    let lines = log.lines();
+    let loud = loud(&lines);
+    assert!(loud.len() == 1 && message(loud[0]).contains("the credentials are refused"), "{loud:#?}");
+}
+
 #[tokio::test]
 async fn a_line_about_a_request_names_it_and_nothing_of_its_query() {
     let log = Log::here();

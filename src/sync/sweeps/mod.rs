@@ -91,15 +91,19 @@ pub(super) async fn step(store: &Store, connection: &Connection, sweeping: Sweep
 /// Nothing is lost by it: the next step begins where this one did.
 async fn put_off(store: &Store, connection: &Connection, kind: Sweep, failure: Failure) -> Result<(), store::Error> {
     let (location, clock) = (&connection.location, &connection.clock);
-    tell(connection, kind, &failure).await;
     let (vendor, error) = match &failure {
         Failure::Ghl(error) => (Vendor::Ghl, error),
         Failure::Trafft(error) => (Vendor::Trafft, error),
-        _ => return store.put_off(location, kind, clock.now() + AGAIN, &failure.to_string()).await,
+        _ => {
+            tell(connection, kind, &failure).await;
+            return store.put_off(location, kind, clock.now() + AGAIN, &failure.to_string()).await;
+        }
     };
     if kind != Sweep::Tasks {
         connection.note_sweep(store, vendor, Some(error)).await;
     }
+    // After that: what is told for the whole location is not told once more.
+    tell(connection, kind, &failure).await;
     let until = match decide(vendor, error, 1, clock.now(), |wait| clock.jitter(wait)) {
         Verdict::Retry { at, .. } => at,
         Verdict::Snooze { until, .. } => until,
