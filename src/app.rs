@@ -198,7 +198,8 @@ impl App {
         let listener = listen_on(config.bind).map_err(bind)?;
         let address = listener.local_addr().map_err(bind)?;
         let handle = Handle { store, clock, locations, progress: fleet.progress() };
-        let (patience, keep) = (config.shutdown, config.keep);
+        let patience = config.shutdown;
+        let keep = config.keep;
         Ok(Self {
             listener,
             address,
@@ -249,7 +250,8 @@ impl App {
         info!(%address, locations = handle.locations.len(), "listening on {address}");
         let mut parts = JoinSet::new();
         parts.spawn({
-            let (clock, stop) = (handle.clock.clone(), stop.clone());
+            let clock = handle.clock.clone();
+            let stop = stop.clone();
             async move {
                 serve(listener, router, clock, stop).await;
                 "HTTP server"
@@ -263,7 +265,8 @@ impl App {
             }
         });
         parts.spawn({
-            let (store, stop) = (handle.store.clone(), stop.clone());
+            let store = handle.store.clone();
+            let stop = stop.clone();
             async move {
                 // Others are not heard any more while we stop; what they say is in the database.
                 let _ = stop.run_until_cancelled(hear(store, nudge)).await;
@@ -271,21 +274,26 @@ impl App {
             }
         });
         parts.spawn({
-            let (store, clock, stop) = (handle.store.clone(), handle.clock.clone(), stop.clone());
+            let store = handle.store.clone();
+            let clock = handle.clock.clone();
+            let stop = stop.clone();
             async move {
                 let _ = stop.run_until_cancelled(prune(store, clock, keep)).await;
                 "pruning"
             }
         });
         parts.spawn({
-            let (intake, clock, stop) = (intake.clone(), handle.clock.clone(), stop.clone());
+            let intake = intake.clone();
+            let clock = handle.clock.clone();
+            let stop = stop.clone();
             async move {
                 let _ = stop.run_until_cancelled(tally(intake, clock)).await;
                 "counting of deliveries"
             }
         });
         parts.spawn({
-            let (store, stop) = (handle.store.clone(), stop.clone());
+            let store = handle.store.clone();
+            let stop = stop.clone();
             async move {
                 let _ = stop.run_until_cancelled(store.checkpoints()).await;
                 "copying of the log"

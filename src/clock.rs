@@ -184,7 +184,8 @@ mod tests {
             (70 * SECOND, 10, 70 * SECOND, true),
             (-3600 * SECOND, 10, -3600 * SECOND, true),
         ] {
-            let (clock, shown) = (Clock::system(), format!("{ahead} ms ahead, {trip} ms on the way"));
+            let clock = Clock::system();
+            let shown = format!("{ahead} ms ahead, {trip} ms on the way");
             let before = clock.now();
             let asked = Instant::now();
             let trip = Duration::from_millis(trip);

@@ -13,7 +13,8 @@ use crate::telemetry;
 /// The system lets us not listen for signals.
 pub fn stop_on_signal() -> std::io::Result<CancellationToken> {
     let stop = CancellationToken::new();
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = if is_hangup_ignored() { None } else { Some(signal(SignalKind::hangup())?) };
     tokio::spawn({
         let stop = stop.clone();

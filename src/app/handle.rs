@@ -36,7 +36,8 @@ impl Handle {
 
     /// When something will be due, if every location is at rest.
     async fn rests(&self, progress: &Progress) -> Result<Option<Option<Timestamp>>, store::Error> {
-        let (now, mut next) = (self.clock.now(), Vec::new());
+        let now = self.clock.now();
+        let mut next = Vec::new();
         let revisions = self.store.revisions().await?;
         for location in &self.worked().await? {
             // An owner of an earlier revision is about to end, and another begins.

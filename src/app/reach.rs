@@ -20,7 +20,8 @@ use crate::sync::{self, Mapping, OpenVendors, VendorClients};
 /// The GoHighLevel client for trying things by hand.
 pub fn ghl(config: config::ByHand, http: Http, clock: Clock) -> Ghl {
     let config::ByHand { api_url: base, location, token, scopes } = config;
-    let (credential, scopes) = (Credential::PrivateToken(token), scopes.map(Scopes::from_iter));
+    let credential = Credential::PrivateToken(token);
+    let scopes = scopes.map(Scopes::from_iter);
     Ghl::new(http, GhlSettings { base, location, credential, scopes }, clock)
 }
 
@@ -75,7 +76,8 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn new(config: &Config, mapping: Mapping, http: Http, clock: Clock) -> Self {
-        let (base, policy) = (config.ghl.api_url.clone(), config.policy.clone());
+        let base = config.ghl.api_url.clone();
+        let policy = config.policy.clone();
         Self { base, policy, mapping: Arc::new(mapping), http, clock }
     }
 

@@ -90,7 +90,8 @@ impl Stage {
         let config = load(&Sources { environment: self.settings.clone(), ..Default::default() })?;
         let stop = CancellationToken::new();
         let app = App::build(config, self.clock.clone(), stop.clone()).await?;
-        let (url, handle) = (format!("http://{}/webhooks/ghl", app.address()), app.handle());
+        let url = format!("http://{}/webhooks/ghl", app.address());
+        let handle = app.handle();
         // Also after a restart it listens where it did before.
         self.settings.insert("BIND_ADDR".to_owned(), app.address().to_string());
         self.service = Some(Service { url, handle, stop, run: tokio::spawn(app.run()) });
@@ -303,7 +304,8 @@ impl Stage {
     fn invite(&self) -> Result<(), Failure> {
         let Some(service) = &self.service else { return Ok(()) };
         self.sandbox.ghl.set_webhook_url(Some(service.url.clone()));
-        let (ghl, trafft) = (self.sandbox.ghl.url(), self.sandbox.trafft.url());
+        let ghl = self.sandbox.ghl.url();
+        let trafft = self.sandbox.trafft.url();
         let url = service.url.trim_end_matches("/webhooks/ghl");
         print(format!(
             "\nAll three stay up until Ctrl-C, and GHL now delivers its events by itself. Try:\n\n\

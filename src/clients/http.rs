@@ -114,7 +114,8 @@ impl Http {
             let built = builder().build().or_else(|_| builder().tls_certs_only([]).build());
             built.map_err(|_| Error::NotSent { reason: NotSent::Kept("the HTTP client cannot be set up") })
         };
-        let (proxied, direct) = (built(&builder)?, built(&|| builder().no_proxy())?);
+        let proxied = built(&builder)?;
+        let direct = built(&|| builder().no_proxy())?;
         Ok(Self { proxied, direct, counts })
     }
 
@@ -148,7 +149,8 @@ impl Http {
         if odd.is_empty() {
             return;
         }
-        let (vendor, count) = (vendor.label(), odd.len());
+        let vendor = vendor.label();
+        let count = odd.len();
         self.counts.odd.get_or_create(&OddLabels { vendor, operation }).inc_by(count as u64);
         let ids = odd.iter().take(NAMED).map(Odd::to_string).collect::<Vec<_>>().join(", ");
         let more = if count > NAMED { ", and others" } else { "" };

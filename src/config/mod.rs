@@ -230,7 +230,8 @@ impl MarketplaceApp {
         // The pages need somebody who is signed in, and what they bring needs a seal.
         let admin = from.get("ADMIN_TOKEN", long_secret);
         let key = from.get("ENCRYPTION_KEY", keys);
-        let (_, _) = (admin?, key?);
+        let _ = admin?;
+        let _ = key?;
         Some(Some(Self {
             client_id: client_id?,
             client_secret: client_secret?,
@@ -277,7 +278,8 @@ impl Admin {
     /// Every problem found, each with its fix.
     pub fn load(sources: &Sources) -> Result<Self, Problems> {
         let mut from = Reader::new(sources);
-        let (bind, token) = (from.get("BIND_ADDR", address), from.get("ADMIN_TOKEN", long_secret));
+        let bind = from.get("BIND_ADDR", address);
+        let token = from.get("ADMIN_TOKEN", long_secret);
         let config = bind.zip(token).map(|(bind, token)| Self { bind, token });
         from.finish(config)
     }

@@ -132,7 +132,8 @@ impl Connector {
         })?;
         let Grant { installer, company, .. } = grant.clone();
         let now = self.clock.now();
-        let (pair, installed_at) = (pair(grant, now), oauth.their_time(now));
+        let pair = pair(grant, now);
+        let installed_at = oauth.their_time(now);
         self.store.granted(&installer, company.as_ref(), &pair, installed_at).await?;
         self.grants.forget(&installer);
         let mut unlisted = false;
@@ -163,8 +164,10 @@ impl Connector {
         let Entered { location, token, trafft, options } = entered;
         // What is copied brings blanks along.
         let bare = |secret: &Secret| Secret::from(secret.expose_secret().trim());
-        let (token, client_secret) = (token.as_ref().map(bare), bare(&trafft.client_secret));
-        let (url, client_id) = (trafft.url.trim().to_owned(), trafft.client_id.trim().to_owned());
+        let token = token.as_ref().map(bare);
+        let client_secret = bare(&trafft.client_secret);
+        let url = trafft.url.trim().to_owned();
+        let client_id = trafft.client_id.trim().to_owned();
         let trafft = TrafftAccess { url, client_id, client_secret };
         if self.is_in_settings(&location) {
             return Err(Refused::InSettings(location));

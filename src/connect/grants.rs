@@ -97,14 +97,17 @@ impl Grants {
     /// What a location's client authenticates with.
     pub fn credential(self: &Arc<Self>, location: LocationId) -> Credential {
         self.spawn({
-            let (grants, location) = (self.clone(), location.clone());
+            let grants = self.clone();
+            let location = location.clone();
             async move { grants.ask_again(&location).await }
         });
-        let (grants, installer) = (self.clone(), Installer::Location(location));
+        let grants = self.clone();
+        let installer = Installer::Location(location);
         // The cached tokens may be older than the install that has just been connected.
         self.forget(&installer);
         Credential::Kept(TokenSource::new(move |refused| {
-            let (grants, installer) = (grants.clone(), installer.clone());
+            let grants = grants.clone();
+            let installer = installer.clone();
             async move { grants.bearer(&installer, refused.as_ref()).await }
         }))
     }
@@ -127,7 +130,9 @@ impl Grants {
             }
             // A caller that loses interest must not take a pair with it that was just made.
             let fresh = self.spawn({
-                let (grants, installer, refused) = (self.clone(), installer.clone(), refused.cloned());
+                let grants = self.clone();
+                let installer = installer.clone();
+                let refused = refused.cloned();
                 async move { grants.fresh(&installer, refused.as_ref()).await }
             });
             let mut fresh = fresh

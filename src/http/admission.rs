@@ -60,9 +60,11 @@ pub(super) enum Permit<'d> {
 
 impl Admission {
     pub(super) fn new() -> Self {
-        let (long_bodies, suspects_long_bodies, suspects_slots) =
-            (Pool::new(LONG_BODIES), Pool::new(LONG_BODIES), Pool::new(SUSPECTS));
-        let (suspects, until) = (Mutex::default(), AtomicI64::new(i64::MIN));
+        let long_bodies = Pool::new(LONG_BODIES);
+        let suspects_long_bodies = Pool::new(LONG_BODIES);
+        let suspects_slots = Pool::new(SUSPECTS);
+        let suspects = Mutex::default();
+        let until = AtomicI64::new(i64::MIN);
         Self { open: Semaphore::new(OPEN), long_bodies, suspects_long_bodies, suspects_slots, suspects, until }
     }
 

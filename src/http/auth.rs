@@ -39,7 +39,8 @@ impl Admin {
     /// It is not, or its source was wrong too often.
     pub(super) fn check(&self, given: &str, source: Source, now: Timestamp) -> Result<(), Problem> {
         // Digests have one length, so nothing about the token's own shows in the time it takes.
-        let (given, token) = (Sha256::digest(given), Sha256::digest(self.token.expose_secret()));
+        let given = Sha256::digest(given);
+        let token = Sha256::digest(self.token.expose_secret());
         match self.attempts.judge(given.as_slice().ct_eq(token.as_slice()).into(), source, now) {
             Ok(true) => Ok(()),
             Ok(false) => {
@@ -72,7 +73,8 @@ impl Service {
             let detail = "the admin API is off: set `ADMIN_TOKEN` and restart";
             return Err(Problem::new(ProblemCode::AdminOff, detail));
         };
-        let (headers, now) = (request.headers(), self.clock.now());
+        let headers = request.headers();
+        let now = self.clock.now();
         if let Some(given) = bearer(headers) {
             return admin.check(given, self.source(request.extensions(), headers), now);
         }
@@ -90,7 +92,8 @@ impl Service {
     /// Another page sent it, or something that is no browser.
     pub(super) fn same_origin(&self, headers: &HeaderMap) -> Result<(), Problem> {
         let header = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-        let (origin, host) = (header(header::ORIGIN), header(header::HOST));
+        let origin = header(header::ORIGIN);
+        let host = header(header::HOST);
         let ours = match (&self.public_url, origin) {
             (Some(url), Some(origin)) => url.origin().ascii_serialization() == origin,
             (None, Some(origin)) => origin

@@ -36,7 +36,8 @@ const RETRY_AFTER: u32 = 60;
 impl Problem {
     /// A refusal, with the status that belongs to its code.
     pub fn new(code: ProblemCode, detail: impl Into<String>) -> Self {
-        let (status, title) = (status(code).as_u16(), code.name().replace('_', " "));
+        let status = status(code).as_u16();
+        let title = code.name().replace('_', " ");
         Self { status, code, title, detail: detail.into(), parameter: None, retry_after: None }
     }
 

@@ -49,7 +49,8 @@ pub(super) async fn readyz(State(service): State<Arc<Service>>) -> Result<Json<H
 ), description = "In Prometheus' own text form, or in OpenMetrics' where `Accept` names that")))]
 pub(super) async fn metrics(State(service): State<Arc<Service>>, headers: HeaderMap) -> Result<Response, Problem> {
     let states = service.store.states(&service.by_settings, None, service.clock.now()).await?;
-    let (load, sweeps) = (service.store.load().await?, service.store.sweep_load().await?);
+    let load = service.store.load().await?;
+    let sweeps = service.store.sweep_load().await?;
     let text = service.metrics.render(load, sweeps, &states, service.intake.deliveries().await?);
     let accepts = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     Ok(if accepts.contains("application/openmetrics-text") {

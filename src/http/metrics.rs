@@ -57,7 +57,9 @@ pub struct Metrics {
 impl Metrics {
     /// `registry` may hold what other rooms count already.
     pub fn new(mut registry: Registry) -> Self {
-        let (events, refusals, contacts) = (Family::default(), Family::default(), Family::default());
+        let events = Family::default();
+        let refusals = Family::default();
+        let contacts = Family::default();
         registry.register(
             "webhook_events",
             "Events taken in, by how far they came while the sender waited",
@@ -68,7 +70,9 @@ impl Metrics {
         let connections = Family::default();
         let each = "Connections that a state holds for; one can be in several, and is in `working` only when nothing else holds";
         registry.register("connections", each, connections.clone());
-        let (found, calls, finished) = (Family::default(), Family::default(), Family::default());
+        let found = Family::default();
+        let calls = Family::default();
+        let finished = Family::default();
         registry.register("sweep_found", "What the last sweeps found that no event had told", found.clone());
         registry.register("sweep_calls", "Calls that the last sweeps took", calls.clone());
         let oldest = "When the sweep ended that ended longest ago, Unix seconds; 0: one has never ended";

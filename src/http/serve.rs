@@ -64,15 +64,19 @@ pub fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
 
 /// Serves until `stop`, then until what is being worked is answered. `clock`: the limits for arriving requests count by it.
 pub async fn serve(listener: TcpListener, router: Router, clock: Clock, stop: CancellationToken) {
-    let (connections, shortage, spell) = (TaskTracker::new(), Arc::new(Shortage::default()), Spell::default());
+    let connections = TaskTracker::new();
+    let shortage = Arc::new(Shortage::default());
+    let spell = Spell::default();
     while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
         match accepted {
             Ok((stream, peer)) => {
                 if let Some(lasted) = spell.over(Instant::now()) {
-                    let (tries, seconds) = (lasted.times, lasted.seconds());
+                    let tries = lasted.times;
+                    let seconds = lasted.seconds();
                     info!(tries, seconds, "connections are accepted again; none was for {seconds} s");
                 }
-                let (clock, shortage) = (clock.clone(), shortage.clone());
+                let clock = clock.clone();
+                let shortage = shortage.clone();
                 connections.spawn(connection(stream, peer, router.clone(), clock, shortage, stop.child_token()));
             }
             // The peer's trouble; the next one is accepted at once.
@@ -187,7 +191,8 @@ impl Activity {
 
     /// Ends when a request takes too long to arrive; or when none has ever begun, and others cannot even connect.
     async fn overdue(&self, clock: &Clock, shortage: &Shortage) {
-        let (mut seen, mut looks) = (self.look(), 0);
+        let mut seen = self.look();
+        let mut looks = 0;
         loop {
             clock.sleep(LOOK).await;
             let now = self.look();

@@ -249,7 +249,9 @@ impl Answer {
     fn bare(accepted: Receipt, contact: Option<ContactId>) -> Self {
         let Receipt { event: event_id, status, reason } = accepted;
         let contact_id = contact.map(|contact| contact.to_string());
-        let (trafft_customer_id, ghl_calls, trafft_calls) = (None, None, None);
+        let trafft_customer_id = None;
+        let ghl_calls = None;
+        let trafft_calls = None;
         Self { status, event_id, contact_id, trafft_customer_id, ghl_calls, trafft_calls, reason }
     }
 }

@@ -273,7 +273,8 @@ fn delivery_key(sent_at: Option<Timestamp>, of: [&str; 3], about: &[Option<&str>
         digest.update(part.map_or(u64::MAX, |part| part.len() as u64).to_le_bytes());
         digest.update(part.unwrap_or_default());
     }
-    let (digest, at) = (digest.finalize(), sent_at.map_or(0, |at| at.as_millisecond()));
+    let digest = digest.finalize();
+    let at = sent_at.map_or(0, |at| at.as_millisecond());
     let short = digest.get(..16).map(|half| URL_SAFE_NO_PAD.encode(half))?;
     Some(format!("{at:013}:{short}"))
 }

@@ -118,7 +118,9 @@ pub struct PendingAnswer {
 impl Intake {
     /// Nothing here does anything until a webhook comes.
     pub fn new(rules: Rules, store: Store, inbox: Inbox, nudge: Nudge, clock: Clock) -> Self {
-        let (saw_own_app, other_app, tally) = (Arc::default(), Arc::default(), Arc::default());
+        let saw_own_app = Arc::default();
+        let other_app = Arc::default();
+        let tally = Arc::default();
         Self { rules: Arc::new(rules), saw_own_app, other_app, tally, store, inbox, nudge, clock }
     }
 
@@ -226,7 +228,8 @@ impl Intake {
     /// The store's.
     pub async fn deliveries(&self) -> Result<Deliveries, store::Error> {
         let _whole = self.tally.handing_over.lock().await;
-        let (stored, counted) = (self.store.deliveries(self.clock.now()).await?, self.tally.counted());
+        let stored = self.store.deliveries(self.clock.now()).await?;
+        let counted = self.tally.counted();
         Ok(Deliveries { accepted: stored.accepted + counted.accepted, refused: stored.refused + counted.refused })
     }
 

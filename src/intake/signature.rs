@@ -191,7 +191,8 @@ pub(super) fn verify_workflow<'h>(
     }
     match (header("webhook-signature"), &secrets.secret, header("x-workflow-token"), &secrets.token) {
         (Some(signatures), Some(secret), _, _) => {
-            let (id, at) = (header("webhook-id"), header("webhook-timestamp"));
+            let id = header("webhook-id");
+            let at = header("webhook-timestamp");
             let (id, at) = id.zip(at).ok_or(Refusal::WorkflowUnsigned)?;
             let mac = mac(&secret.key, &[id.as_bytes(), b".", at.as_bytes(), b".", &body]);
             let fits = |signature: &str| {
@@ -207,7 +208,8 @@ pub(super) fn verify_workflow<'h>(
         }
         (_, _, Some(given), Some(token)) => {
             // Digests have one length, so nothing about the token's own shows in the time it takes.
-            let (given, token) = (Sha256::digest(given), Sha256::digest(token.expose_secret()));
+            let given = Sha256::digest(given);
+            let token = Sha256::digest(token.expose_secret());
             if !bool::from(given.as_slice().ct_eq(token.as_slice())) {
                 return Err(Refusal::WorkflowWrong);
             }

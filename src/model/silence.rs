@@ -45,7 +45,8 @@ impl Silence {
             None if heard >= swept.from => self,
             _ if swept.found == 0 => self,
             _ => {
-                let (untold, first) = (untold + swept.found, untold_since.unwrap_or(swept.at));
+                let untold = untold + swept.found;
+                let first = untold_since.unwrap_or(swept.at);
                 let is_pause = untold >= CHANGES && swept.at >= first + SPAN;
                 let paused_at = paused_at.or(is_pause.then_some(swept.at));
                 Self { since: since.or(Some(heard)), untold, untold_since: Some(first), paused_at }

@@ -70,7 +70,8 @@ mod tests {
 
     #[test]
     fn it_is_told_when_it_begins_and_once_it_has_not_come_for_a_while() {
-        let (spell, start) = (Spell::default(), Instant::now());
+        let spell = Spell::default();
+        let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         assert_eq!(spell.over(at(0)), None);
         assert!(spell.came(at(0)));

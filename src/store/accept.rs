@@ -146,8 +146,10 @@ impl Store {
     async fn accept_in_time(&self, events: &[IncomingEvent]) -> Result<(Vec<Receipt>, Ahead)> {
         let mut tx = self.db.begin_first().await?;
         let known = self.known(&mut tx, events).await?;
-        let (connected, mut first) = (known.connected(), known.deliveries());
-        let (mut accepted, mut new) = (Vec::with_capacity(events.len()), Vec::with_capacity(events.len()));
+        let connected = known.connected();
+        let mut first = known.deliveries();
+        let mut accepted = Vec::with_capacity(events.len());
+        let mut new = Vec::with_capacity(events.len());
         for event in events {
             // The second of two in one batch is a duplicate of the first.
             match delivery(event).map(|delivery| first.entry(delivery)) {
@@ -186,7 +188,8 @@ impl Store {
     /// Without other writers (SQLite), in one round trip.
     async fn store_alone(&self, tx: Tx, new: &[New<'_>], elsewhere: &[Elsewhere]) -> Result<Ahead> {
         let marks = marks(new, elsewhere);
-        let (mut script, dialect) = (Script::new(new.len().max(marks.len())), self.db.dialect());
+        let mut script = Script::new(new.len().max(marks.len()));
+        let dialect = self.db.dialect();
         script.add(&MARK, marks.iter().map(Mark::row).collect(), dialect)?;
         script.add(&INSERT, new.iter().map(New::row).collect(), dialect)?;
         tx.commit_after(script).await

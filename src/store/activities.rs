@@ -205,7 +205,8 @@ impl<'r> Changes<'r> {
         if objects.is_empty() {
             return Ok(());
         }
-        let (location, contact) = (self.key.location.as_str(), self.key.contact.as_str());
+        let location = self.key.location.as_str();
+        let contact = self.key.contact.as_str();
         let rows = objects.iter().map(|(facet, read)| {
             [
                 Cell::from(location),
@@ -226,7 +227,8 @@ impl<'r> Changes<'r> {
         if gone.is_empty() {
             return Ok(());
         }
-        let (location, contact) = (self.key.location.as_str(), self.key.contact.as_str());
+        let location = self.key.location.as_str();
+        let contact = self.key.contact.as_str();
         let rows = gone.iter().map(|(facet, id)| {
             [
                 Cell::from(location),
@@ -257,8 +259,11 @@ impl Store {
         now: Timestamp,
     ) -> Result<Changes<'r>> {
         let key = &of.key;
-        let (location, contact) = (key.location.as_str(), key.contact.as_str());
-        let (mut present, mut gone, mut new) = (Vec::new(), Vec::new(), Vec::new());
+        let location = key.location.as_str();
+        let contact = key.contact.as_str();
+        let mut present = Vec::new();
+        let mut gone = Vec::new();
+        let mut new = Vec::new();
         for one in mirrored {
             let Mirrored { facet, objects, .. } = one;
             let query = sqlx::query_scalar(PRESENT).bind(location).bind(contact).bind(facet.name());

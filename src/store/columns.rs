@@ -112,7 +112,9 @@ impl Store {
     /// Gives up a contact whose row cannot be read, with the events that wait for it. A mark makes it due again.
     pub async fn set_aside(&self, location: &str, contact: &str, why: &Error, now: Timestamp) -> Result<()> {
         error!(location.id = location, contact.id = contact, error = %why, "contact {location}/{contact} is given up: {why}");
-        let (mut tx, reason, now) = (self.db.begin().await?, reason(why), now.as_millisecond());
+        let mut tx = self.db.begin().await?;
+        let reason = reason(why);
+        let now = now.as_millisecond();
         let query = sqlx::query(SET_ASIDE_CONTACT).bind(location).bind(contact).bind(&reason).bind(now);
         query.execute(&mut *tx).await?;
         let query = sqlx::query_scalar(SETTLE_ITS_EVENTS).bind(location).bind(contact).bind(&reason).bind(now);

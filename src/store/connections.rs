@@ -74,7 +74,9 @@ impl From<Row> for ConnectionView {
         let Row { location_id, name, company_id, trafft_account, install, scopes, .. } = row;
         let install = install.as_deref().and_then(|install| readable([status(install)]).pop());
         let options = row.options.and_then(|options| serde_json::from_str(&options).ok());
-        let (paused, entered, owner) = (row.paused == Some(1), row.trafft.is_some(), row.owner);
+        let paused = row.paused == Some(1);
+        let entered = row.trafft.is_some();
+        let owner = row.owner;
         Self { location_id, name, company_id, trafft_account, install, scopes, paused, entered, options, owner }
     }
 }

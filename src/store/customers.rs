@@ -166,7 +166,8 @@ impl Store {
     /// Before a POST: what is about to be created, so that a lost answer can be told from a call never made. `false`: a person has
     /// decided about the contact since it was loaded; nothing must be sent.
     pub async fn intend(&self, epoch: i64, contact: &Contact, intent: &CreateIntent) -> Result<bool> {
-        let (mut tx, key) = (self.db.begin().await?, &contact.key);
+        let mut tx = self.db.begin().await?;
+        let key = &contact.key;
         fence(&mut tx, key.location.as_str(), epoch).await?;
         not_erased(&mut tx, contact).await?;
         let intended = sqlx::query(INTEND)
@@ -222,7 +223,8 @@ impl Store {
         created: bool,
         intent: Option<&str>,
     ) -> Result<LinkOutcome> {
-        let (location, contact) = (of.key.location.as_str(), of.key.contact.as_str());
+        let location = of.key.location.as_str();
+        let contact = of.key.contact.as_str();
         let mut tx = self.db.begin().await?;
         not_erased(&mut tx, of).await?;
         let holder: Option<String> =
@@ -265,7 +267,8 @@ impl Store {
     /// Before a PATCH or a DELETE: from here on we do not know what Trafft holds, until the settle says so. `false`: the contact is
     /// not linked with this customer any more.
     pub async fn distrust(&self, epoch: i64, contact: &Contact, customer: CustomerId) -> Result<bool> {
-        let (mut tx, key) = (self.db.begin().await?, &contact.key);
+        let mut tx = self.db.begin().await?;
+        let key = &contact.key;
         fence(&mut tx, key.location.as_str(), epoch).await?;
         not_erased(&mut tx, contact).await?;
         let query = sqlx::query(DISTRUST).bind(key.location.as_str()).bind(key.contact.as_str()).bind(customer.0);

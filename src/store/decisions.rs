@@ -57,7 +57,8 @@ impl Store {
         customer: Option<CustomerId>,
         now: Timestamp,
     ) -> Result<Decided> {
-        let (location, contact) = (key.location.as_str(), key.contact.as_str());
+        let location = key.location.as_str();
+        let contact = key.contact.as_str();
         let mut tx = self.db.begin().await?;
         let row = sqlx::query_as::<_, Row>(LOAD).bind(location).bind(contact).fetch_optional(&mut *tx).await?;
         let Some(row) = row else { return Ok(Decided::NoContact) };

@@ -189,7 +189,8 @@ impl Store {
     }
 
     async fn commit_all(&self, mut waiting: mpsc::Receiver<Waiting>, ahead: mpsc::Sender<Committed>) {
-        let (mut batch, clock) = (Vec::with_capacity(BATCH), Clock::system());
+        let mut batch = Vec::with_capacity(BATCH);
+        let clock = Clock::system();
         while waiting.recv_many(&mut batch, BATCH).await > 0 {
             // A single event is committed at once.
             let is_paced = (2..BATCH / 2).contains(&batch.len());
@@ -225,7 +226,8 @@ impl Store {
             Err(error) => error,
         };
         let is_about_rows = self.db.refuses_rows(&error);
-        let (error, mut each) = (Arc::new(error), events.into_iter().zip(answers));
+        let error = Arc::new(error);
+        let mut each = events.into_iter().zip(answers);
         if is_about_rows && each.len() > 1 {
             // One event that the database refuses must not take the others down with it.
             while let Some(one) = each.next() {

@@ -39,7 +39,8 @@ impl Store {
     /// its contact is looked at again, and that is told among the findings. In one transaction,
     /// because the next look will find no difference. Returns how many.
     pub async fn index_customers(&self, location: &LocationId, customers: &[Customer], now: Timestamp) -> Result<i64> {
-        let (mut tx, mut edited) = (self.db.begin().await?, 0);
+        let mut tx = self.db.begin().await?;
+        let mut edited = 0;
         for customer in customers {
             let known = put(&mut tx, location, customer, now).await?;
             edited += tell_doubles(&mut tx, location, known.as_ref(), customer, now).await?;
@@ -78,7 +79,9 @@ impl Store {
         made_by: &str,
         key: impl Fn(&str) -> Option<Phone> + Send,
     ) -> Result<u64> {
-        let (name, mut after, mut changed) = (location.as_str(), i64::MIN, 0);
+        let name = location.as_str();
+        let mut after = i64::MIN;
+        let mut changed = 0;
         loop {
             let query = sqlx::query_as(KEYED).bind(name).bind(after);
             let batch: Vec<(i64, String, Option<String>)> = query.fetch_all(&self.db.read).await?;

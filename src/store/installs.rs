@@ -138,7 +138,8 @@ impl Store {
             Value::String(token) => Some(token.into()),
             _ => None,
         };
-        let (access, refresh) = (take("access"), take("refresh"));
+        let access = take("access");
+        let refresh = take("refresh");
         let access = access.ok_or_else(|| Error::Corrupt(format!("tokens of {installer} without an access token")))?;
         Ok(Tokens { access, refresh })
     }

@@ -41,7 +41,8 @@ impl Error {
 /// The database has done something: if that ends an outage, it is logged.
 pub(super) fn works() {
     if let Some(lasted) = OUTAGE.over(Instant::now()) {
-        let (errors, seconds) = (lasted.times, lasted.seconds());
+        let errors = lasted.times;
+        let seconds = lasted.seconds();
         info!(errors, seconds, "the database works again, after {seconds} s and {errors} errors");
     }
 }

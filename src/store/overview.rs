@@ -292,8 +292,10 @@ impl Store {
         after: Option<(&str, &str)>,
         limit: i64,
     ) -> Result<Page<ContactView>> {
-        let (location, status) = (filter.location.as_deref().map(strip_nul), filter.status.map(Status::name));
-        let (listing, mut end) = (Listing::of(filter.status), None);
+        let location = filter.location.as_deref().map(strip_nul);
+        let status = filter.status.map(Status::name);
+        let listing = Listing::of(filter.status);
+        let mut end = None;
         let (last_location, last) =
             after.map(|(location, contact)| (strip_nul(location), strip_nul(contact))).unwrap_or_default();
         let rows = if let Some(contact) = &filter.contact {

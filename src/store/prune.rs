@@ -77,7 +77,8 @@ impl Store {
     /// stays in the index as long as Trafft shows it: without it the person would be created twice on coming back. The customer has
     /// no contact from then on. A task that works the contact at this moment is refused: see `not_erased`.
     pub async fn erase(&self, key: &ContactKey, now: Timestamp) -> Result<()> {
-        let (location, contact) = (key.location.as_str(), key.contact.as_str());
+        let location = key.location.as_str();
+        let contact = key.contact.as_str();
         let mut tx = self.db.begin().await?;
         // The same lock as in a settle, and first: a settle of this moment is waited for, and a later one does not find the contact.
         let query = sqlx::query_as(ERASE).bind(location).bind(contact);

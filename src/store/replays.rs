@@ -100,7 +100,8 @@ impl Store {
     /// The contact of an unresolved event was found: from here on it is an event like any other.
     pub async fn resolve(&self, event: &Unresolved, contact: &ContactId, now: Timestamp) -> Result<()> {
         let mut tx = self.db.begin().await?;
-        let (location, contact) = (event.location.as_str(), contact.as_str());
+        let location = event.location.as_str();
+        let contact = contact.as_str();
         let wanted = Mark { location, contact, facets: event.facet.into(), deleted: false, lane: Lane::Live, now };
         let (sequence, since) = self.mark(&mut tx, &wanted).await?;
         let query = sqlx::query(REQUEUE).bind(&event.event).bind(contact).bind(sequence).bind(since);

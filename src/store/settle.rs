@@ -66,7 +66,8 @@ impl Store {
     /// [`Error::NotOwner`]: another process has taken over; the contact is still dirty. [`Error::Erased`]: nothing is kept.
     pub async fn settle(&self, epoch: i64, settle: &Settle<'_>) -> Result<Vec<String>> {
         let Settle { contact, verdict, now, .. } = settle;
-        let (location, id) = (contact.key.location.as_str(), contact.key.contact.as_str());
+        let location = contact.key.location.as_str();
+        let id = contact.key.contact.as_str();
         let after = After::of(settle);
         let whole = [Facet::Tasks, Facet::Notes, Facet::Appointments].into_iter().all(|facet| settle.read.has(facet));
         let linked = contact.link.linked();

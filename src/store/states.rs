@@ -176,7 +176,8 @@ impl Store {
     /// An event of another app was refused, because none of `app` has ever come. Written when it is news, so that a flood of
     /// them costs reads only. A location that is not connected is not told of.
     pub async fn refused_other_app(&self, location: &LocationId, app: &str, now: Timestamp) -> Result<()> {
-        let (app, ago) = (strip_nul(app), |time: Duration| (now - time).as_millisecond());
+        let app = strip_nul(app);
+        let ago = |time: Duration| (now - time).as_millisecond();
         let query = sqlx::query_scalar(IS_NOTED).bind(location.as_str()).bind(&app);
         let is_news: i64 = query.bind(ago(NOTED_EVERY)).bind(now.as_millisecond()).fetch_one(&self.db.read).await?;
         if is_news == 0 {
@@ -192,7 +193,8 @@ impl Store {
 impl BySettings {
     /// Is the location kept from working because its links belong to another account than the settings name?
     fn apart(&self, location: &str, account: Option<&str>) -> Option<Apart> {
-        let (asked, links) = (self.accounts.get(&location.parse::<LocationId>().ok()?)?, account?);
+        let asked = self.accounts.get(&location.parse::<LocationId>().ok()?)?;
+        let links = account?;
         let because = Because::Links(links.to_owned());
         (asked != links).then(|| Apart { asked: asked.clone(), because })
     }

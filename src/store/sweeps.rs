@@ -191,7 +191,8 @@ impl Store {
         finding: &Finding,
         now: Timestamp,
     ) -> Result<i64> {
-        let (location, contact) = (location.as_str(), finding.contact.as_str());
+        let location = location.as_str();
+        let contact = finding.contact.as_str();
         let facets = finding.facets;
         self.mark_all(tx, &[Mark { location, contact, facets, deleted: false, lane: kind.lane(), now }]).await?;
         if finding.drift != Drift::None {
@@ -305,7 +306,8 @@ impl Store {
         step: &Step,
         now: Timestamp,
     ) -> Result<()> {
-        let (at, name) = (now.as_millisecond(), location.as_str());
+        let at = now.as_millisecond();
+        let name = location.as_str();
         let mut tx = self.db.begin().await?;
         fence(&mut tx, name, epoch).await?;
         let started = match sweeping.started_at {

@@ -15,7 +15,8 @@ async fn what_is_asked_for_every_event_and_reconcile_is_found_by_an_index() {
     let folder = tempfile::TempDir::new().unwrap();
     let store =
         Store::open(&format!("sqlite://{}/sync.db", folder.path().display()), Default::default()).await.unwrap();
-    let (known, gone) = (accept::KNOWN.about(64, store.db.dialect()), activities::GONE.about(64, store.db.dialect()));
+    let known = accept::KNOWN.about(64, store.db.dialect());
+    let gone = activities::GONE.about(64, store.db.dialect());
     let elsewhere = activities::ELSEWHERE.about(64, store.db.dialect());
     for question in [
         known.as_str(),
@@ -108,8 +109,10 @@ async fn who_works_a_removed_location_is_fenced_off_for_good() {
     let folder = tempfile::TempDir::new().unwrap();
     let store =
         Store::open(&format!("sqlite://{}/sync.db", folder.path().display()), Default::default()).await.unwrap();
-    let (location, now) = ("locationThatComesBack".parse::<LocationId>().unwrap(), Timestamp::UNIX_EPOCH);
-    let (lease, candidates) = (Duration::from_mins(1), [location.clone()]);
+    let location = "locationThatComesBack".parse::<LocationId>().unwrap();
+    let now = Timestamp::UNIX_EPOCH;
+    let lease = Duration::from_mins(1);
+    let candidates = [location.clone()];
     let mut epochs = Vec::new();
     for second in 0..3 {
         let now = now + Duration::from_secs(second);

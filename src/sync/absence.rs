@@ -83,7 +83,8 @@ impl Run<'_> {
         if self.contact.presence.gone_at().is_some() {
             return Ok(self.gone_already());
         }
-        let (settle, before) = (self.connection.policy.settle_time, self.contact.presence);
+        let settle = self.connection.policy.settle_time;
+        let before = self.contact.presence;
         self.contact.presence = next(self.contact.presence, gone, self.now, settle);
         if let Presence::Missing { since } = self.contact.presence {
             let reason =
@@ -156,7 +157,8 @@ impl Run<'_> {
             return Ok(done(Status::Unchanged, "the contact was deleted in GoHighLevel; the customer is kept"));
         };
         let contact: wire::Contact = parse("contacts.fields", fields)?;
-        let (locale, definitions) = (self.locale().await?, self.definitions(&contact).await?);
+        let locale = self.locale().await?;
+        let definitions = self.definitions(&contact).await?;
         let projection = self.project(&contact, &definitions, &locale).await?;
         let verdict = self.apply(projection, &locale).await?;
         Ok(match verdict {

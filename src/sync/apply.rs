@@ -217,7 +217,8 @@ impl Run<'_> {
             })),
             LinkOutcome::Overruled => Err(Failure::Overruled),
             LinkOutcome::Recorded { created: ours } => {
-                let (fingerprint, agreed) = (None, Agreed::default());
+                let fingerprint = None;
+                let agreed = Agreed::default();
                 self.contact.link = Link::Linked(Linked { customer, ours, fingerprint, agreed });
                 // What was doubted was another customer.
                 self.contact.customer_missing_since = None;

@@ -72,7 +72,9 @@ impl Connection {
         }
         let mut newest = 0;
         for pass in 1..=PASSES {
-            let (mut met, mut unread, mut totals) = (HashSet::new(), 0, HashSet::new());
+            let mut met = HashSet::new();
+            let mut unread = 0;
+            let mut totals = HashSet::new();
             let read = self.page_through(store, locale.region, |page| {
                 met.extend(page.data.items.iter().map(|customer| customer.id.0));
                 unread += page.data.odd.len();
@@ -105,7 +107,10 @@ impl Connection {
     ) -> Result<(i64, Vec<Odd>), Failure> {
         let locale = self.metadata.locale(&self.ghl, self.clock.now()).await.map_err(Failure::Ghl)?;
         self.read_phones_anew(store, &locale, &mut lock.0.phone_keys).await?;
-        let (seen, mut newest, mut calls, mut unread) = (lock.seen(), lock.seen(), 0, Vec::new());
+        let seen = lock.seen();
+        let mut newest = lock.seen();
+        let mut calls = 0;
+        let mut unread = Vec::new();
         for _ in 1..=PASSES {
             let mut totals = HashSet::new();
             let reached = |page: &wire::Page<wire::Customer>| {

@@ -67,7 +67,8 @@ impl Fleet {
     pub async fn run(self, stop: CancellationToken) {
         // By a clock of its own: other processes do not wait for one that is moved by hand.
         let clock = Clock::system();
-        let (lease, mut owners) = (Lease::default(), JoinSet::new());
+        let lease = Lease::default();
+        let mut owners = JoinSet::new();
         let mut running: HashMap<LocationId, Running> = HashMap::new();
         let mut left_alone = LeftAlone::new();
         loop {

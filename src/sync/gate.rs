@@ -152,7 +152,8 @@ mod tests {
 
     #[test]
     fn three_failures_in_a_row_close_it_and_one_probe_at_a_time_finds_out() {
-        let (gate, a) = (Gate::default(), contact("a"));
+        let gate = Gate::default();
+        let a = contact("a");
         assert_eq!(gate.failed(&a, &AWAY, at(0)), None);
         assert_eq!(gate.failed(&a, &AWAY, at(0)), None);
         gate.worked();
@@ -211,7 +212,8 @@ mod tests {
 
     #[test]
     fn those_that_wait_are_told_once_also_by_an_answer_about_a_record() {
-        let (gate, a) = (Gate::default(), contact("a"));
+        let gate = Gate::default();
+        let a = contact("a");
         gate.worked();
         assert!(!gate.is_mended(), "nothing was wrong");
         gate.failed(&a, &AWAY, at(0));

@@ -102,7 +102,8 @@ fn is_form_of(ours: &str, theirs: &str) -> bool {
         let kept: String = plain.nfc().filter(|c| *c <= '\u{ffff}').collect();
         kept.trim().to_lowercase()
     };
-    let (ours, shown) = (comparable(ours), comparable(theirs));
+    let ours = comparable(ours);
+    let shown = comparable(theirs);
     ours == shown || shown.chars().count() >= SHORTEST_CUT && ours.starts_with(&shown)
 }
 

@@ -25,7 +25,8 @@ impl Locale {
         record: &LocationRecord,
     ) -> (Self, Vec<(String, &'static str)>) {
         let mut unread = Vec::new();
-        let (timezone, country) = (filled(&record.timezone), filled(&record.country));
+        let timezone = filled(&record.timezone);
+        let country = filled(&record.country);
         let locale = Self {
             zone: set.0.or_else(|| timezone.and_then(zone)),
             region: set.1.or_else(|| country.and_then(Region::new)),

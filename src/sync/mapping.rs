@@ -125,7 +125,8 @@ impl Mapping {
         let defaults = read(DEFAULTS)?;
         let mut check = Check { text, mistakes: Vec::new(), uses_custom: false };
         let mut templates = language::environment();
-        let (own, default) = (&file.description, &defaults.description);
+        let own = &file.description;
+        let default = &defaults.description;
         let limits = Limits {
             tasks: own.tasks.or(default.tasks).unwrap_or_default(),
             completed_tasks: own.completed_tasks.or(default.completed_tasks).unwrap_or_default(),

@@ -63,7 +63,8 @@ impl Reader {
     }
 
     fn tag(&self, tag: &Tag) -> TokenSinkResult<()> {
-        let (name, is_start) = (&*tag.name, tag.kind == TagKind::StartTag);
+        let name = &*tag.name;
+        let is_start = tag.kind == TagKind::StartTag;
         if is_known(name) && tag.attrs.iter().all(has_sense) {
             self.is_html.set(true);
         }

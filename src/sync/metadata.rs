@@ -81,7 +81,8 @@ impl Metadata {
         {
             return Ok(known.value.clone());
         }
-        let (zone, region) = (self.zone.clone(), self.region);
+        let zone = self.zone.clone();
+        let region = self.region;
         let (value, refused) = if zone.is_some() && region.is_some() {
             (Locale { zone, region, is_told: true }, false)
         } else {
@@ -136,7 +137,8 @@ impl Metadata {
         held: &[CustomFieldValue],
         now: Timestamp,
     ) -> Result<(Arc<[CustomField]>, bool), Error> {
-        let (mut known, mut without_definition) = (self.custom_fields.lock().await, self.unknown_fields.lock().await);
+        let mut known = self.custom_fields.lock().await;
+        let mut without_definition = self.unknown_fields.lock().await;
         let was_refused = known.as_ref().is_some_and(|known| known.refused);
         let unknown = |known: &[CustomField]| -> Vec<String> {
             let is_unknown = |id: &String| known.iter().all(|definition| definition.id != *id);

@@ -134,7 +134,8 @@ impl Owner {
 
     /// Works until told to stop; then finishes what is in flight.
     pub(super) async fn run(self) {
-        let (location, clock) = (&self.connection.location, &self.connection.clock);
+        let location = &self.connection.location;
+        let clock = &self.connection.clock;
         let mut nudges = self.nudge.listen(location);
         if self.stop.run_until_cancelled(self.build_directory()).await.is_none() {
             return;
@@ -200,7 +201,8 @@ impl Owner {
     /// Lets go the events that came before the location was connected. Tells when to do so again: another process may be storing
     /// one in the belief that it is not connected yet; and what failed is tried again.
     async fn release_parked(&self) -> Option<Timestamp> {
-        let (location, now) = (&self.connection.location, self.connection.clock.now());
+        let location = &self.connection.location;
+        let now = self.connection.clock.now();
         let released = self.store.release_parked(location, now).await;
         if let Err(error) = &released
             && !error.tell_outage()
@@ -212,7 +214,8 @@ impl Owner {
 
     /// Starts what is due and not in flight, as far as there are workers and vendors; tells when to look again.
     async fn take(&self, work: &mut InFlight) -> Result<Taken, store::Error> {
-        let (location, now) = (&self.connection.location, self.connection.clock.now());
+        let location = &self.connection.location;
+        let now = self.connection.clock.now();
         if let Some(until) = self.connection.ghl.full_until(Lane::Live) {
             let reason = Failure::Ghl(clients::Error::BudgetUsedUp { until }).to_string();
             let is_worked = |contact: &ContactId| work.holds(&Work::Contact(contact.clone()));
@@ -232,13 +235,15 @@ impl Owner {
         let due = self.store.due(location, least, now, limit).await?;
         for (contact, lane) in due {
             let key = ContactKey { location: location.clone(), contact };
-            let (store, connection) = (self.store.clone(), self.connection.clone());
+            let store = self.store.clone();
+            let connection = self.connection.clone();
             self.start(work, Work::Contact(key.contact.clone()), lane, async move {
                 reconcile::reconcile(&store, &connection, &key).await
             });
         }
         if unresolved::is_due(&self.store, &self.connection).await? {
-            let (store, connection) = (self.store.clone(), self.connection.clone());
+            let store = self.store.clone();
+            let connection = self.connection.clone();
             self.start(
                 work,
                 Work::Unresolved,
@@ -247,7 +252,8 @@ impl Owner {
             );
         }
         if let Some(sweep) = self.store.due_sweep(location, now).await? {
-            let (store, connection) = (self.store.clone(), self.connection.clone());
+            let store = self.store.clone();
+            let connection = self.connection.clone();
             self.start(work, Work::Sweep, Lane::Sweep, async move { sweeps::step(&store, &connection, sweep).await });
         }
         let next = self.store.next_due(location, now).await?.into_iter().chain(closed.iter().copied()).min();
@@ -266,7 +272,8 @@ impl Owner {
         if in_flight.len() >= room(lane) || in_flight.holds(&work) {
             return;
         }
-        let (connection, stop) = (self.connection.clone(), self.stop.clone());
+        let connection = self.connection.clone();
+        let stop = self.stop.clone();
         let span = work.span(&connection.location);
         let doing = async move {
             let pause = match AssertUnwindSafe(doing).catch_unwind().await {
@@ -295,7 +302,9 @@ impl Owner {
     }
 
     async fn build_directory(&self) {
-        let (clock, mut failed, mut is_waiting) = (&self.connection.clock, Vec::new(), false);
+        let clock = &self.connection.clock;
+        let mut failed = Vec::new();
+        let mut is_waiting = false;
         while let Err(failure) = self.connection.build_directory(&self.store).await {
             if let Failure::Ghl(error) | Failure::Trafft(error) = &failure {
                 let vendor = if matches!(failure, Failure::Ghl(_)) { Vendor::Ghl } else { Vendor::Trafft };

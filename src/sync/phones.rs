@@ -47,7 +47,8 @@ impl Connection {
         locale: &Locale,
         phone_keys: &mut Option<String>,
     ) -> Result<(), Failure> {
-        let (made_by, now) = (made_by(locale.region), self.clock.now());
+        let made_by = made_by(locale.region);
+        let now = self.clock.now();
         // With a home region that is not told just now, the keys would be made without it, and anew as soon as it is.
         let is_kept = locale.region.is_none() && !locale.is_told && !is_of_older_rule(phone_keys.as_deref());
         if is_kept || phone_keys.as_ref() == Some(&made_by) {
@@ -106,7 +107,8 @@ async fn read_otherwise(
     (mapping, policy): (&Mapping, &Policy),
     now: Timestamp,
 ) -> Result<Vec<Finding>, Failure> {
-    let (mut found, mut after) = (Vec::new(), String::new());
+    let mut found = Vec::new();
+    let mut after = String::new();
     loop {
         let batch = store.linked_phones(location, &after).await?;
         let Some(last) = batch.last() else { return Ok(found) };

@@ -53,12 +53,14 @@ pub(super) fn project(
         Ok((!text.is_empty()).then_some(text))
     };
     let value = |name: &str| values.get_attr(name).ok().map(|value| value.to_string()).filter(|text| !text.is_empty());
-    let (mut first_name, mut last_name) = (field("first_name")?, field("last_name")?);
+    let mut first_name = field("first_name")?;
+    let mut last_name = field("last_name")?;
     if let (None, None, Some(name)) = (&first_name, &last_name, value("name")) {
         let (first, last) = name.split_once(' ').unwrap_or((&name, ""));
         (first_name, last_name) = (Some(first.to_owned()), (!last.is_empty()).then(|| last.to_owned()));
     }
-    let (email, phone) = (field("email")?, field("phone")?);
+    let email = field("email")?;
+    let phone = field("phone")?;
     let mut left_out = Vec::new();
     let email = email.and_then(|text| email_in(&text).map_err(|why| left_out.push(why.reason())).ok());
     let phone_text = phone.clone();
@@ -216,7 +218,9 @@ mod tests {
 
     fn shown(contact: serde_json::Value) -> (Value, Option<Timestamp>) {
         let contact: Contact = serde_json::from_value(contact).unwrap();
-        let (tasks, notes, appointments) = (Vec::new(), Vec::new(), Vec::new());
+        let tasks = Vec::new();
+        let notes = Vec::new();
+        let appointments = Vec::new();
         let state = State { contact: &contact, definitions: &[], tasks, notes, appointments, deleted: None };
         values(&state, &locale(), &Mapping::default(), Timestamp::UNIX_EPOCH)
     }

@@ -48,7 +48,9 @@ impl Run<'_> {
 
     /// Reads the other dirty facets, all at once. Returns GHL's word that there is no such contact, if it says so.
     pub(super) async fn read_activities(&mut self, locale: &Locale) -> Result<Option<Gone>, Failure> {
-        let (ghl, id, dirty) = (&self.ghl, &self.contact.key.contact, self.contact.dirty);
+        let ghl = &self.ghl;
+        let id = &self.contact.key.contact;
+        let dirty = self.contact.dirty;
         let (tasks, notes, appointments) = tokio::join!(
             read_if(dirty.has(Facet::Tasks), ghl.tasks(id)),
             read_if(dirty.has(Facet::Notes), ghl.notes(id)),

@@ -146,7 +146,8 @@ impl Run<'_> {
         };
         let customer = self.contact.link.customer().map(|customer| customer.0);
         let events = events.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(" ");
-        let (ghl_calls, trafft_calls) = (self.ghl_calls, self.trafft_calls);
+        let ghl_calls = self.ghl_calls;
+        let trafft_calls = self.trafft_calls;
         match (&self.trouble, verdict) {
             (None, _) | (_, Verdict::Done(_) | Verdict::Conflict { .. }) => info!(
                 contact.sequence = self.contact.sequence,
@@ -196,7 +197,9 @@ impl Run<'_> {
 impl<'a> State<'a> {
     /// The contact alone, before its activities are known.
     pub(super) fn of(contact: &'a wire::Contact, definitions: &'a [wire::CustomField]) -> Self {
-        let (tasks, notes, appointments) = (Vec::new(), Vec::new(), Vec::new());
+        let tasks = Vec::new();
+        let notes = Vec::new();
+        let appointments = Vec::new();
         Self { contact, definitions, tasks, notes, appointments, deleted: None }
     }
 }

@@ -78,7 +78,8 @@ impl Run<'_> {
         self.trouble = Some(failure.to_string());
         let Self { contact, connection, .. } = self;
         let key = &contact.key;
-        let (clock, gates) = (&connection.clock, &connection.gates);
+        let clock = &connection.clock;
+        let gates = &connection.gates;
         let (vendor, gate, error) = match failure {
             Failure::Ghl(error) => (Vendor::Ghl, &gates.ghl, error),
             Failure::Trafft(error) => (Vendor::Trafft, &gates.trafft, error),

@@ -27,7 +27,8 @@ pub(super) async fn listen(
     sweeping: &Sweeping,
     found: i64,
 ) -> Result<(), store::Error> {
-    let (location, now) = (&connection.location, connection.clock.now());
+    let location = &connection.location;
+    let now = connection.clock.now();
     let pace = connection.policy.pace.of(Sweep::Contacts);
     let regular = pace.map(|pace| pace * REGULAR);
     let Some((from, regular)) = sweeping.since.zip(regular) else { return Ok(()) };

@@ -117,7 +117,8 @@ impl Connection {
         if known.is_some_and(|known| known.as_ref() == trouble) {
             return Ok(());
         }
-        let (location, now) = (&self.location, self.clock.now());
+        let location = &self.location;
+        let now = self.clock.now();
         if trouble.is_none() && known.is_none() && !store.has_trouble(location, vendor).await? {
             return Ok(());
         }

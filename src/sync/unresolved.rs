@@ -32,7 +32,8 @@ pub(super) async fn is_due(store: &Store, connection: &Connection) -> Result<boo
 /// search serves them all: an import brings hundreds of such events at once.
 pub(super) async fn resolve(store: &Store, connection: &Connection) -> Result<(), store::Error> {
     let location = &connection.location;
-    let (mut found, mut unknown) = (Vec::new(), Vec::new());
+    let mut found = Vec::new();
+    let mut unknown = Vec::new();
     for event in store.due_unresolved(location, connection.clock.now(), TOGETHER).await? {
         match store.contact_of(location, event.facet, &event.object).await? {
             Some(contact) => found.push((event, contact)),

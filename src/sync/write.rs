@@ -136,7 +136,8 @@ impl Run<'_> {
     pub(super) async fn look_at_another(&mut self, customer: CustomerId) -> Result<(), Failure> {
         self.trafft_calls += 1;
         let region = self.locale().await?.region;
-        let (location, now) = (&self.connection.location, self.connection.clock.now());
+        let location = &self.connection.location;
+        let now = self.connection.clock.now();
         match self.connection.trafft.customer(customer).await {
             Ok(shown) => _ = self.store.index_customers(location, &[directory::indexed(&shown, region)], now).await?,
             Err(Error::Gone(_)) => self.store.forget_customer(location, customer, now).await?,
@@ -152,7 +153,8 @@ impl Run<'_> {
 
     /// Trafft says that there is no such customer. That is believed when it has said so twice, a settle time apart.
     pub(super) async fn customer_absent(&mut self, customer: CustomerId, _said: Gone) -> Result<Verdict, Failure> {
-        let (now, settle) = (self.connection.clock.now(), self.connection.policy.settle_time);
+        let now = self.connection.clock.now();
+        let settle = self.connection.policy.settle_time;
         let since = *self.contact.customer_missing_since.get_or_insert(now);
         if !self.is_unseen(customer) && now < since + settle {
             let reason = format!(

@@ -80,7 +80,8 @@ impl Doctor {
             return None;
         }
         let answered = self.server.ask(Request::get(&["deliveries"]), sources).await.ok()?;
-        let (accepted, refused) = (answered["accepted"].as_i64()?, answered["refused"].as_i64()?);
+        let accepted = answered["accepted"].as_i64()?;
+        let refused = answered["refused"].as_i64()?;
         let tried = "deliveries: how HighLevel was answered in the past three days";
         let found = format!("{accepted} of {} were accepted at the first try", accepted + refused);
         match accepted + refused {

@@ -49,7 +49,8 @@ impl Ghl {
 
     /// The contacts of a business (G §6.8).
     pub async fn contacts_of_business(&self, business: &ObjectId, limit: u32, skip: u32) -> Result<ContactList, Error> {
-        let (limit, skip) = (limit.to_string(), skip.to_string());
+        let limit = limit.to_string();
+        let skip = skip.to_string();
         let query = [("locationId", self.location_id().as_str()), ("limit", &limit), ("skip", &skip)];
         let path = ["contacts", "business", business.as_str()];
         let page: ContactList = self.call(read("contacts_of_business", &path, &query), NO_BODY, Answer::json).await?;

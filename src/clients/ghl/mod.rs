@@ -94,7 +94,8 @@ const NO_TOKEN: Error = Error::NotSent { reason: NotSent::Kept("there is no toke
 impl Ghl {
     /// Connects to nothing yet.
     pub fn new(http: Http, settings: GhlSettings, clock: Clock) -> Self {
-        let (allowance, skew) = (Allowance::new(clock.clone()), Skew::default());
+        let allowance = Allowance::new(clock.clone());
+        let skew = Skew::default();
         let connection = Connection { http, settings, clock, allowance, skew };
         Self { connection: Arc::new(connection), lane: Lane::Live }
     }

@@ -137,7 +137,8 @@ impl OAuth {
             Installer::Location(_) => "Location",
             Installer::Company(_) => "Company",
         };
-        let (client, token) = (self.client(), RefreshToken::new(refresh.expose_secret().to_owned()));
+        let client = self.client();
+        let token = RefreshToken::new(refresh.expose_secret().to_owned());
         let asked = client.exchange_refresh_token(&token).add_extra_param("user_type", user_type);
         let asked = asked.request_async(&adapter).await.map_err(|error| failure(error, Error::UNEXPECTED_BODY))?;
         grant(asked, Some(installer))
@@ -173,7 +174,8 @@ impl OAuth {
         agency: &Secret,
         company: &CompanyId,
     ) -> Result<Vec<InstalledLocation>, Error> {
-        let (mut all, allowance) = (Vec::<InstalledLocation>::new(), self.allowance(company));
+        let mut all = Vec::<InstalledLocation>::new();
+        let allowance = self.allowance(company);
         let mut skip = 0;
         loop {
             let mut url = self.url(&["oauth", "installedLocations"]);
@@ -192,7 +194,8 @@ impl OAuth {
             self.http.report_odd(Vendor::Ghl, "installed_locations", company.as_str(), &page.locations.odd);
             skip += page.locations.given();
             // A vendor may give fewer than it was asked for; only an empty page is the end.
-            let (met, before) = (page.locations.given(), all.len());
+            let met = page.locations.given();
+            let before = all.len();
             for location in page.locations.items {
                 if !all.iter().any(|known| known.id == location.id) {
                     all.push(location);
@@ -251,7 +254,8 @@ impl OAuth {
         allowance: Option<&Allowance>,
     ) -> Result<T, Error> {
         let read = |answer: Answer| {
-            let (asked, now) = (Asked { scope: Some(scope), ..Asked::default() }, self.clock.now());
+            let asked = Asked { scope: Some(scope), ..Asked::default() };
+            let now = self.clock.now();
             self.skew.learn(&answer, now);
             let refused = refusal(Vendor::Ghl, &answer, asked, now);
             let refused = refused.map(|error| not_installed(error, &answer));

@@ -37,7 +37,8 @@ async fn every_operation_asks_what_the_contract_says() {
         assigned_to: None,
     };
     let after = ListAfter { start_after: Some(7), start_after_id: contact.clone() };
-    let (email, phone) = (EmailKey::new("ada+x@example.com"), Phone::new("+14155550142", None).ok());
+    let email = EmailKey::new("ada+x@example.com");
+    let phone = Phone::new("+14155550142", None).ok();
 
     sendable(ghl.contact(&contact)).await.unwrap();
     sendable(ghl.list_contacts(20, None)).await.unwrap();
@@ -215,7 +216,8 @@ async fn a_scope_known_to_be_missing_is_not_even_asked_for() {
 
 #[tokio::test]
 async fn no_duplicate_has_many_forms() {
-    let (email, found) = (EmailKey::new("ada@example.com"), r#"{"contact":{"id":"c"}}"#);
+    let email = EmailKey::new("ada@example.com");
+    let found = r#"{"contact":{"id":"c"}}"#;
     for (status, body, want) in [
         (200, "", Ok(false)),
         (200, "null", Ok(false)),

@@ -220,11 +220,17 @@ async fn many_callers_share_one_token_until_a_minute_before_its_end() {
 
 #[tokio::test]
 async fn two_are_in_flight_and_no_more() {
-    let (now, most, gate) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
+    let now = Arc::new(AtomicUsize::new(0));
+    let most = Arc::new(AtomicUsize::new(0));
+    let gate = Arc::new(Semaphore::new(0));
     let server = Server::start({
-        let (now, most, gate) = (now.clone(), most.clone(), gate.clone());
+        let now = now.clone();
+        let most = most.clone();
+        let gate = gate.clone();
         move |request, _| {
-            let (now, most, gate) = (now.clone(), most.clone(), gate.clone());
+            let now = now.clone();
+            let most = most.clone();
+            let gate = gate.clone();
             async move {
                 if is_token(&request) {
                     return answer(200, TOKEN);
@@ -263,7 +269,8 @@ async fn two_are_in_flight_and_no_more() {
 #[tokio::test]
 async fn whether_a_write_may_leave_is_asked_behind_every_wait() {
     for waits_for_token in [true, false] {
-        let (gate, may) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicBool::new(true)));
+        let gate = Arc::new(Semaphore::new(0));
+        let may = Arc::new(AtomicBool::new(true));
         let server = Server::start({
             let gate = gate.clone();
             move |request, _| {

@@ -105,7 +105,8 @@ pub(super) async fn act(
     State(service): State<Arc<Service>>,
     Path((location, verb)): Path<(String, String)>,
 ) -> Result<Response, Refused> {
-    let (connection, id) = (service.located(&location).await?, parse(&location)?);
+    let connection = service.located(&location).await?;
+    let id = parse(&location)?;
     match verb.as_str() {
         "pause" | "resume" => {
             service.store.pause(&id, verb == "pause", service.clock.now()).await?;

@@ -69,8 +69,9 @@ impl Db {
         file::make_private(&path)?;
         // Only now may it be made: a connection that makes the file anew where it was moved away would have SQLite throw the log away
         // (`findings/sqlite-new-file-beside-a-log.sh`).
-        let (made, url, read_only) =
-            (file::address(&path, "rwc")?, file::address(&path, "rw")?, file::address(&path, "ro")?);
+        let made = file::address(&path, "rwc")?;
+        let url = file::address(&path, "rw")?;
+        let read_only = file::address(&path, "ro")?;
         let log = Arc::new(Log::of(&path));
         file::check(&made, &path, &log).await?;
         let options = AnyConnectOptions::from_str(&url)?;

@@ -102,7 +102,8 @@ impl Sqlite {
     /// Where the copying takes longer, it is brought there in parts: an fsync of the log waits behind all that the disk was given
     /// before.
     pub(in crate::store) async fn copy_and_sync(&self) -> Result<i64> {
-        let (mut copying, mut synced) = (pin!(self.copy()), Ok(()));
+        let mut copying = pin!(self.copy());
+        let mut synced = Ok(());
         let copied = loop {
             match Clock::system().timeout(PART, &mut copying).await {
                 Some(copied) => break copied,

@@ -83,7 +83,8 @@ impl Log {
         if self.fsync_failed() {
             return Err(Error::File { path: self.path.clone(), source: io::Error::other("an fsync failed before") });
         }
-        let (log, all) = (self.clone(), self.last());
+        let log = self.clone();
+        let all = self.last();
         on_disk(&self.path, move || {
             disk.opened(&log.path)?.sync_data().inspect_err(|_| log.mark_fsync_failed())?;
             disk.reached = all;
@@ -100,7 +101,8 @@ impl Log {
     /// `turn` keeps other writers out. It is returned at the end, and held until then even if the caller has gone.
     pub(in crate::store) async fn rewrite<T: Send + 'static>(self: &Arc<Self>, turn: T) -> Result<T> {
         let mut disk = self.disk.clone().lock_owned().await;
-        let (log, all) = (self.clone(), self.last());
+        let log = self.clone();
+        let all = self.last();
         on_disk(&self.path, move || {
             match disk.opened(&log.path) {
                 // There is none: all that was in it was copied.

@@ -97,7 +97,8 @@ impl Text {
             let numbers = row * columns.len() + 1..=(row + 1) * columns.len();
             format!("({})", numbers.map(parameter).collect::<Vec<_>>().join(", "))
         };
-        let (columns, values) = (columns.join(", "), (0..rows).map(row).collect::<Vec<_>>().join(", "));
+        let columns = columns.join(", ");
+        let values = (0..rows).map(row).collect::<Vec<_>>().join(", ");
         let text = format!(
             "WITH given ({columns}) AS (SELECT * FROM (VALUES {values}) AS padded WHERE column1 IS NOT NULL) {statement}"
         );
@@ -110,7 +111,8 @@ impl Text {
         rows: Vec<[Cell<'_>; N]>,
         dialect: Dialect,
     ) -> Result<(SqlStr, AnyArguments)> {
-        let (number, mut arguments) = (rows.len().next_power_of_two(), AnyArguments::default());
+        let number = rows.len().next_power_of_two();
+        let mut arguments = AnyArguments::default();
         fill(&mut arguments, rows, number)?;
         Ok((self.about(number, dialect), arguments))
     }

@@ -38,7 +38,8 @@ impl Default for Pass {
 impl Pass {
     fn next(&self, page: &Page<wire::Customer>) -> Self {
         let given = page.data.given();
-        let (told, before) = (page.pagination.total, self.total);
+        let told = page.pagination.total;
+        let before = self.total;
         Self {
             page: self.page + 1,
             unread: self.unread + page.data.odd.len(),
@@ -63,7 +64,8 @@ impl Pass {
 
 /// One page; behind the last, those that neither this pass nor the one before has shown, so many a step.
 pub(super) async fn step(store: &Store, connection: &Connection, at: &Sweeping) -> Result<Step, Failure> {
-    let (now, location) = (connection.clock.now(), &connection.location);
+    let now = connection.clock.now();
+    let location = &connection.location;
     let pass: Pass = at.cursor.as_deref().and_then(|cursor| serde_json::from_str(cursor).ok()).unwrap_or_default();
     if pass.is_read {
         return unseen(store, connection, at, pass.doubt()).await;
@@ -87,7 +89,8 @@ pub(super) async fn step(store: &Store, connection: &Connection, at: &Sweeping) 
 
 /// Some of those that no page has shown. A deletion while we page hides a customer from one pass (T §2), hardly from two.
 async fn unseen(store: &Store, connection: &Connection, at: &Sweeping, doubt: Option<String>) -> Result<Step, Failure> {
-    let (now, location) = (connection.clock.now(), &connection.location);
+    let now = connection.clock.now();
+    let location = &connection.location;
     let unseen = match at.since {
         Some(before) if doubt.is_none() => store.unseen_customers(location, before, FINDINGS as i64).await?,
         _ => Vec::new(),

@@ -72,7 +72,8 @@ pub(super) async fn step(store: &Store, connection: &Connection, sweeping: Sweep
     store.advance(location, connection.epoch, &sweeping, &step, connection.clock.now()).await?;
     if step.cursor.is_none() && !matches!(sweeping.kind, Sweep::Rotation | Sweep::Projection) {
         let told = step.told + step.found.iter().filter(|finding| finding.what.is_some()).count() as i64;
-        let (seen, found) = (sweeping.seen + step.seen, sweeping.found + told);
+        let seen = sweeping.seen + step.seen;
+        let found = sweeping.found + told;
         info!(
             sweep = sweeping.kind.name(),
             seen,
@@ -90,7 +91,8 @@ pub(super) async fn step(store: &Store, connection: &Connection, sweeping: Sweep
 
 /// Nothing is lost by it: the next step begins where this one did.
 async fn put_off(store: &Store, connection: &Connection, kind: Sweep, failure: Failure) -> Result<(), store::Error> {
-    let (location, clock) = (&connection.location, &connection.clock);
+    let location = &connection.location;
+    let clock = &connection.clock;
     let (vendor, error) = match &failure {
         Failure::Ghl(error) => (Vendor::Ghl, error),
         Failure::Trafft(error) => (Vendor::Trafft, error),

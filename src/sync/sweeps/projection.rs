@@ -89,7 +89,8 @@ fn word<'a>(parts: impl Iterator<Item = &'a String>) -> String {
 /// The next contacts, by id. The cursor holds for which revision the pass is: with another one it begins anew.
 pub(super) async fn step(store: &Store, connection: &Connection, at: &Sweeping) -> Result<Step, Failure> {
     let Connection { location, metadata, ghl, .. } = connection;
-    let (now, was_without) = (connection.clock.now(), metadata.was_without());
+    let now = connection.clock.now();
+    let was_without = metadata.was_without();
     let revision =
         Revision::of(&connection.mapping, &connection.policy, metadata, ghl, now).await.map_err(Failure::Ghl)?;
     // What HighLevel does not tell yet may be granted later.

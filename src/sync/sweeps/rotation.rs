@@ -15,7 +15,8 @@ const SOON: Duration = Duration::from_mins(1);
 const LATER: Duration = Duration::from_mins(10);
 
 pub(super) async fn step(store: &Store, connection: &Connection) -> Result<Step, Failure> {
-    let (now, location) = (connection.clock.now(), &connection.location);
+    let now = connection.clock.now();
+    let location = &connection.location;
     let Some(period) = connection.policy.pace.rotation else { return Ok(Step::default()) };
     let waiting = store.waiting(location, Lane::Backfill).await?;
     let room = (BATCH - waiting).max(0);

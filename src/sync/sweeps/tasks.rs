@@ -9,7 +9,8 @@ const PAGE: u32 = 100;
 
 /// One page, from the newest on. After its share of calls a sweep rests, and the next goes on there.
 pub(super) async fn step(store: &Store, connection: &Connection, at: &Sweeping) -> Result<Step, Failure> {
-    let (now, pace) = (connection.clock.now(), connection.policy.pace);
+    let now = connection.clock.now();
+    let pace = connection.policy.pace;
     let skip: u32 = at.cursor.as_deref().and_then(|cursor| cursor.parse().ok()).unwrap_or(0);
     connection.lease.check()?;
     let search = TaskSearch { limit: Some(PAGE), skip: Some(skip), ..TaskSearch::default() };
@@ -27,7 +28,9 @@ pub(super) async fn step(store: &Store, connection: &Connection, at: &Sweeping) 
         let others = holders.into_iter().map(|(holder, _)| holder).filter(|holder| *holder != contact);
         for contact in others.chain([contact.clone()]) {
             if !found.iter().any(|finding| finding.contact == contact) && is_known(store, connection, &contact).await? {
-                let (facets, what, drift) = (Facet::Tasks.into(), Some("a task changed"), Drift::None);
+                let facets = Facet::Tasks.into();
+                let what = Some("a task changed");
+                let drift = Drift::None;
                 found.push(Finding { contact, facets, what, drift });
             }
         }
