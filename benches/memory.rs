@@ -1,8 +1,8 @@
-//! How much memory does the service take with a million linked contacts and a thousand idle connections, how long does it
-//! take to start, and does it stay so under load?
+//! How much memory does the service take with a million linked contacts and a thousand idle
+//! connections, how long does it take to start, and does it stay so under load?
 //!
-//! Run: `cargo bench --bench memory`, and for the long run `cargo bench --bench memory -- --soak 30` (minutes). The true
-//! program, as a process of its own; Linux, since it reads `/proc`.
+//! Run: `cargo bench --bench memory`, and for the long run `cargo bench --bench memory -- --soak
+//! 30` (minutes). The true program, as a process of its own; Linux, since it reads `/proc`.
 
 #![allow(missing_docs, clippy::print_stdout, clippy::unwrap_used, reason = "a bench prints its figures")]
 
@@ -21,7 +21,8 @@ use tokio::net::TcpStream;
 
 const CONTACTS: u32 = 1_000_000;
 const CONNECTIONS: usize = 1_000;
-/// Contacts that are edited under load; their events come faster than HighLevel lets anybody read them.
+/// Contacts that are edited under load; their events come faster than HighLevel lets anybody read
+/// them.
 const EDITED: usize = 1_000;
 const EVENTS_PER_SECOND: u32 = 50;
 
@@ -63,7 +64,8 @@ async fn main() {
                 let request = program.http.post(format!("http://{}/webhooks/ghl", program.address));
                 let request = request.header("x-ghl-signature", sandbox.ghl.sign(&event.body)).body(event.body);
                 let sent = tokio::spawn(request.send());
-                // Most wait for a place in HighLevel's budget, or are told that there is none; all must be stored.
+                // Most wait for a place in HighLevel's budget, or are told that there is none; all
+                // must be stored.
                 tokio::spawn(async move { assert_eq!(sent.await.unwrap().unwrap().status(), 200) });
                 events += 1;
             }
@@ -144,8 +146,8 @@ async fn connection(address: SocketAddr) -> TcpStream {
     stream
 }
 
-/// Contacts and customers as a sync of long ago left them. Trafft's ids are below zero: those that the sandbox will give to
-/// new customers must be nobody's yet.
+/// Contacts and customers as a sync of long ago left them. Trafft's ids are below zero: those that
+/// the sandbox will give to new customers must be nobody's yet.
 async fn seed(file: &Path, location: &str) {
     let mut database = SqliteConnection::connect(&format!("sqlite://{}", file.display())).await.unwrap();
     for statement in [

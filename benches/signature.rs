@@ -1,4 +1,5 @@
-//! Which Ed25519 crate verifies fastest here? Prints the median time of one verification and its ratio to the fastest.
+//! Which Ed25519 crate verifies fastest here? Prints the median time of one verification and its
+//! ratio to the fastest.
 //!
 //! Run: `cargo bench --bench signature`
 

@@ -155,7 +155,8 @@ impl App {
             move |location| nudge.now(location)
         });
         let mut commit = JoinSet::new();
-        // On a thread of its own: between two statements of a batch the group commit must not queue behind a thousand requests.
+        // On a thread of its own: between two statements of a batch the group commit must not queue
+        // behind a thousand requests.
         let runtime = tokio::runtime::Handle::current();
         commit.spawn_blocking(move || {
             runtime.block_on(group_commit);
@@ -333,8 +334,9 @@ impl App {
     }
 }
 
-/// Pairs the locations of the settings with their accounts. Returns those that can be worked: one whose links are another account's
-/// stands still, and the others need not wait for a person to mend that.
+/// Pairs the locations of the settings with their accounts. Returns those that can be worked: one
+/// whose links are another account's stands still, and the others need not wait for a person to
+/// mend that.
 async fn connect(
     config: &Config,
     by_settings: &BySettings,

@@ -1,4 +1,5 @@
-//! The clock and the jitter source that everyone is handed. The only file that asks the machine for the time.
+//! The clock and the jitter source that everyone is handed. The only file that asks the machine for
+//! the time.
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -55,8 +56,8 @@ const TOLERANCE: Duration = Duration::from_millis(50);
 const LARGE_STEP: Duration = Duration::from_secs(5);
 
 impl Clock {
-    /// The machine's clock as it is now; from here on time is counted by the monotonic clock, and set only by
-    /// [`Clock::set_by`].
+    /// The machine's clock as it is now; from here on time is counted by the monotonic clock, and
+    /// set only by [`Clock::set_by`].
     #[expect(clippy::disallowed_methods, reason = "the one place that may ask")]
     pub fn system() -> Self {
         let counted = Counted { base: Timestamp::now(), since: Instant::now(), floor: Timestamp::MIN };
@@ -77,9 +78,9 @@ impl Clock {
         Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
     }
 
-    /// Sets the clock, and all its clones, by another one that counts for several processes. A step forward takes effect at once, a
-    /// small one back by standing still. Returns whether the step was so large that times stored before may be wrong. A manual
-    /// clock is left alone.
+    /// Sets the clock, and all its clones, by another one that counts for several processes. A step
+    /// forward takes effect at once, a small one back by standing still. Returns whether the step
+    /// was so large that times stored before may be wrong. A manual clock is left alone.
     pub fn set_by(&self, other: &Reading) -> bool {
         let Source::System(counted) = &self.0 else { return false };
         let trip = other.answered.saturating_duration_since(other.asked);
@@ -117,7 +118,8 @@ impl Clock {
     #[expect(clippy::disallowed_methods, reason = "the one place that may wait")]
     pub async fn sleep_until(&self, at: Timestamp) {
         match &self.0 {
-            // In steps: a laptop that slept or a clock that was set right must not make us late by hours.
+            // In steps: a laptop that slept or a clock that was set right must not make us late by
+            // hours.
             Source::System(_) => {
                 while let Ok(left) = Duration::try_from(at.duration_since(self.now())) {
                     if left.is_zero() {
@@ -151,7 +153,8 @@ impl Clock {
         }
     }
 
-    /// A random part, up to a tenth, of `time`: spreads what would otherwise happen all at once. None by hand-moved clock.
+    /// A random part, up to a tenth, of `time`: spreads what would otherwise happen all at once.
+    /// None by hand-moved clock.
     pub fn jitter(&self, time: Duration) -> Duration {
         match self.0 {
             Source::System(_) => time.mul_f64(rand::random_range(0.0..0.1)),
@@ -173,7 +176,8 @@ mod tests {
     #[test]
     fn a_clock_follows_another_one_and_goes_back_only_by_a_large_step() {
         const SECOND: i64 = 1000;
-        // The other clock's difference and its round trip in ms; what ours differs then at once; does stored time become wrong?
+        // The other clock's difference and its round trip in ms; what ours differs then at once;
+        // does stored time become wrong?
         for (ahead, trip, step, is_large) in [
             (30, 0, 0, false),
             (-30, 0, 0, false),

@@ -1,12 +1,14 @@
 //! Keeps Trafft customers equal to their GoHighLevel contacts.
 //!
-//! The way of a webhook, and the order of the rooms: `http` takes the bytes, `intake` verifies, understands and stores
-//! them, `sync` reads the contact back from GoHighLevel and makes Trafft match, through `clients` and `store`. `connect` installs the app and tries what was entered. `model`
-//! has the words that all of them use; `config` the settings; `app` builds everything and runs it. Which module may use which
-//! is in `docs/architecture.md`, and `tests/it/walls.rs` holds it.
+//! The way of a webhook, and the order of the rooms: `http` takes the bytes, `intake` verifies,
+//! understands and stores them, `sync` reads the contact back from GoHighLevel and makes Trafft
+//! match, through `clients` and `store`. `connect` installs the app and tries what was entered.
+//! `model` has the words that all of them use; `config` the settings; `app` builds everything and
+//! runs it. Which module may use which is in `docs/architecture.md`, and `tests/it/walls.rs` holds
+//! it.
 
-/// What one thread takes another one gives back, event by event, which the system's allocator is slow at.
-/// A fuzzer watches that one.
+/// What one thread takes another one gives back, event by event, which the system's allocator is
+/// slow at. A fuzzer watches that one.
 #[cfg(not(fuzzing))]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

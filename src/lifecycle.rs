@@ -6,8 +6,9 @@ use tracing::warn;
 
 use crate::telemetry;
 
-/// Cancelled by the first SIGTERM, SIGINT or SIGHUP (a terminal that was closed). A second SIGTERM or SIGINT ends the process on
-/// the spot, which loses nothing that was acknowledged. A further SIGHUP does not: shells and systemd send it beside another one.
+/// Cancelled by the first SIGTERM, SIGINT or SIGHUP (a terminal that was closed). A second SIGTERM
+/// or SIGINT ends the process on the spot, which loses nothing that was acknowledged. A further
+/// SIGHUP does not: shells and systemd send it beside another one.
 ///
 /// # Errors
 /// The system lets us not listen for signals.
@@ -35,7 +36,8 @@ pub fn stop_on_signal() -> std::io::Result<CancellationToken> {
                 if stop.is_cancelled() {
                     continue;
                 }
-                // First the stop, then the log: nothing that goes wrong with the log may keep the process alive.
+                // First the stop, then the log: nothing that goes wrong with the log may keep the
+                // process alive.
                 stop.cancel();
                 warn!("stopping: webhooks are answered 429 so that HighLevel repeats them, work in flight is finished");
             }
@@ -51,8 +53,8 @@ async fn received(signal: Option<&mut Signal>) {
     }
 }
 
-/// Who starts a program with `nohup` wants it to outlive the terminal: it is started with SIGHUP ignored, and listening for it
-/// would undo that. Linux tells which signals are ignored, as bits.
+/// Who starts a program with `nohup` wants it to outlive the terminal: it is started with SIGHUP
+/// ignored, and listening for it would undo that. Linux tells which signals are ignored, as bits.
 fn is_hangup_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

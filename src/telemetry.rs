@@ -1,7 +1,9 @@
-//! Logs: one line an occurrence, identifiers in the sentence and as fields, no secrets, no personal data.
+//! Logs: one line an occurrence, identifiers in the sentence and as fields, no secrets, no personal
+//! data.
 //!
-//! The log is beside the work and must never stop it. A thread of its own writes the lines to standard error, so a reader
-//! that is slow holds up nobody; what cannot be written (full disk, closed pipe) or queued is lost, and counted.
+//! The log is beside the work and must never stop it. A thread of its own writes the lines to
+//! standard error, so a reader that is slow holds up nobody; what cannot be written (full disk,
+//! closed pipe) or queued is lost, and counted.
 
 use std::io::{self, IsTerminal, Write};
 use std::panic::{self, PanicHookInfo};
@@ -49,23 +51,26 @@ pub fn init(json: bool, default: &str) -> io::Result<()> {
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(may_be_coloured())
-        // The library tells a failed write by `eprintln!`, which panics in the task that logs where standard error is full.
+        // The library tells a failed write by `eprintln!`, which panics in the task that logs where
+        // standard error is full.
         .log_internal_errors(false)
         .with_writer(move || Queue(sender));
-    // An error means that logging was set up before in this process, by a test; then that one is used.
+    // An error means that logging was set up before in this process, by a test; then that one is
+    // used.
     if (if json { logs.json().with_span_list(false).try_init() } else { logs.compact().try_init() }).is_ok() {
         panic::set_hook(Box::new(told_panic));
     }
     Ok(())
 }
 
-/// Colours are for people at a terminal who have not asked for none (no-color.org). In a file or the journal they are odd letters;
-/// `journalctl -o json` shows such a line as a list of numbers.
+/// Colours are for people at a terminal who have not asked for none (no-color.org). In a file or
+/// the journal they are odd letters; `journalctl -o json` shows such a line as a list of numbers.
 fn may_be_coloured() -> bool {
     io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-/// Panics go to the log like everything else: the standard hook writes to standard error, and blocks when that is not read.
+/// Panics go to the log like everything else: the standard hook writes to standard error, and
+/// blocks when that is not read.
 fn told_panic(panic: &PanicHookInfo<'_>) {
     let place = panic.location().map(ToString::to_string).unwrap_or_default();
     // A text that was put together at run time may hold somebody's data.

@@ -21,7 +21,8 @@ use tracing_subscriber::{Layer, Registry};
 /// How many more lines panic.
 static LEFT: AtomicI64 = AtomicI64::new(0);
 
-/// A log that panics in whatever piece of work writes to it, and in the owner that tells of that panic.
+/// A log that panics in whatever piece of work writes to it, and in the owner that tells of that
+/// panic.
 struct Panics;
 
 impl<S: Subscriber> Layer<S> for Panics {

@@ -8,13 +8,14 @@ use serde_json::json;
 use crate::load::{Line, alone};
 use crate::service::{Service, request};
 
-/// Contacts take turns, so that none is in the breather after its last settle, and edits are far enough apart for
-/// HighLevel's ten calls a second.
+/// Contacts take turns, so that none is in the breather after its last settle, and edits are far
+/// enough apart for HighLevel's ten calls a second.
 const CONTACTS: usize = 10;
 const APART: Duration = Duration::from_millis(250);
 
-/// From sending each event until it is answered `synced`. That is after Trafft's answer and after our own last commit,
-/// and it holds the time of the two emulators: more than what the service adds, never less.
+/// From sending each event until it is answered `synced`. That is after Trafft's answer and after
+/// our own last commit, and it holds the time of the two emulators: more than what the service
+/// adds, never less.
 #[expect(clippy::disallowed_methods, reason = "a bench lives by the machine's clock")]
 pub(crate) fn edits(sandbox: &Sandbox, service: &Service, count: usize) -> Vec<Duration> {
     alone(async {

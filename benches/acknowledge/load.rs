@@ -1,5 +1,5 @@
-//! The load generator: raw HTTP/1.1 over connections that stay open. It shares the two cores with what it measures, so
-//! it does as little as it can, and the same whatever it measures.
+//! The load generator: raw HTTP/1.1 over connections that stay open. It shares the two cores with
+//! what it measures, so it does as little as it can, and the same whatever it measures.
 
 use std::cell::Cell;
 use std::net::SocketAddr;
@@ -69,8 +69,8 @@ pub(crate) fn closed(address: SocketAddr, connections: usize, requests: &Request
     })
 }
 
-/// Arrivals on a fixed schedule, whatever the answers do: how long after its time was each answered? Who comes late
-/// because the one before it is still waiting has waited too.
+/// Arrivals on a fixed schedule, whatever the answers do: how long after its time was each
+/// answered? Who comes late because the one before it is still waiting has waited too.
 pub(crate) fn open<A: AsyncFnMut(usize) + 'static>(rate: f64, arrivals: usize, askers: Vec<A>) -> Vec<Duration> {
     // The pacer is a thread of its own: timers of a runtime are a millisecond coarse.
     let (send, receive): (Vec<_>, Vec<_>) =

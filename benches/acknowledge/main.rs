@@ -1,8 +1,10 @@
-//! How fast are events acknowledged, and how late? Ratios against what cannot be done without, measured in one run on
-//! one machine, in turns, so that whatever else the machine does meets both alike.
+//! How fast are events acknowledged, and how late? Ratios against what cannot be done without,
+//! measured in one run on one machine, in turns, so that whatever else the machine does meets both
+//! alike.
 //!
-//! Run: `cargo bench --bench acknowledge`; the files it works on are below `target`, which should be on a real disk. With
-//! `-- --rate` the rate alone, in fewer rounds: for `benches/pairs.py`, which compares two builds.
+//! Run: `cargo bench --bench acknowledge`; the files it works on are below `target`, which should
+//! be on a real disk. With `-- --rate` the rate alone, in fewer rounds: for `benches/pairs.py`,
+//! which compares two builds.
 
 #![allow(missing_docs, clippy::print_stdout, clippy::unwrap_used, reason = "a bench prints its figures")]
 

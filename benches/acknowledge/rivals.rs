@@ -1,4 +1,5 @@
-//! What the service is measured against: a server that only verifies, and a group commit that only commits.
+//! What the service is measured against: a server that only verifies, and a group commit that only
+//! commits.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -17,7 +18,8 @@ use sqlx::{ConnectOptions, Connection, QueryBuilder, Sqlite, SqliteConnection};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 
-/// Serves a bare axum that checks the same header against the same key with the same crate, and says so.
+/// Serves a bare axum that checks the same header against the same key with the same crate, and
+/// says so.
 pub(crate) async fn verifier(spki: &str) -> SocketAddr {
     let key: Arc<[u8]> = STANDARD.decode(spki).unwrap()[12..].into();
     let verify = async |State(key): State<Arc<[u8]>>, headers: HeaderMap, body: Bytes| {
@@ -38,8 +40,9 @@ pub(crate) async fn verifier(spki: &str) -> SocketAddr {
 /// An event on its way into the bare group commit.
 pub(crate) type Handed = (String, String, oneshot::Sender<()>);
 
-/// The barest group commit with the same promise: what waits goes in with one statement and one commit, a row an event,
-/// a random key each, as contacts have one, and is answered when it is on disk. No HTTP, no signature, no contact.
+/// The barest group commit with the same promise: what waits goes in with one statement and one
+/// commit, a row an event, a random key each, as contacts have one, and is answered when it is on
+/// disk. No HTTP, no signature, no contact.
 pub(crate) async fn group_commit(folder: &Path) -> mpsc::Sender<Handed> {
     let options = SqliteConnectOptions::new()
         .filename(folder.join("bare.db"))

@@ -44,7 +44,8 @@ impl Service {
         Self { address, stop, run }
     }
 
-    /// Work for the vendors may be left over: they allow ten calls a second, and the load was a thousand times that.
+    /// Work for the vendors may be left over: they allow ten calls a second, and the load was a
+    /// thousand times that.
     pub(crate) async fn stop(self) {
         self.stop.cancel();
         let _ = self.run.await.unwrap();
@@ -61,7 +62,8 @@ pub(crate) fn request(sandbox: &Sandbox, body: &[u8]) -> Vec<u8> {
     [head.as_bytes(), body].concat()
 }
 
-/// An event about a contact that nobody has heard of, nothing in it said before: nothing can be taken together.
+/// An event about a contact that nobody has heard of, nothing in it said before: nothing can be
+/// taken together.
 pub(crate) fn body(sandbox: &Sandbox) -> String {
     let (location, app, webhook) = (sandbox.ghl.location_id(), sandbox.ghl.app_id(), Uuid::new_v4());
     let contact = &Uuid::new_v4().simple().to_string()[..20];

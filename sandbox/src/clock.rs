@@ -39,7 +39,8 @@ impl Clock {
         }
     }
 
-    /// Moves a manual clock and wakes the tasks that slept until then. The computer's own clock cannot be moved: nothing happens.
+    /// Moves a manual clock and wakes the tasks that slept until then. The computer's own clock
+    /// cannot be moved: nothing happens.
     pub fn advance_ms(&self, by: i64) {
         if let Source::Manual(now) = &*self.0 {
             now.send_modify(|value| *value += by);

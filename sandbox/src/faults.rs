@@ -1,4 +1,5 @@
-//! Scripted and random failures: what a network and a tired server do to the next answers (G §4, T §4).
+//! Scripted and random failures: what a network and a tired server do to the next answers (G §4, T
+//! §4).
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -14,7 +15,8 @@ pub enum Fault {
         /// The header's value.
         retry_after: Option<u32>,
     },
-    /// Waits on the sandbox clock, then carries the call out, whether or not the caller still listens.
+    /// Waits on the sandbox clock, then carries the call out, whether or not the caller still
+    /// listens.
     Slow {
         /// How long.
         ms: i64,
@@ -35,16 +37,19 @@ pub enum Fault {
     },
     /// Carried out; the head and half of the body arrive, then the connection closes.
     CutShort,
-    /// That status with an HTML page, as a gateway or a maintenance page answers, a 3xx with a `Location`; nothing is carried out.
+    /// That status with an HTML page, as a gateway or a maintenance page answers, a 3xx with a
+    /// `Location`; nothing is carried out.
     Html(u16),
     /// Carried out, then the connection drops without an answer.
     DoneThenDropped,
-    /// The connection drops at once; the call is carried out later, as by a server that was merely behind.
+    /// The connection drops at once; the call is carried out later, as by a server that was merely
+    /// behind.
     DroppedThenDone {
         /// How much later, on the sandbox clock.
         after_ms: i64,
     },
-    /// Carried out, but that status says otherwise, such as the 422 after a create that happened (G §4, #64).
+    /// Carried out, but that status says otherwise, such as the 422 after a create that happened (G
+    /// §4, #64).
     DoneThenStatus(u16),
     /// The connection drops without an answer; nothing is carried out.
     Refuse,
@@ -106,7 +111,8 @@ pub struct Rates {
     pub refused_then_done: f64,
     /// How much later at most, in ms on the sandbox clock; any delay from 0 on is as likely.
     pub late_max_ms: u32,
-    /// Something before the vendor answers: an HTML page, or another service's JSON. Nothing carried out.
+    /// Something before the vendor answers: an HTML page, or another service's JSON. Nothing
+    /// carried out.
     pub gateway: f64,
 }
 
@@ -119,7 +125,8 @@ const STRANGE: [&str; 4] = [
     r#"{"message":"Not Found"}"#,
     r#"{"error":"no route"}"#,
     r#"{"statusCode":404,"error":"Not Found"}"#,
-    // Fastify's words for a route that it does not have; with these paths it names both vendors' records.
+    // Fastify's words for a route that it does not have; with these paths it names both vendors'
+    // records.
     r#"{"message":"Route GET:/api/v2/customers/1 of contact not found","error":"Not Found","statusCode":404}"#,
 ];
 
@@ -201,14 +208,16 @@ impl Faults {
         self.script().steps.push((matcher, fault));
     }
 
-    /// From now on calls without a scripted fault fail by chance; the same seed gives the same row of chances.
+    /// From now on calls without a scripted fault fail by chance; the same seed gives the same row
+    /// of chances.
     pub fn set_rates(&self, rates: Rates, seed: u64) {
         self.script().chance = Chance { rates, dice: Dice(seed) };
     }
 
-    /// The same for calls that fit the matcher, however many, such as `POST` under `/api/v2/customers`. They have their
-    /// own dice, and the rates of [`Faults::set_rates`] are not for them. Of two matchers that fit, the first one set
-    /// decides; setting one again replaces its rates.
+    /// The same for calls that fit the matcher, however many, such as `POST` under
+    /// `/api/v2/customers`. They have their own dice, and the rates of [`Faults::set_rates`] are
+    /// not for them. Of two matchers that fit, the first one set decides; setting one again
+    /// replaces its rates.
     pub fn set_rates_for(&self, matcher: Matcher, rates: Rates, seed: u64) {
         let chance = Chance { rates, dice: Dice(seed) };
         let mut script = self.script();

@@ -1,4 +1,5 @@
-//! What both emulators share: taking a call, meeting it with a fault or an answer, and writing it down.
+//! What both emulators share: taking a call, meeting it with a fault or an answer, and writing it
+//! down.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -116,12 +116,14 @@ impl Journal {
         self.book().counts.all
     }
 
-    /// How many calls of that class, those no longer kept included; as in [`Journal::reads`] and [`Journal::writes`].
+    /// How many calls of that class, those no longer kept included; as in [`Journal::reads`] and
+    /// [`Journal::writes`].
     pub fn count(&self, class: Class) -> usize {
         self.book().counts.by_class.get(&class).copied().unwrap_or(0)
     }
 
-    /// Calls that only read, without metadata, tokens and pages. A search is a read though it is a POST.
+    /// Calls that only read, without metadata, tokens and pages. A search is a read though it is a
+    /// POST.
     pub fn reads(&self) -> usize {
         self.book().counts.reads
     }
@@ -131,7 +133,8 @@ impl Journal {
         self.book().counts.writes
     }
 
-    /// The most calls that were waiting for their answers at one moment, since the last [`Journal::clear`].
+    /// The most calls that were waiting for their answers at one moment, since the last
+    /// [`Journal::clear`].
     pub fn max_in_flight(&self) -> usize {
         self.book().max_in_flight
     }

@@ -1,10 +1,13 @@
-//! A GoHighLevel and a Trafft to run locally, in memory, as unpleasant as the real ones are said to be.
+//! A GoHighLevel and a Trafft to run locally, in memory, as unpleasant as the real ones are said to
+//! be.
 //!
-//! They know nothing of the service that talks to them. What they answer comes from the books in `docs/vendors/`, cited
-//! as `G §` and `T §`; whatever a correct client would never do is answered as the books say *and* kept as a complaint.
+//! They know nothing of the service that talks to them. What they answer comes from the books in
+//! `docs/vendors/`, cited as `G §` and `T §`; whatever a correct client would never do is answered
+//! as the books say *and* kept as a complaint.
 //!
-//! [`Ghl`] and [`Trafft`] are the handles: what people do at the screens, what went over the wire ([`Journal`]),
-//! what goes wrong next ([`Faults`]). All of them live by one [`Clock`] that a test may move by hand.
+//! [`Ghl`] and [`Trafft`] are the handles: what people do at the screens, what went over the wire
+//! ([`Journal`]), what goes wrong next ([`Faults`]). All of them live by one [`Clock`] that a test
+//! may move by hand.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -100,7 +103,8 @@ impl Sandbox {
         Ok(trafft)
     }
 
-    /// The environment of a service that is installed like a marketplace app: no location, no token, no Trafft.
+    /// The environment of a service that is installed like a marketplace app: no location, no
+    /// token, no Trafft.
     pub fn oauth_settings(&self) -> Vec<(&'static str, String)> {
         vec![
             ("GHL_API_URL", self.ghl.url()),

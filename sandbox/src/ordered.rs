@@ -1,4 +1,5 @@
-//! A sorted set that knows, without walking, how many of its members lie before a place; pages of it are cheap anywhere.
+//! A sorted set that knows, without walking, how many of its members lie before a place; pages of
+//! it are cheap anywhere.
 
 /// Chunks grow to this and are then split in two.
 const CHUNK: usize = 512;
@@ -51,7 +52,8 @@ impl<K: Ord> Ordered<K> {
         }
     }
 
-    /// How many members, from the least on, are `before`; this must not turn true again where it was false.
+    /// How many members, from the least on, are `before`; this must not turn true again where it
+    /// was false.
     pub(crate) fn rank(&self, before: impl Fn(&K) -> bool) -> usize {
         let at = self.chunks.partition_point(|chunk| chunk.last().is_some_and(&before));
         let whole: usize = self.chunks[..at].iter().map(Vec::len).sum();

@@ -15,7 +15,8 @@ struct Override {
     text: String,
 }
 
-/// What an emulator writes differently from what it means. It applies to 2xx answers with JSON, until it is taken back.
+/// What an emulator writes differently from what it means. It applies to 2xx answers with JSON,
+/// until it is taken back.
 #[derive(Clone, Default)]
 pub struct Raw(Arc<Mutex<Vec<Override>>>);
 
@@ -24,14 +25,14 @@ impl Raw {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// In answers to calls whose path begins with `path`, the record with this id is written as `text`, wherever it stands:
-    /// alone or in a list. The text need not be JSON.
+    /// In answers to calls whose path begins with `path`, the record with this id is written as
+    /// `text`, wherever it stands: alone or in a list. The text need not be JSON.
     pub fn record(&self, path: &str, id: impl ToString, text: &str) {
         self.set(path, id.to_string(), None, text);
     }
 
-    /// The same for the value of one key of that record. Whatever follows a comma in `text` becomes further keys:
-    /// `"a","firstName":"b"` for `firstName` makes the key occur twice.
+    /// The same for the value of one key of that record. Whatever follows a comma in `text` becomes
+    /// further keys: `"a","firstName":"b"` for `firstName` makes the key occur twice.
     pub fn field(&self, path: &str, id: impl ToString, key: &str, text: &str) {
         self.set(path, id.to_string(), Some(key.to_owned()), text);
     }

@@ -1,4 +1,5 @@
-//! Connections that can be cut: a handler decides, the socket obeys, the client sees a transport error.
+//! Connections that can be cut: a handler decides, the socket obeys, the client sees a transport
+//! error.
 
 use std::io;
 use std::net::SocketAddr;

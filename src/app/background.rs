@@ -1,4 +1,5 @@
-//! What goes on beside the HTTP server and the owners: other processes are heard, old rows are pruned, deliveries are counted.
+//! What goes on beside the HTTP server and the owners: other processes are heard, old rows are
+//! pruned, deliveries are counted.
 
 use std::time::Duration;
 
@@ -10,7 +11,8 @@ use crate::model::Keep;
 use crate::store::{self, Signal, Store};
 use crate::sync::Nudge;
 
-/// How often the count of deliveries is stored. What is counted meanwhile is lost with a process that is killed.
+/// How often the count of deliveries is stored. What is counted meanwhile is lost with a process
+/// that is killed.
 const TALLIED: Duration = Duration::from_mins(1);
 
 /// Stores how many deliveries were accepted and refused.

@@ -107,7 +107,8 @@ pub(super) fn reach(config: &Config, shared: Shared, grants: Arc<Grants>) -> Ope
 const NOBODY_KNOWS: &str = "its Trafft credentials are not known here: enter them with `connections add`; where they stand in \
     `CONNECTIONS_FILE`, see that it is the same for every process";
 
-/// Tries everything that working the locations of the settings needs; `contact`: shows what that one would become.
+/// Tries everything that working the locations of the settings needs; `contact`: shows what that
+/// one would become.
 ///
 /// # Errors
 /// What is wrong with a connection's own settings.
@@ -125,8 +126,9 @@ pub async fn probe(
     Ok(all)
 }
 
-/// For each location of the settings whose customers hold numbers that an older version made: how many will be written anew, how
-/// many belong to a contact whose number is left out now, and how many were left out and will be written. Writes nothing.
+/// For each location of the settings whose customers hold numbers that an older version made: how
+/// many will be written anew, how many belong to a contact whose number is left out now, and how
+/// many were left out and will be written. Writes nothing.
 ///
 /// # Errors
 /// What is wrong with a connection's own settings.
@@ -145,8 +147,8 @@ pub async fn phones(config: &Config, http: Http, store: &Store) -> Result<Vec<(L
     Ok(all)
 }
 
-/// For each location of the settings, how many contacts will be projected anew because the mapping or another rule has changed.
-/// Writes nothing.
+/// For each location of the settings, how many contacts will be projected anew because the mapping
+/// or another rule has changed. Writes nothing.
 ///
 /// # Errors
 /// What is wrong with a connection's own settings.

@@ -1,4 +1,5 @@
-//! `contacts` and `events`: a front to the admin API of the running service, which alone holds the store.
+//! `contacts` and `events`: a front to the admin API of the running service, which alone holds the
+//! store.
 
 use std::time::Duration;
 

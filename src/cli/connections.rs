@@ -1,4 +1,5 @@
-//! `connections` and `keys`: a front to the admin API of the running service, which alone holds the store.
+//! `connections` and `keys`: a front to the admin API of the running service, which alone holds the
+//! store.
 
 use std::path::{Path, PathBuf};
 
@@ -151,7 +152,8 @@ pub(super) struct Keys {
 
 #[derive(Debug, Subcommand)]
 enum KeysCommand {
-    /// Seal every secret with the first key of `ENCRYPTION_KEY`; then the others are not needed any more
+    /// Seal every secret with the first key of `ENCRYPTION_KEY`; then the others are not needed any
+    /// more
     Rotate,
 }
 

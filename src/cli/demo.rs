@@ -1,4 +1,5 @@
-//! `demo`: the true service between a GoHighLevel and a Trafft on this machine, and a story that plays on them.
+//! `demo`: the true service between a GoHighLevel and a Trafft on this machine, and a story that
+//! plays on them.
 
 use std::collections::HashMap;
 use std::time::Duration;

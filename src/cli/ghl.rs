@@ -189,7 +189,8 @@ pub(super) enum Tags {
     },
 }
 
-/// A body as GoHighLevel will see it: a key that it would refuse, or that would not be sent, is refused here.
+/// A body as GoHighLevel will see it: a key that it would refuse, or that would not be sent, is
+/// refused here.
 fn body<T: DeserializeOwned>(text: &str) -> Result<Box<T>, String> {
     let json: Value = serde_json::from_str(text).map_err(|error| format!("this is not JSON: {error}"))?;
     if !json.is_object() {

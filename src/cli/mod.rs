@@ -53,7 +53,8 @@ enum Command {
     Contacts(admin::Contacts),
     /// See events and send them round again, through the running service
     Events(admin::Events),
-    /// Take all contacts of a location over, or count what that would do, through the running service
+    /// Take all contacts of a location over, or count what that would do, through the running
+    /// service
     Backfill(sweeps::Backfill),
     /// See what is looked for without any event, and what was found, through the running service
     Sweeps(sweeps::Sweeps),

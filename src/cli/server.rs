@@ -1,4 +1,5 @@
-//! Calls to the admin API of the running service, for the commands that need it, and what they share.
+//! Calls to the admin API of the running service, for the commands that need it, and what they
+//! share.
 
 use std::time::Duration;
 
@@ -62,7 +63,8 @@ impl Server {
         }
     }
 
-    /// The next page that has `rows`, or the last one: what is filtered for may be further away than one page looks.
+    /// The next page that has `rows`, or the last one: what is filtered for may be further away
+    /// than one page looks.
     pub(super) async fn list(&self, rows: &str, request: Request, sources: &Sources) -> Result<(), Failure> {
         let mut page = request.clone();
         loop {

@@ -1,4 +1,5 @@
-//! `sweeps`, `findings` and `backfill`: what is looked for without any event, through the running service.
+//! `sweeps`, `findings` and `backfill`: what is looked for without any event, through the running
+//! service.
 
 use std::time::Duration;
 

@@ -132,7 +132,8 @@ impl Admin {
         Self { http, base, token }
     }
 
-    /// The service on this machine that was told to listen there; "on all addresses" is reached by the loopback.
+    /// The service on this machine that was told to listen there; "on all addresses" is reached by
+    /// the loopback.
     pub fn local(bind: SocketAddr) -> String {
         let ip = match bind.ip() {
             IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),

@@ -10,8 +10,8 @@ use crate::model::ContactId;
 
 /// Why a call brought no result.
 ///
-/// What it prints holds our own words and a status only; the vendor's words may hold personal data, and stay behind
-/// [`Error::vendor_message`].
+/// What it prints holds our own words and a status only; the vendor's words may hold personal data,
+/// and stay behind [`Error::vendor_message`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// Certainly not carried out: the request was not sent, or did not reach a server.
@@ -58,7 +58,8 @@ pub enum Error {
         /// The vendor's words.
         message: VendorMessage,
     },
-    /// HighLevel does not take the app's client id and secret, or its redirect URL; it has not looked at the code or refresh token.
+    /// HighLevel does not take the app's client id and secret, or its redirect URL; it has not
+    /// looked at the code or refresh token.
     #[error("GoHighLevel refuses the app itself: its client id, its client secret, or its redirect URL")]
     AppRefused {
         /// The vendor's words.
@@ -70,7 +71,8 @@ pub enum Error {
         /// The scope that the operation needs.
         scope: String,
     },
-    /// The refresh token or code is used up, unknown or too old (G §3.2): only a new authorisation helps.
+    /// The refresh token or code is used up, unknown or too old (G §3.2): only a new authorisation
+    /// helps.
     #[error("GoHighLevel does not know this authorisation any more")]
     GrantInvalid,
     /// The location is paused or unpaid at GoHighLevel; the tokens stay good (G §3.2).
@@ -79,7 +81,8 @@ pub enum Error {
     /// A person has to authorise the app again.
     #[error("the app's authorisation is lost: open `/oauth/install` on this service and choose the location again")]
     Reauthorise,
-    /// GHL has a contact with this e-mail or phone, and its location allows no second (G §4). A lookup result, in a way.
+    /// GHL has a contact with this e-mail or phone, and its location allows no second (G §4). A
+    /// lookup result, in a way.
     #[error("a contact with this e-mail address or phone number exists already")]
     Duplicate {
         /// The contact that is there.
@@ -94,7 +97,8 @@ pub enum Error {
     /// A 2xx whose body is not what the contract says: what was asked may well have been done.
     #[error("{}", if *.is_json { "the answer is not the JSON expected" } else { "the answer is not JSON" })]
     Unreadable {
-        /// Is it JSON of another shape? Else a gateway or a maintenance page answers for the vendor.
+        /// Is it JSON of another shape? Else a gateway or a maintenance page answers for the
+        /// vendor.
         is_json: bool,
     },
     /// A refusal. What it is about decides whether trying again can help.
@@ -127,8 +131,8 @@ pub enum About {
     Unknown,
 }
 
-/// The vendor's own word that a record is not there. Only this module's `refusal` makes one: from the vendor's JSON, about the
-/// very record that was asked for. A gateway's 404 is none.
+/// The vendor's own word that a record is not there. Only this module's `refusal` makes one: from
+/// the vendor's JSON, about the very record that was asked for. A gateway's 404 is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gone(());
 
@@ -149,11 +153,11 @@ fn refused(about: About, status: u16) -> String {
 }
 
 impl Error {
-    /// Could the vendor have done what was asked, though we have no result? Then look before asking again: neither
-    /// vendor knows idempotency keys.
+    /// Could the vendor have done what was asked, though we have no result? Then look before asking
+    /// again: neither vendor knows idempotency keys.
     ///
-    /// A refusal counts as "no", although one GHL create was seen to answer 422 and to have created (G §4, #64):
-    /// a caller that creates contacts there looks for a duplicate first in any case.
+    /// A refusal counts as "no", although one GHL create was seen to answer 422 and to have created
+    /// (G §4, #64): a caller that creates contacts there looks for a duplicate first in any case.
     pub fn may_have_been_carried_out(&self) -> bool {
         matches!(
             self,
@@ -179,7 +183,8 @@ impl Error {
             | Self::Reauthorise
             | Self::BudgetUsedUp { .. }
             | Self::RateLimited { .. } => About::Account,
-            // A vendor can fail over one record for ever (T §5.3: 500 for what it does not like; 504 for a record that is too slow).
+            // A vendor can fail over one record for ever (T §5.3: 500 for what it does not like;
+            // 504 for a record that is too slow).
             Self::Unavailable { status: 500 | 504, .. }
             | Self::Unreadable { is_json: true }
             | Self::AnotherRecord
@@ -190,7 +195,8 @@ impl Error {
         }
     }
 
-    /// Did the vendor itself answer as usual, only not with what was asked for? Then it is not down.
+    /// Did the vendor itself answer as usual, only not with what was asked for? Then it is not
+    /// down.
     pub fn is_answer(&self) -> bool {
         matches!(self, Self::Unreadable { is_json: true } | Self::AnotherRecord)
     }
@@ -200,7 +206,8 @@ impl Error {
         matches!(self, Self::Refused { fields: named, .. } if named.iter().any(|name| fields.contains(&name.as_str())))
     }
 
-    /// Did something answer that does not speak as the vendor's API does? As a rule, the address is wrong then.
+    /// Did something answer that does not speak as the vendor's API does? As a rule, the address is
+    /// wrong then.
     pub fn is_of_another(&self) -> bool {
         match self {
             Self::Gone(_) | Self::Refused { .. } | Self::Unreadable { .. } => true,
@@ -219,7 +226,8 @@ impl Error {
         Self::Refused { about: About::Unknown, status, message: VendorMessage::default(), fields: Vec::new() }
     }
 
-    /// What the vendor wrote, at most 300 characters. May hold personal data: for the operator's screen, not for logs.
+    /// What the vendor wrote, at most 300 characters. May hold personal data: for the operator's
+    /// screen, not for logs.
     pub fn vendor_message(&self) -> Option<&str> {
         match self {
             Self::CredentialsRefused { message } | Self::AppRefused { message } | Self::Refused { message, .. } => {

@@ -41,7 +41,8 @@ impl Default for Timeouts {
     }
 }
 
-/// Counts of calls by vendor, operation and outcome, and of records in their answers that could not be read.
+/// Counts of calls by vendor, operation and outcome, and of records in their answers that could not
+/// be read.
 #[derive(Debug, Clone, Default)]
 pub struct CallCounts {
     calls: Family<CallLabels, Counter>,
@@ -88,9 +89,10 @@ impl CallCounts {
 
 /// The one client: our name, timeouts, no redirects. Cheap to clone.
 ///
-/// Underneath there are two. Through a proxy of the environment (`HTTPS_PROXY` or `ALL_PROXY`, but for `NO_PROXY`; the
-/// library reads them) goes only what is encrypted up to the vendor. Plain http, which is allowed for this machine alone,
-/// never does: by itself the library sends it there too, loopback or not, and with it every credential.
+/// Underneath there are two. Through a proxy of the environment (`HTTPS_PROXY` or `ALL_PROXY`, but
+/// for `NO_PROXY`; the library reads them) goes only what is encrypted up to the vendor. Plain
+/// http, which is allowed for this machine alone, never does: by itself the library sends it there
+/// too, loopback or not, and with it every credential.
 #[derive(Debug, Clone)]
 pub struct Http {
     proxied: reqwest::Client,
@@ -106,10 +108,12 @@ impl Http {
                 .user_agent(format!("{USER_AGENT}{}", env!("CARGO_PKG_VERSION")))
                 .connect_timeout(timeouts.connect)
                 .timeout(timeouts.request)
-                // A redirect would send the credentials to an address that is not configured (T §2).
+                // A redirect would send the credentials to an address that is not configured (T
+                // §2).
                 .redirect(redirect::Policy::none())
         };
-        // A system without any certificates can still be asked to call itself. What it calls elsewhere is told then.
+        // A system without any certificates can still be asked to call itself. What it calls
+        // elsewhere is told then.
         let built = |builder: &dyn Fn() -> reqwest::ClientBuilder| {
             let built = builder().build().or_else(|_| builder().tls_certs_only([]).build());
             built.map_err(|_| Error::NotSent { reason: NotSent::Kept("the HTTP client cannot be set up") })
@@ -143,7 +147,8 @@ impl Http {
         result
     }
 
-    /// Counts and names the records of a list that could not be read. `owner`: the location or the account that was asked.
+    /// Counts and names the records of a list that could not be read. `owner`: the location or the
+    /// account that was asked.
     pub(super) fn report_odd(&self, vendor: Vendor, operation: &'static str, owner: &str, odd: &[Odd]) {
         const NAMED: usize = 10;
         if odd.is_empty() {
@@ -187,8 +192,9 @@ fn goes_direct(url: &Url) -> bool {
     url.scheme() != "https" || url.host_str().is_none_or(is_loopback)
 }
 
-/// Host and port of the environment's proxy; none: it is not used for this address. The environment is one for the whole process,
-/// and so is this text. It names the host alone: proxies have credentials in their URLs.
+/// Host and port of the environment's proxy; none: it is not used for this address. The environment
+/// is one for the whole process, and so is this text. It names the host alone: proxies have
+/// credentials in their URLs.
 fn proxy(url: &Url) -> Option<&'static str> {
     static PROXIES: LazyLock<Matcher> = LazyLock::new(Matcher::from_env);
     static PROXY: OnceLock<String> = OnceLock::new();
@@ -259,7 +265,8 @@ impl Answer {
     /// The body as JSON.
     ///
     /// # Errors
-    /// No JSON: a proxy's page is no answer of the vendor's (T §2). [`Error::Unreadable`]: JSON, and not what was asked for.
+    /// No JSON: a proxy's page is no answer of the vendor's (T §2). [`Error::Unreadable`]: JSON,
+    /// and not what was asked for.
     pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
         let value = json::read(&self.body).ok_or(Error::Unreadable { is_json: false })?;
         serde_json::from_value(value).map_err(|_| Error::UNEXPECTED_BODY)

@@ -1,17 +1,20 @@
 //! JSON as other programs write it.
 //!
-//! A strict parser refuses a whole document for one odd text in it, and with it every other record of the list. JavaScript
-//! cuts texts between the two halves of an emoji and writes the half as `\ud83d`; PHP and Python write other things that
-//! no parser takes. Here only that place is replaced, and everything around it is read.
+//! A strict parser refuses a whole document for one odd text in it, and with it every other record
+//! of the list. JavaScript cuts texts between the two halves of an emoji and writes the half as
+//! `\ud83d`; PHP and Python write other things that no parser takes. Here only that place is
+//! replaced, and everything around it is read.
 
 use serde_json::Value;
 
-/// Levels of nesting that are kept; what is deeper becomes `null`. serde_json refuses a document with 128.
+/// Levels of nesting that are kept; what is deeper becomes `null`. serde_json refuses a document
+/// with 128.
 const DEEPEST: usize = 100;
 
-/// Reads a document. The last of several equal keys counts. Half a surrogate pair and bytes that are not UTF-8 become
-/// U+FFFD, a raw control character a space; a number beyond the range of `f64`, and what is nested more than 100 levels
-/// deep, become `null`. `None`: not a JSON document at all.
+/// Reads a document. The last of several equal keys counts. Half a surrogate pair and bytes that
+/// are not UTF-8 become U+FFFD, a raw control character a space; a number beyond the range of
+/// `f64`, and what is nested more than 100 levels deep, become `null`. `None`: not a JSON document
+/// at all.
 ///
 /// Documents without these cost one parse and no copy.
 pub fn read(document: &[u8]) -> Option<Value> {
@@ -24,7 +27,8 @@ pub fn read(document: &[u8]) -> Option<Value> {
     }
 }
 
-/// The same document with its unreadable places replaced. What is no JSON for other reasons stays no JSON.
+/// The same document with its unreadable places replaced. What is no JSON for other reasons stays
+/// no JSON.
 fn repaired(document: &[u8]) -> Vec<u8> {
     let document = String::from_utf8_lossy(document);
     let mut rest = document.as_bytes();

@@ -1,7 +1,8 @@
-//! Leaves that do not spoil a record: what has the wrong type is read as if it were not there, unless people are known by it.
+//! Leaves that do not spoil a record: what has the wrong type is read as if it were not there,
+//! unless people are known by it.
 //!
-//! For `#[serde(default, deserialize_with = "…")]`. Both vendors leave keys out, send `null`, and have been seen to
-//! change a type (G §2, T §2).
+//! For `#[serde(default, deserialize_with = "…")]`. Both vendors leave keys out, send `null`, and
+//! have been seen to change a type (G §2, T §2).
 
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
@@ -14,7 +15,8 @@ pub(super) fn text<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>,
     Value::deserialize(from).map(as_text)
 }
 
-/// A text by which people are known. What is a list or an object cannot be known, and must not count as absent: the record is odd.
+/// A text by which people are known. What is a list or an object cannot be known, and must not
+/// count as absent: the record is odd.
 pub(super) fn identity<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
     match Value::deserialize(from)? {
         Value::Array(_) | Value::Object(_) => Err(D::Error::custom("a list or an object where a text belongs")),
@@ -22,7 +24,8 @@ pub(super) fn identity<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Stri
     }
 }
 
-/// A time, as the text or the number that it comes as; `{ "_seconds": 1 }`, the form of HighLevel's database, in milliseconds.
+/// A time, as the text or the number that it comes as; `{ "_seconds": 1 }`, the form of HighLevel's
+/// database, in milliseconds.
 pub(super) fn time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
     Value::deserialize(from).map(|value| {
         let seconds = value.get("_seconds").or_else(|| value.get("seconds")).and_then(Value::as_i64);
@@ -48,7 +51,8 @@ pub(super) fn id<'de, D: Deserializer<'de>, T: DeserializeOwned>(from: D) -> Res
     Value::deserialize(from).map(as_id)
 }
 
-/// A list of texts; a single text is split at its commas, as GHL's workflow documents have their tags (G §9).
+/// A list of texts; a single text is split at its commas, as GHL's workflow documents have their
+/// tags (G §9).
 pub(super) fn texts<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
     Ok(match Value::deserialize(from)? {
         Value::Array(list) => list.into_iter().filter_map(as_text).collect(),
@@ -59,7 +63,8 @@ pub(super) fn texts<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D
     })
 }
 
-/// A list of texts that decides something: what cannot be known must not count as absent, and the record is odd.
+/// A list of texts that decides something: what cannot be known must not count as absent, and the
+/// record is odd.
 pub(super) fn labels<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
     let value = Value::deserialize(from)?;
     let is_text = |value: &Value| !value.is_array() && !value.is_object();

@@ -11,8 +11,8 @@ const LONGEST_ID: usize = 100;
 
 /// A list of which every record was read by itself.
 ///
-/// A record that could not be read is *there*: code that concludes from the list that something is absent has to look at
-/// [`Listed::odd`] as well.
+/// A record that could not be read is *there*: code that concludes from the list that something is
+/// absent has to look at [`Listed::odd`] as well.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed<T> {
     /// The records that could be read, in the vendor's order.
@@ -21,11 +21,12 @@ pub struct Listed<T> {
     pub odd: Vec<Odd>,
 }
 
-/// A record of a list that could not be read: `null`, no object, without an id, or with one that cannot be an id.
+/// A record of a list that could not be read: `null`, no object, without an id, or with one that
+/// cannot be an id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Odd {
-    /// Its id as the vendor wrote it, without control characters and at most 100 characters long. `None`: it has none, or
-    /// a number that is no id, such as 0.
+    /// Its id as the vendor wrote it, without control characters and at most 100 characters long.
+    /// `None`: it has none, or a number that is no id, such as 0.
     pub id: Option<String>,
 }
 
@@ -41,7 +42,8 @@ impl<T> Listed<T> {
         self.items.len() + self.odd.len()
     }
 
-    /// Could the record with this id be in the list, unread? Every record without an id could be any.
+    /// Could the record with this id be in the list, unread? Every record without an id could be
+    /// any.
     pub fn may_hold(&self, id: &str) -> bool {
         self.odd.iter().any(|odd| odd.id.as_deref().is_none_or(|odd| odd == id))
     }
@@ -80,7 +82,8 @@ impl fmt::Display for Odd {
     }
 }
 
-/// `null` is an empty list; anything else that is no list is an error, since an empty list would read as "all deleted".
+/// `null` is an empty list; anything else that is no list is an error, since an empty list would
+/// read as "all deleted".
 impl<'de, T: DeserializeOwned> Deserialize<'de> for Listed<T> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         match Value::deserialize(from)? {

@@ -1,8 +1,9 @@
-//! The two vendors' APIs, as they are known to be (and `admin`, our own). `G §6.1` and `T §5.3` are sections of the books on GoHighLevel and
-//! Trafft in `docs/vendors/`, where each fact stands with how sure it is.
+//! The two vendors' APIs, as they are known to be (and `admin`, our own). `G §6.1` and `T §5.3` are
+//! sections of the books on GoHighLevel and Trafft in `docs/vendors/`, where each fact stands with
+//! how sure it is.
 //!
-//! Nothing here tries anything twice, except for Trafft's one repeat after a 401: whether and when to try again is
-//! the caller's decision, and [`Error`] is made to decide by.
+//! Nothing here tries anything twice, except for Trafft's one repeat after a 401: whether and when
+//! to try again is the caller's decision, and [`Error`] is made to decide by.
 
 pub mod admin;
 pub mod error;

@@ -1,4 +1,5 @@
-//! Why a request was not sent, or did not reach a server. Decided by the types of the causes, never by their texts.
+//! Why a request was not sent, or did not reach a server. Decided by the types of the causes, never
+//! by their texts.
 
 use std::error::Error as Cause;
 use std::fmt;

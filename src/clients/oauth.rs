@@ -48,7 +48,8 @@ impl<'c> AsyncHttpClient<'c> for HttpAdapter<'_> {
     }
 }
 
-/// What is left once [`HttpAdapter`] has judged the answer: its own error, or a 2xx that holds no tokens.
+/// What is left once [`HttpAdapter`] has judged the answer: its own error, or a 2xx that holds no
+/// tokens.
 pub(super) fn failure<T: oauth2::ErrorResponse>(error: RequestTokenError<Error, T>, no_tokens: Error) -> Error {
     match error {
         RequestTokenError::Request(error) => error,

@@ -78,7 +78,8 @@ pub(super) fn refusal(vendor: Vendor, answer: &Answer, asked: Asked<'_>, now: Ti
         401 | 403 => Error::CredentialsRefused { message: message() },
         402 | 451 => refused(About::Account),
         429 => Error::RateLimited { retry_after: retry_after(&answer.headers, now) },
-        // Named by G §4 and T §4: 500, 502, 503, 504, 520. Other 5xx, and a gateway's 408, tell us just as little.
+        // Named by G §4 and T §4: 500, 502, 503, 504, 520. Other 5xx, and a gateway's 408, tell us
+        // just as little.
         408 | 500.. => Error::Unavailable { status, retry_after: retry_after(&answer.headers, now) },
         300..=399 | 405 | 425 => refused(About::Path),
         // A create that meets a conflict may have met its own effect.
@@ -92,10 +93,11 @@ pub(super) fn refusal(vendor: Vendor, answer: &Answer, asked: Asked<'_>, now: Ti
 
 /// Does the vendor itself say that this very record is not there?
 ///
-/// GHL: `Contact not found` or `Contact with id <id> not found`, with 400 or 404 (G §4); a missing location, user or session says
-/// nothing about the contact. Trafft's text is not recorded (T §4): a 404 or 410 that names a customer: `Customer not found`, or
-/// as PHP frameworks say, `No query results for model [App\Models\Customer]`. A bare `Not Found` is what gateways say, too, and some name
-/// the route that they do not have (Fastify: `Route GET:/… not found`).
+/// GHL: `Contact not found` or `Contact with id <id> not found`, with 400 or 404 (G §4); a missing
+/// location, user or session says nothing about the contact. Trafft's text is not recorded (T §4):
+/// a 404 or 410 that names a customer: `Customer not found`, or as PHP frameworks say, `No query
+/// results for model [App\Models\Customer]`. A bare `Not Found` is what gateways say, too, and some
+/// name the route that they do not have (Fastify: `Route GET:/… not found`).
 fn says_gone(vendor: Vendor, status: u16, words: &str, record: Option<Record<'_>>) -> bool {
     let Some(Record { noun, id }) = record else { return false };
     let words = words.trim().trim_end_matches('.').to_lowercase();
@@ -114,8 +116,8 @@ fn says_gone(vendor: Vendor, status: u16, words: &str, record: Option<Record<'_>
     }
 }
 
-/// What HighLevel's JSON says of an install, in a 400: the app was taken away, or its code or refresh token is not good any
-/// more (G §3.2, §3.3; OAuth's own word: RFC 6749, section 5.2).
+/// What HighLevel's JSON says of an install, in a 400: the app was taken away, or its code or
+/// refresh token is not good any more (G §3.2, §3.3; OAuth's own word: RFC 6749, section 5.2).
 pub(super) fn of_install(answer: &Answer) -> Option<Error> {
     let json = json::read(&answer.body).filter(|json| json.is_object() && answer.status.as_u16() == 400)?;
     let words = words(&answer.body);
@@ -132,7 +134,8 @@ fn says(words: &str, part: &str) -> bool {
     words.to_lowercase().contains(part)
 }
 
-/// The fields that a refusal is about: the keys of `errors`, else the one that the text names (T §4: `{"message": …}` alone).
+/// The fields that a refusal is about: the keys of `errors`, else the one that the text names (T
+/// §4: `{"message": …}` alone).
 fn fields(json: &Value, words: &str) -> Vec<String> {
     if let Some(errors) = json["errors"].as_object().filter(|errors| !errors.is_empty()) {
         return errors.keys().map(|name| name.to_lowercase()).collect();
@@ -148,8 +151,9 @@ fn fields(json: &Value, words: &str) -> Vec<String> {
     named.map(|(field, _)| field.to_owned()).collect()
 }
 
-/// The vendor's words: JSON `message`, else `error_description`, `error` or `errors`, each a text, a list, or an object of these;
-/// else the text itself (G §4, T §4). Where `errors` names fields, each is told with its text.
+/// The vendor's words: JSON `message`, else `error_description`, `error` or `errors`, each a text,
+/// a list, or an object of these; else the text itself (G §4, T §4). Where `errors` names fields,
+/// each is told with its text.
 pub(super) fn words(body: &[u8]) -> String {
     let json = json::read(body);
     let by_field = json.as_ref().and_then(|json| json["errors"].as_object()).filter(|errors| !errors.is_empty());

@@ -1,4 +1,5 @@
-//! Both clients against a small server on this machine: what is sent, and what each kind of answer becomes.
+//! Both clients against a small server on this machine: what is sent, and what each kind of answer
+//! becomes.
 
 mod ghl;
 mod trafft;
@@ -99,8 +100,8 @@ async fn raw(reply: &'static [u8]) -> Url {
     url
 }
 
-/// A port at which nobody listens: one that was free a moment ago may be that of another test by now, this one is given to
-/// nobody.
+/// A port at which nobody listens: one that was free a moment ago may be that of another test by
+/// now, this one is given to nobody.
 fn nobody() -> Url {
     "http://127.0.0.1:1".parse().unwrap()
 }

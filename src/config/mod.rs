@@ -1,4 +1,5 @@
-//! The settings: read from a file and the environment, checked whole, every problem told at once with its fix.
+//! The settings: read from a file and the environment, checked whole, every problem told at once
+//! with its fix.
 
 mod own;
 mod pairs;
@@ -37,7 +38,8 @@ pub struct Config {
     pub database_url: String,
     /// GoHighLevel.
     pub ghl: Ghl,
-    /// The location that is meant where none is named: that of `GHL_LOCATION_ID`, else the only one of the settings.
+    /// The location that is meant where none is named: that of `GHL_LOCATION_ID`, else the only one
+    /// of the settings.
     pub location: Option<LocationId>,
     /// The locations that the settings connect.
     pub pairs: Vec<Pair>,

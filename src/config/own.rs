@@ -1,4 +1,5 @@
-//! What a connection may have for itself, by the names of the settings that hold where it has nothing of its own.
+//! What a connection may have for itself, by the names of the settings that hold where it has
+//! nothing of its own.
 
 use std::collections::BTreeMap;
 

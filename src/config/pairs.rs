@@ -1,5 +1,6 @@
-//! Locations that the settings connect, each with its own Trafft account: one from the environment, further ones from a TOML
-//! file with one `[[connection]]` a location. Those that are installed through the browser are in the database instead.
+//! Locations that the settings connect, each with its own Trafft account: one from the environment,
+//! further ones from a TOML file with one `[[connection]]` a location. Those that are installed
+//! through the browser are in the database instead.
 
 use std::fmt::Display;
 
@@ -49,7 +50,8 @@ impl Pair {
     }
 }
 
-/// What is said of a setting of the pair while an app is set up and nothing else of a private token is there.
+/// What is said of a setting of the pair while an app is set up and nothing else of a private token
+/// is there.
 const OF_A_TOKEN: &str = "belongs to a location with a private token, and `GHL_ACCESS_TOKEN` is not set. With an app, a location's Trafft \
     account is entered on its page, or with `connections add`: take this setting out, or set `GHL_ACCESS_TOKEN` too";
 
@@ -84,7 +86,8 @@ pub(super) fn read(path: &str) -> Result<Vec<Pair>, String> {
 /// What `mapping_file` is called where it has been read.
 const MAPPING_FILE: &str = "mapping_file";
 
-/// One `[[connection]]`. Its values are taken by hand: what a parser says of a wrong one might show it.
+/// One `[[connection]]`. Its values are taken by hand: what a parser says of a wrong one might show
+/// it.
 struct Entry {
     /// As messages call it.
     name: String,

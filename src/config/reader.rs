@@ -21,7 +21,8 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// What a process was given. Variables that are none of ours may hold anything, in any encoding.
+    /// What a process was given. Variables that are none of ours may hold anything, in any
+    /// encoding.
     pub fn new(environment: impl Iterator<Item = (OsString, OsString)>, file: Option<PathBuf>) -> Self {
         let mut sources = Self { file, ..Self::default() };
         for (name, value) in environment {
@@ -129,7 +130,8 @@ impl Reader {
         }
     }
 
-    /// `NAME_FILE` names a file that holds the value of `NAME`: how orchestrators hand over secrets.
+    /// `NAME_FILE` names a file that holds the value of `NAME`: how orchestrators hand over
+    /// secrets.
     fn take_secrets_from_files(&mut self) {
         for setting in SETTINGS.iter().filter(|setting| setting.secret) {
             let by_file = format!("{}_FILE", setting.name);
@@ -176,7 +178,8 @@ impl Reader {
         self.value(name).is_some() || self.is_told(name)
     }
 
-    /// Takes down what is wrong with values that are fine by themselves: there can be several of it.
+    /// Takes down what is wrong with values that are fine by themselves: there can be several of
+    /// it.
     pub(super) fn agree<T>(&mut self, name: &str, result: Result<T, String>) {
         if let Err(message) = result {
             self.problems.push(Problem { name: name.to_owned(), wrong: Wrong::Unusable(message) });

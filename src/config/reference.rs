@@ -1,4 +1,5 @@
-//! Every setting with its default and its reason: the one list, from which `docs/settings.md` is written.
+//! Every setting with its default and its reason: the one list, from which `docs/settings.md` is
+//! written.
 
 use std::fmt::Write;
 

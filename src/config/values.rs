@@ -72,7 +72,8 @@ pub(super) fn keys(text: &str) -> Result<Secret, String> {
 
 pub(super) fn origin(text: &str) -> Result<Url, String> {
     let url = api_url(text)?;
-    // Cookies and links are for the whole host: below a path, another application of that host would get them, too.
+    // Cookies and links are for the whole host: below a path, another application of that host
+    // would get them, too.
     let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
     if bare { Ok(url) } else { Err("write the origin alone, as in `https://sync.example.com`".to_owned()) }
 }

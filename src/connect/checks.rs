@@ -1,4 +1,5 @@
-//! Tries everything that working a location needs, and says for each what was tried, what came back, and what to change.
+//! Tries everything that working a location needs, and says for each what was tried, what came
+//! back, and what to change.
 
 use std::time::Duration;
 

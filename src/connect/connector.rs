@@ -1,4 +1,5 @@
-//! Connects locations: what a browser brings from HighLevel becomes an install, what a person enters for Trafft a connection.
+//! Connects locations: what a browser brings from HighLevel becomes an install, what a person
+//! enters for Trafft a connection.
 
 use std::fmt;
 use std::sync::Arc;
@@ -68,7 +69,8 @@ pub struct Installed {
 pub struct Entered {
     /// Which.
     pub location: LocationId,
-    /// Its private integration token; none: the app is installed there, or the token was given before.
+    /// Its private integration token; none: the app is installed there, or the token was given
+    /// before.
     pub token: Option<Secret>,
     /// Its Trafft account.
     pub trafft: TrafftAccess,
@@ -111,7 +113,8 @@ impl Connector {
         Ok(oauth.chooser(&choosers[usize::from(white_label)], state))
     }
 
-    /// Takes what the browser brought back. Runs to its end whatever becomes of the caller: a code is good once.
+    /// Takes what the browser brought back. Runs to its end whatever becomes of the caller: a code
+    /// is good once.
     ///
     /// # Errors
     /// The code was not taken, or the store is away.
@@ -140,7 +143,8 @@ impl Connector {
         let locations = match &installer {
             Installer::Location(location) => vec![location.clone()],
             Installer::Company(company) => {
-                // The code is spent and its tokens are kept: what is missing now comes with the next install, or with its event.
+                // The code is spent and its tokens are kept: what is missing now comes with the
+                // next install, or with its event.
                 let found = oauth.installed_locations(&pair.tokens.access, company).await;
                 let found = found.inspect_err(|error| {
                     warn!(install = %installer, error = %error, "the locations of {installer} could not be listed: {error}");
@@ -196,7 +200,8 @@ impl Connector {
         Ok(check)
     }
 
-    /// Tries everything that working the location needs; `contact`: shows what that one would become.
+    /// Tries everything that working the location needs; `contact`: shows what that one would
+    /// become.
     ///
     /// # Errors
     /// There is no such connection.

@@ -1,10 +1,12 @@
 //! Keeps the tokens of installs: hands them out, renews them in time, gets lost ones back.
 //!
-//! A refresh token is good once (G §3.3), so one process at a time renews an install (a claim in the store), and within a process one
-//! caller; the others wait for what it brings. A pair is stored before it is used. What a lost answer or a crash can lose is the
-//! pair that GHL has just made. For 30 seconds GHL answers the same refresh token with the same pair again: it is asked once
-//! more at once, and after a crash by the process that works the location next. Later the pair is lost. Then HighLevel is asked to
-//! connect the app again, which it may not offer any more (G §3.6), and else a person has to authorise it.
+//! A refresh token is good once (G §3.3), so one process at a time renews an install (a claim in
+//! the store), and within a process one caller; the others wait for what it brings. A pair is
+//! stored before it is used. What a lost answer or a crash can lose is the pair that GHL has just
+//! made. For 30 seconds GHL answers the same refresh token with the same pair again: it is asked
+//! once more at once, and after a crash by the process that works the location next. Later the pair
+//! is lost. Then HighLevel is asked to connect the app again, which it may not offer any more (G
+//! §3.6), and else a person has to authorise it.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -29,7 +31,8 @@ use crate::store::{self, Install, InstallStatus, Store};
 pub(super) const EARLY: Duration = Duration::from_mins(5);
 /// After a failure that a retry cannot fix, HighLevel is not asked again for this long.
 const REST: Duration = Duration::from_mins(5);
-/// GHL answers a repeated refresh with the same pair of tokens for this long after the first one (G §3.3).
+/// GHL answers a repeated refresh with the same pair of tokens for this long after the first one (G
+/// §3.3).
 const SAME_PAIR: Duration = Duration::from_secs(30);
 /// Longest wait for another process that renews the same install, and the pause between two looks.
 const RENEWAL_WAIT: Duration = Duration::from_secs(20);
@@ -83,7 +86,8 @@ impl Grants {
         Arc::new(Self { store, oauth, process, lease, clock, held: Mutex::default(), tasks: TaskTracker::new() })
     }
 
-    /// Runs work that may hold the only copy of a new pair of tokens: it goes on to its end even if the caller is dropped.
+    /// Runs work that may hold the only copy of a new pair of tokens: it goes on to its end even if
+    /// the caller is dropped.
     pub(super) fn spawn<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
         self.tasks.spawn(work)
     }
@@ -155,8 +159,8 @@ impl Grants {
         })
     }
 
-    /// What the process that worked the location before asked for, and got no answer to, is asked once more while the answer
-    /// is the same.
+    /// What the process that worked the location before asked for, and got no answer to, is asked
+    /// once more while the answer is the same.
     async fn ask_again(self: &Arc<Self>, location: &LocationId) {
         let unanswered = match self.store.unanswered(location, SAME_PAIR).await {
             Ok(unanswered) => unanswered,
@@ -178,7 +182,8 @@ impl Grants {
         self.held.lock().unwrap_or_else(PoisonError::into_inner).entry(installer.clone()).or_default().clone()
     }
 
-    /// The stored token if it is good, else a new one, made here or by the process that is renewing it.
+    /// The stored token if it is good, else a new one, made here or by the process that is renewing
+    /// it.
     async fn fresh(self: &Arc<Self>, installer: &Installer, refused: Option<&Secret>) -> Result<CachedToken, Error> {
         // Other processes do not live by a clock that is moved by hand.
         let clock = Clock::system();

@@ -1,4 +1,5 @@
-//! Connects locations with their vendors: installs of the app, their tokens, Trafft's credentials, and whether all of it works.
+//! Connects locations with their vendors: installs of the app, their tokens, Trafft's credentials,
+//! and whether all of it works.
 
 mod checks;
 mod connector;

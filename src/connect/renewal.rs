@@ -1,4 +1,5 @@
-//! Gets a new pair of tokens: by the refresh token, by the agency's token, or by asking HighLevel to connect the app again.
+//! Gets a new pair of tokens: by the refresh token, by the agency's token, or by asking HighLevel
+//! to connect the app again.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,7 +34,8 @@ impl Grants {
             Err(error) => {
                 let (status, error) = match error {
                     Error::GrantInvalid => (InstallStatus::Lost, Error::Reauthorise),
-                    // Also what its agency lacks: that is the agency's to mend, and then it goes on by itself.
+                    // Also what its agency lacks: that is the agency's to mend, and then it goes on
+                    // by itself.
                     error if lasts(&error) => (install.status, error),
                     error => return Err(error),
                 };
@@ -44,7 +46,8 @@ impl Grants {
         }
     }
 
-    /// A new pair, one way or another; [`Error::GrantInvalid`]: HighLevel does not want to give us one any more.
+    /// A new pair, one way or another; [`Error::GrantInvalid`]: HighLevel does not want to give us
+    /// one any more.
     async fn renew(self: &Arc<Self>, install: &Install) -> Result<Grant, Error> {
         let installer = &install.installer;
         let by_agency = match (installer, &install.company) {

@@ -1,10 +1,11 @@
-//! Admission of webhooks: a flood of unsigned requests must not keep a signed webhook out, even when both come from the same
-//! address. Blocking addresses would not work: HighLevel sends for all its customers from the same ones, and behind a proxy all
-//! requests can have one address.
+//! Admission of webhooks: a flood of unsigned requests must not keep a signed webhook out, even
+//! when both come from the same address. Blocking addresses would not work: HighLevel sends for all
+//! its customers from the same ones, and behind a proxy all requests can have one address.
 //!
-//! Memory for bodies and time for verifying are limited. A short body costs no more than its connection, so it is read at once,
-//! however slowly it arrives. A long body needs a slot. A source whose webhook was refused is a *suspect* for some minutes: its
-//! webhooks queue with those of other suspects, until one of them is signed.
+//! Memory for bodies and time for verifying are limited. A short body costs no more than its
+//! connection, so it is read at once, however slowly it arrives. A long body needs a slot. A source
+//! whose webhook was refused is a *suspect* for some minutes: its webhooks queue with those of
+//! other suspects, until one of them is signed.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -22,7 +23,8 @@ pub(super) const SHORT: usize = 32 * 1024;
 /// Webhooks that are processed at the same time; more are answered 429, so that the sender retries.
 const OPEN: usize = 1024;
 
-/// Long bodies that are read at the same time: 256 MiB with the default of `MAX_BODY_BYTES`. Suspects have as many of their own.
+/// Long bodies that are read at the same time: 256 MiB with the default of `MAX_BODY_BYTES`.
+/// Suspects have as many of their own.
 const LONG_BODIES: usize = 64;
 
 /// Suspects' webhooks that are verified and stored at the same time.
@@ -68,7 +70,8 @@ impl Admission {
         Self { open: Semaphore::new(OPEN), long_bodies, suspects_long_bodies, suspects_slots, suspects, until }
     }
 
-    /// Waits for the permit to verify a webhook; only suspects wait. `None`: too many webhooks are processed just now.
+    /// Waits for the permit to verify a webhook; only suspects wait. `None`: too many webhooks are
+    /// processed just now.
     pub(super) async fn enter(&self, source: Source, now: Timestamp) -> Option<Permit<'_>> {
         if self.is_suspect(source, now) {
             return Some(Permit::Suspect { _slot: self.suspects_slots.take(source).await });
@@ -82,7 +85,8 @@ impl Admission {
         long_bodies.take(source).await
     }
 
-    /// A webhook of this source was not signed, or did not arrive whole. True: the source was no suspect before.
+    /// A webhook of this source was not signed, or did not arrive whole. True: the source was no
+    /// suspect before.
     pub(super) fn refused(&self, source: Source, now: Timestamp) -> bool {
         let mut suspects = self.suspects();
         if suspects.len() >= REMEMBERED && !suspects.contains_key(&source) {

@@ -14,8 +14,9 @@ const WINDOW: Duration = Duration::from_mins(10);
 /// Wrong tokens from one source, then it waits.
 const EACH: usize = 5;
 
-/// Wrong tokens of all sources together; from then on each source has one guess instead of [`EACH`]. The right token still works:
-/// otherwise an attacker with many addresses could lock the operator out.
+/// Wrong tokens of all sources together; from then on each source has one guess instead of
+/// [`EACH`]. The right token still works: otherwise an attacker with many addresses could lock the
+/// operator out.
 const ALL: usize = 100;
 
 /// No more is remembered; the oldest go first.

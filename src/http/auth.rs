@@ -1,4 +1,5 @@
-//! Access to the admin API and the pages: by `ADMIN_TOKEN`, or by a session that was opened with it.
+//! Access to the admin API and the pages: by `ADMIN_TOKEN`, or by a session that was opened with
+//! it.
 
 use std::sync::Arc;
 
@@ -82,11 +83,13 @@ impl Service {
             let detail = "send `Authorization: Bearer` with the value of `ADMIN_TOKEN`, or log in at `/login`";
             return Err(Problem::new(ProblemCode::NotAllowed, detail));
         }
-        // Browsers send the cookie with requests that other sites start, too; a token is sent on purpose only.
+        // Browsers send the cookie with requests that other sites start, too; a token is sent on
+        // purpose only.
         if matches!(*request.method(), Method::GET | Method::HEAD) { Ok(()) } else { self.same_origin(headers) }
     }
 
-    /// Was this sent by a page of ours? Browsers say so in `Origin`, with every request but GET and HEAD.
+    /// Was this sent by a page of ours? Browsers say so in `Origin`, with every request but GET and
+    /// HEAD.
     ///
     /// # Errors
     /// Another page sent it, or something that is no browser.

@@ -1,4 +1,5 @@
-//! The admin API's part about connections: which locations there are, and what a person enters for them.
+//! The admin API's part about connections: which locations there are, and what a person enters for
+//! them.
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! The description of the API: what the operations say of themselves, and what is true of all of them.
+//! The description of the API: what the operations say of themselves, and what is true of all of
+//! them.
 
 use axum::http::StatusCode;
 use utoipa::openapi::path::{Operation, PathItem};

@@ -1,8 +1,9 @@
 //! What every request to pages, API and health passes, from the outside in.
 //!
-//! The two webhook doors have none of it. They have an admission of their own (`admission.rs`), a span of their own that begins once
-//! the signature is verified, and no browser reads their answers. Limits of time are not here either: `serve.rs` has those for heads and
-//! bodies, and each wait for the database or a vendor has its own, with an answer that says what was waited for.
+//! The two webhook doors have none of it. They have an admission of their own (`admission.rs`), a
+//! span of their own that begins once the signature is verified, and no browser reads their
+//! answers. Limits of time are not here either: `serve.rs` has those for heads and bodies, and each
+//! wait for the database or a vendor has its own, with an answer that says what was waited for.
 
 use axum::Router;
 use axum::extract::Request;
@@ -18,8 +19,8 @@ use url::Url;
 
 /// What answers tell browsers about themselves.
 const ALWAYS: [(HeaderName, HeaderValue); 4] = [
-    // No scripts at all. Browsers apply `form-action` to redirects as well, so what leaves for another host, as an
-    // install at HighLevel does, has to be a link.
+    // No scripts at all. Browsers apply `form-action` to redirects as well, so what leaves for
+    // another host, as an install at HighLevel does, has to be a link.
     (
         header::CONTENT_SECURITY_POLICY,
         HeaderValue::from_static(
@@ -27,7 +28,8 @@ const ALWAYS: [(HeaderName, HeaderValue); 4] = [
         ),
     ),
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-    // Not `no-referrer`: with that, browsers send `Origin: null` with our own forms, and we could not tell them apart.
+    // Not `no-referrer`: with that, browsers send `Origin: null` with our own forms, and we could
+    // not tell them apart.
     (header::REFERRER_POLICY, HeaderValue::from_static("same-origin")),
     (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
 ];
@@ -68,7 +70,8 @@ pub(super) fn around<S: Clone + Send + Sync + 'static>(routes: Router<S>, public
     )
 }
 
-/// What every line of the log that belongs to this request has to name. Not its query, which may hold a code.
+/// What every line of the log that belongs to this request has to name. Not its query, which may
+/// hold a code.
 fn span(request: &Request) -> Span {
     let id = request.extensions().get::<RequestId>().and_then(|id| id.header_value().to_str().ok());
     let id = id.filter(|id| id.len() <= LONGEST_ID);

@@ -115,7 +115,8 @@ impl Metrics {
     }
 }
 
-/// OpenMetrics in Prometheus' older text form: there a counter's family has the name of its samples.
+/// OpenMetrics in Prometheus' older text form: there a counter's family has the name of its
+/// samples.
 pub(super) fn text_form(open_metrics: &str) -> String {
     let is_counter = |name: &str| open_metrics.contains(&format!("# TYPE {name} counter\n"));
     let mut text = String::with_capacity(open_metrics.len());

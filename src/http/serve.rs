@@ -1,8 +1,10 @@
-//! The accept loop: HTTP/1.1 on TCP, with limits of time that `axum::serve` does not have, and a graceful stop.
+//! The accept loop: HTTP/1.1 on TCP, with limits of time that `axum::serve` does not have, and a
+//! graceful stop.
 //!
-//! hyper's own limit for heads (`header_read_timeout`) also runs between two requests of one connection. Set to seconds it
-//! would close the idle connections of a proxy under its next webhook, so it serves as the idle limit here; a head that has
-//! begun has a shorter limit of its own.
+//! hyper's own limit for heads (`header_read_timeout`) also runs between two requests of one
+//! connection. Set to seconds it would close the idle connections of a proxy under its next
+//! webhook, so it serves as the idle limit here; a head that has begun has a shorter limit of its
+//! own.
 
 use std::convert::Infallible;
 use std::io;
@@ -36,21 +38,23 @@ use crate::model::Spell;
 /// How often a connection is looked at for a request that does not arrive.
 const LOOK: Duration = Duration::from_secs(10);
 
-/// Looks that may find the same head, and the same body, before the connection is closed: 10 to 20 s for a head, 60 to 70 s
-/// for a body (webhooks have a shorter limit of their own, and an answer).
+/// Looks that may find the same head, and the same body, before the connection is closed: 10 to 20
+/// s for a head, 60 to 70 s for a body (webhooks have a shorter limit of their own, and an answer).
 const HEAD: u32 = 1;
 const BODY: u32 = 6;
 
-/// A connection without a request is closed after this, as is a new one on which nothing comes: clients also open some in
-/// advance. Longer than proxies keep theirs (nginx 60 s, Caddy 120 s): a request that is just being sent on a connection that
-/// the server closes is lost.
+/// A connection without a request is closed after this, as is a new one on which nothing comes:
+/// clients also open some in advance. Longer than proxies keep theirs (nginx 60 s, Caddy 120 s): a
+/// request that is just being sent on a connection that the server closes is lost.
 const IDLE: Duration = Duration::from_secs(150);
 
-/// When stopping, a request that has not arrived whole, and a client that does not read its answer, gets no longer.
+/// When stopping, a request that has not arrived whole, and a client that does not read its answer,
+/// gets no longer.
 const STOPPING: Duration = Duration::from_secs(1);
 
-/// Connections that may wait to be accepted; the system may allow fewer (`net.core.somaxconn`). A proxy opens as many as webhooks come
-/// at once, and what is over that is reset or waits a second. tokio's own `bind` asks for 128 (mio 1.2.5).
+/// Connections that may wait to be accepted; the system may allow fewer (`net.core.somaxconn`). A
+/// proxy opens as many as webhooks come at once, and what is over that is reset or waits a second.
+/// tokio's own `bind` asks for 128 (mio 1.2.5).
 const WAITING: u32 = 4096;
 
 /// Listens there; must be called in a runtime.
@@ -62,7 +66,8 @@ pub fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(WAITING)
 }
 
-/// Serves until `stop`, then until what is being worked is answered. `clock`: the limits for arriving requests count by it.
+/// Serves until `stop`, then until what is being worked is answered. `clock`: the limits for
+/// arriving requests count by it.
 pub async fn serve(listener: TcpListener, router: Router, clock: Clock, stop: CancellationToken) {
     let connections = TaskTracker::new();
     let shortage = Arc::new(Shortage::default());
@@ -99,7 +104,8 @@ pub async fn serve(listener: TcpListener, router: Router, clock: Clock, stop: Ca
     connections.wait().await;
 }
 
-/// When it was last seen that no connection can be accepted: Unix milliseconds. Looked at by each connection, so no lock.
+/// When it was last seen that no connection can be accepted: Unix milliseconds. Looked at by each
+/// connection, so no lock.
 #[derive(Default)]
 struct Shortage(AtomicI64);
 
@@ -172,8 +178,8 @@ enum State {
 
 const STATES: [State; 4] = [State::Idle, State::Head, State::Body, State::Working];
 
-/// The state of a connection, and in the upper bits the number of changes. No time is taken for each request; who watches
-/// compares two looks.
+/// The state of a connection, and in the upper bits the number of changes. No time is taken for
+/// each request; who watches compares two looks.
 #[derive(Default)]
 struct Activity(AtomicU64);
 
@@ -189,7 +195,8 @@ impl Activity {
         self.0.store((changes + 1) << 2 | state as u64, Ordering::Relaxed);
     }
 
-    /// Ends when a request takes too long to arrive; or when none has ever begun, and others cannot even connect.
+    /// Ends when a request takes too long to arrive; or when none has ever begun, and others cannot
+    /// even connect.
     async fn overdue(&self, clock: &Clock, shortage: &Shortage) {
         let mut seen = self.look();
         let mut looks = 0;

@@ -1,5 +1,5 @@
-//! A login that lasts: a signed cookie. Nothing is stored, so it is good on every replica, and ends with the token that
-//! it was made with.
+//! A login that lasts: a signed cookie. Nothing is stored, so it is good on every replica, and ends
+//! with the token that it was made with.
 
 use std::time::Duration;
 
@@ -62,7 +62,8 @@ impl Sessions {
         ours && expiry.is_some_and(|expiry| now.as_second() < expiry)
     }
 
-    /// Browsers take a `__Host-` cookie only over TLS and from the host itself, so that no other host can plant one.
+    /// Browsers take a `__Host-` cookie only over TLS and from the host itself, so that no other
+    /// host can plant one.
     fn name(&self) -> &'static str {
         if self.secure { "__Host-session" } else { "session" }
     }
@@ -82,7 +83,8 @@ impl Sessions {
         if self.secure { "__Host-install" } else { "install" }
     }
 
-    /// Lax: the way back from HighLevel's install page is a GET from another site, and has to find the session.
+    /// Lax: the way back from HighLevel's install page is a GET from another site, and has to find
+    /// the session.
     fn cookie(&self, value: &str, life: Duration) -> String {
         self.named(self.name(), value, life)
     }

@@ -11,13 +11,14 @@ use axum::http::{Extensions, HeaderMap};
 
 use super::Service;
 
-/// The address of a client: an IPv4 address, or the /64 of an IPv6 one, since one customer of a provider gets a whole /64.
+/// The address of a client: an IPv4 address, or the /64 of an IPv6 one, since one customer of a
+/// provider gets a whole /64.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Source(IpAddr);
 
 impl Service {
-    /// The peer's address; behind a trusted proxy, the address that the proxy saw. The proxy appends to the header that the client sent,
-    /// so only the last entry is the proxy's own.
+    /// The peer's address; behind a trusted proxy, the address that the proxy saw. The proxy
+    /// appends to the header that the client sent, so only the last entry is the proxy's own.
     pub(super) fn source(&self, extensions: &Extensions, headers: &HeaderMap) -> Source {
         let peer = extensions.get::<ConnectInfo<SocketAddr>>();
         let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.ip().to_canonical());

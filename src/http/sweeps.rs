@@ -1,4 +1,5 @@
-//! What is looked for without any event: how far each sweep is, what it found, and a backfill on demand.
+//! What is looked for without any event: how far each sweep is, what it found, and a backfill on
+//! demand.
 
 use std::sync::Arc;
 

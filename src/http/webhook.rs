@@ -1,6 +1,7 @@
-//! The addresses that HighLevel delivers to. What is stored, known already or of no use is answered 200; every other answer
-//! is repeated up to 12 times and counts against the URL (G §8.6). Only what is not signed rightly (401), too large (413)
-//! or not stored (429) is refused. Nothing here answers 5xx: the 429 says when to come again.
+//! The addresses that HighLevel delivers to. What is stored, known already or of no use is answered
+//! 200; every other answer is repeated up to 12 times and counts against the URL (G §8.6). Only
+//! what is not signed rightly (401), too large (413) or not stored (429) is refused. Nothing here
+//! answers 5xx: the 429 says when to come again.
 
 use axum::Json;
 use axum::body::{Body, to_bytes};
@@ -133,7 +134,8 @@ async fn receive(
         (Vec::new(), None)
     };
     let understood = understand(&parts.headers, body);
-    // The headers keep the buffer of the whole request in memory, which is not needed while the event is being stored.
+    // The headers keep the buffer of the whole request in memory, which is not needed while the
+    // event is being stored.
     drop(parts);
     let (admitted, span) = match understood {
         Ok(event) => {
@@ -196,7 +198,8 @@ async fn read<'s>(
     };
     match service.clock.timeout(BODY_TIMEOUT, whole).await {
         Some(Ok(whole)) => Ok(whole),
-        // The cap is the only limit on the body. Every other error is a broken connection, and the answer will not arrive.
+        // The cap is the only limit on the body. Every other error is a broken connection, and the
+        // answer will not arrive.
         Some(Err(error)) if error.source().is_some_and(|cause| cause.is::<LengthLimitError>()) => {
             Err(Problem::too_large(service.max_body))
         }
@@ -221,7 +224,8 @@ impl Service {
         }
         match self.store.event(&accepted.event).await {
             Ok(Some(event)) => Answer::of(event, accepted.status),
-            // The event is stored; not being able to read it back just now changes nothing about that.
+            // The event is stored; not being able to read it back just now changes nothing about
+            // that.
             Ok(None) | Err(_) => Answer::bare(accepted, contact),
         }
     }

@@ -74,8 +74,9 @@ pub(super) fn label(kind: &str) -> &'static str {
     names.into_iter().find(|known| *known == kind).unwrap_or("other")
 }
 
-/// Understands a marketplace event (G §8.4, §8.5), and tells whose app it was sent to. What HighLevel signed is never
-/// refused for its content: it would come 12 times more, and count against the URL (G §8.6).
+/// Understands a marketplace event (G §8.4, §8.5), and tells whose app it was sent to. What
+/// HighLevel signed is never refused for its content: it would come 12 times more, and count
+/// against the URL (G §8.6).
 pub(super) fn marketplace(webhook: VerifiedWebhook, rules: &Rules, now: Timestamp) -> VerifiedEvent {
     match parse::<Envelope>(&webhook.body) {
         Ok(event) => {
@@ -130,7 +131,8 @@ fn accept(event: &Envelope, kind: &str, location: LocationId, subject: Subject, 
         appointment.and_then(|it| it.id.as_ref()).map(ObjectId::as_str),
         appointment.and_then(|it| it.contact_id.as_ref()).map(ContactId::as_str),
     ];
-    // Once a setting is mended, or a newer version knows its type, a Resend of an ignored event is no duplicate.
+    // Once a setting is mended, or a newer version knows its type, a Resend of an ignored event is
+    // no duplicate.
     if matches!(subject, Subject::Nothing(_)) {
         about.push(Some("ignored"));
     }
@@ -148,8 +150,8 @@ fn accept(event: &Envelope, kind: &str, location: LocationId, subject: Subject, 
     }
 }
 
-/// Understands a workflow's document (G §9). It does not say what changed, so everything is read again, unless the
-/// user's own `customData` names the facet: `"facet": "tasks"`.
+/// Understands a workflow's document (G §9). It does not say what changed, so everything is read
+/// again, unless the user's own `customData` names the facet: `"facet": "tasks"`.
 pub(super) fn workflow(webhook: VerifiedWebhook, rules: &Rules, now: Timestamp) -> Result<IncomingEvent, super::Error> {
     let document: WorkflowDocument = parse(&webhook.body).map_err(Unreadable::NotADocument)?;
     let contact = document.contact_id.ok_or(Unreadable::NoContact)?;
@@ -244,13 +246,14 @@ fn installer(event: &Envelope, company: Option<CompanyId>) -> Option<Installer> 
     event.location_id.clone().map(Installer::Location).or_else(|| company.map(Installer::Company))
 }
 
-/// What is not UTF-8 is kept as far as it is: HighLevel signed it, so it may still say which contact it is about.
+/// What is not UTF-8 is kept as far as it is: HighLevel signed it, so it may still say which
+/// contact it is about.
 fn text(body: Vec<u8>) -> String {
     String::from_utf8(body).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
-/// A JSON object, read past what no parser takes. Else what it is: the parser's own words tell where, and never repeat what
-/// stands there.
+/// A JSON object, read past what no parser takes. Else what it is: the parser's own words tell
+/// where, and never repeat what stands there.
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
     serde_json::from_slice(body).or_else(|error| {
         let read = json::read(body).and_then(|repaired| serde_json::from_value(repaired).ok());
@@ -259,8 +262,9 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
     })
 }
 
-/// What makes a second delivery of the same event recognisable. `of` is source, the sender's id for it, and type;
-/// none: the sender gave no id. Type and subject are in it, because HighLevel promises one id for each event nowhere.
+/// What makes a second delivery of the same event recognisable. `of` is source, the sender's id for
+/// it, and type; none: the sender gave no id. Type and subject are in it, because HighLevel
+/// promises one id for each event nowhere.
 ///
 /// The time comes first, so that new keys sort behind old ones and are stored beside each other.
 fn delivery_key(sent_at: Option<Timestamp>, of: [&str; 3], about: &[Option<&str>]) -> Option<String> {

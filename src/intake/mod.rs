@@ -1,5 +1,5 @@
-//! From bytes to a stored event: verify, understand, accept. Reaches sync only through the dirty mark in the store
-//! and a nudge.
+//! From bytes to a stored event: verify, understand, accept. Reaches sync only through the dirty
+//! mark in the store and a nudge.
 
 mod event;
 mod signature;
@@ -29,7 +29,8 @@ pub struct Rules {
     pub app: Option<String>,
     /// What workflow webhooks have to know.
     pub workflow: WorkflowSecrets,
-    /// Whose an event is that does not say (only workflow documents may leave it out); none: such an event is refused.
+    /// Whose an event is that does not say (only workflow documents may leave it out); none: such
+    /// an event is refused.
     pub location: Option<LocationId>,
     /// Do requests wait for their event to be settled? Not with a deadline of 0.
     pub waits: bool,
@@ -59,7 +60,8 @@ pub enum Error {
     /// A workflow's document that names no contact: 400.
     #[error(transparent)]
     Unreadable(#[from] Unreadable),
-    /// HighLevel signed it for another app, and none for ours has ever come: 429, since the mistake is probably ours.
+    /// HighLevel signed it for another app, and none for ours has ever come: 429, since the mistake
+    /// is probably ours.
     #[error(
         "the event was sent to another marketplace app, and no event of the app in `GHL_APP_ID` (or `GHL_CLIENT_ID`) has ever come: compare that setting with the id of your app at HighLevel; events are repeated for a while, so none is lost if it is mended soon"
     )]
@@ -233,7 +235,8 @@ impl Intake {
         Ok(Deliveries { accepted: stored.accepted + counted.accepted, refused: stored.refused + counted.refused })
     }
 
-    /// Stores what was counted; where that cannot be, it is stored later. Tells once when too few are accepted.
+    /// Stores what was counted; where that cannot be, it is stored later. Tells once when too few
+    /// are accepted.
     pub async fn store_tally(&self) {
         let handing_over = self.tally.handing_over.lock().await;
         let counted = self.tally.counted();
@@ -284,7 +287,8 @@ impl Intake {
         }
     }
 
-    /// Remembers, once, that our app's events come. The event is stored already, so trouble here is tried again with the next.
+    /// Remembers, once, that our app's events come. The event is stored already, so trouble here is
+    /// tried again with the next.
     async fn see_own_app(&self) {
         let Some(app) = self.rules.app.as_ref().filter(|_| !self.saw_own_app.load(Ordering::Relaxed)) else { return };
         match self.store.saw_app(app, self.clock.now()).await {

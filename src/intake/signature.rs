@@ -81,8 +81,9 @@ pub enum Refusal {
 pub struct WebhookKeys(Vec<[u8; 32]>);
 
 impl WebhookKeys {
-    /// Several separated by commas, each as PEM (with line ends, or with `\n` written out), as base64 or as hex; of the SPKI
-    /// structure or of the bare 32 bytes, as HighLevel's own SDK takes them.
+    /// Several separated by commas, each as PEM (with line ends, or with `\n` written out), as
+    /// base64 or as hex; of the SPKI structure or of the bare 32 bytes, as HighLevel's own SDK
+    /// takes them.
     ///
     /// # Errors
     /// What is wrong with which of them.
@@ -101,7 +102,8 @@ impl WebhookKeys {
     }
 }
 
-/// The bytes of a key in hex, with or without the SPKI structure: other lengths are left to base64, which hex digits may be too.
+/// The bytes of a key in hex, with or without the SPKI structure: other lengths are left to base64,
+/// which hex digits may be too.
 fn hex(text: &str) -> Option<Vec<u8>> {
     let digits: Vec<u8> = text.chars().map(|digit| digit.to_digit(16)?.try_into().ok()).collect::<Option<_>>()?;
     [64, 88]
@@ -109,7 +111,8 @@ fn hex(text: &str) -> Option<Vec<u8>> {
         .then(|| digits.chunks(2).map(|byte| byte.iter().fold(0, |sum, digit| sum << 4 | digit)).collect())
 }
 
-/// Checks a marketplace webhook over the bytes that arrived. `X-GHL-Signature`, if present, alone decides (G §8.3).
+/// Checks a marketplace webhook over the bytes that arrived. `X-GHL-Signature`, if present, alone
+/// decides (G §8.3).
 ///
 /// # Errors
 /// Why it is not believed.
@@ -147,7 +150,8 @@ pub struct WorkflowSecrets {
 #[derive(Clone)]
 pub struct WorkflowKey {
     key: Vec<u8>,
-    /// Read as base64 although it has no `whsec_` before it, as the standard's own libraries do: worth a word at start.
+    /// Read as base64 although it has no `whsec_` before it, as the standard's own libraries do:
+    /// worth a word at start.
     pub is_bare_base64: bool,
 }
 
@@ -158,7 +162,8 @@ impl std::fmt::Debug for WorkflowKey {
 }
 
 impl WorkflowKey {
-    /// `whsec_` and base64, or base64 alone: the standard's libraries decode both. What is no base64 is the key itself.
+    /// `whsec_` and base64, or base64 alone: the standard's libraries decode both. What is no
+    /// base64 is the key itself.
     ///
     /// # Errors
     /// What follows `whsec_` is no base64.

@@ -6,7 +6,8 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::model::{Deliveries, Status};
 
-/// Of so many refused deliveries the repeats are recognised, by this process; those that came before count as first ones then.
+/// Of so many refused deliveries the repeats are recognised, by this process; those that came
+/// before count as first ones then.
 const REMEMBERED: usize = 20_000;
 
 /// What was counted and is not stored yet.
@@ -23,7 +24,8 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// `key`: what makes a repeat recognisable. `answered`: what became of it; none: it was refused.
+    /// `key`: what makes a repeat recognisable. `answered`: what became of it; none: it was
+    /// refused.
     pub(super) fn note(&self, key: Option<String>, answered: Option<Status>) {
         let mut awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
         let is_repeat = !awaited.is_empty() && key.as_ref().is_some_and(|key| awaited.contains(key));

@@ -1,7 +1,7 @@
 //! How HighLevel's deliveries are answered, and what it makes of that.
 
-/// First deliveries of signed webhooks. Repeats are among neither, as far as a process recognises them: HighLevel's rule speaks of webhooks
-/// (G §8.6).
+/// First deliveries of signed webhooks. Repeats are among neither, as far as a process recognises
+/// them: HighLevel's rule speaks of webhooks (G §8.6).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Deliveries {
     /// Answered 2xx.
@@ -10,10 +10,11 @@ pub struct Deliveries {
     pub refused: i64,
 }
 
-/// HighLevel leaves a URL alone that accepts at least 90 % (G §8.6). Whether it counts repeats is not known, and what never
-/// reached us it counts as well: so we speak earlier.
+/// HighLevel leaves a URL alone that accepts at least 90 % (G §8.6). Whether it counts repeats is
+/// not known, and what never reached us it counts as well: so we speak earlier.
 const ENOUGH: f64 = 0.95;
-/// With fewer, a share says little, and HighLevel leaves the URL alone: it looks at those with more than 10,000 (G §8.6).
+/// With fewer, a share says little, and HighLevel leaves the URL alone: it looks at those with more
+/// than 10,000 (G §8.6).
 const MANY: i64 = 1000;
 
 impl Deliveries {

@@ -94,9 +94,11 @@ pub struct Facts {
     pub indexed: bool,
     /// Trouble with a vendor, and since when.
     pub troubles: Vec<(Vendor, Trouble, Timestamp)>,
-    /// Since when another app's events are refused, if the last one came lately and none of ours has ever come.
+    /// Since when another app's events are refused, if the last one came lately and none of ours
+    /// has ever come.
     pub other_app_since: Option<Timestamp>,
-    /// When the last event came, and how many changes sweeps have found since, if that is taken for a pause.
+    /// When the last event came, and how many changes sweeps have found since, if that is taken for
+    /// a pause.
     pub events_paused: Option<(Timestamp, i64)>,
     /// Since when deletions are held.
     pub deletions_held_since: Option<Timestamp>,

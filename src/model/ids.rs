@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 #[error("not an id: 1 to 100 letters, digits or any of `-_.=@:` are expected, the first of them no dot")]
 pub struct InvalidId;
 
-/// GHL's ids are opaque, letters and digits as far as anybody has seen (G §2). `-_.=@:` may stand in a path segment as
-/// they are (RFC 3986), and mean nothing in SQL parameters, headers, JSON or logs. `/` and `..` would lead to another path,
-/// spaces and control characters break lines.
+/// GHL's ids are opaque, letters and digits as far as anybody has seen (G §2). `-_.=@:` may stand
+/// in a path segment as they are (RFC 3986), and mean nothing in SQL parameters, headers, JSON or
+/// logs. `/` and `..` would lead to another path, spaces and control characters break lines.
 fn is_safe(text: &str) -> bool {
     let safe = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.=@:".contains(&byte);
     (1..=100).contains(&text.len()) && !text.starts_with('.') && !text.contains("..") && text.bytes().all(safe)

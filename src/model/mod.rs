@@ -43,5 +43,6 @@ pub use zone::zone;
 /// How every call of ours begins to name its sender; the version follows.
 pub const USER_AGENT: &str = "ghl-trafft-sync/";
 
-/// A text that cannot be printed by accident: `Debug` shows `[REDACTED]`, and it is wiped when dropped.
+/// A text that cannot be printed by accident: `Debug` shows `[REDACTED]`, and it is wiped when
+/// dropped.
 pub type Secret = secrecy::SecretString;

@@ -12,7 +12,8 @@ pub struct Phone(String);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Region(rlibphonenumber::Region);
 
-/// Why a text is not taken as a phone number. Nothing is guessed: a wrong number that looks right does more harm than none.
+/// Why a text is not taken as a phone number. Nothing is guessed: a wrong number that looks right
+/// does more harm than none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoPhone {
     /// Letters, an extension, a date, a spreadsheet's decimal, or no number at all.
@@ -40,11 +41,12 @@ impl Region {
 }
 
 impl Phone {
-    /// Reads `text`. What begins with `+` is read without any region, and its length must be *possible* for its country:
-    /// numbering plans grow faster than any table of them. What does not is read as dialled in `region`, and must be a
-    /// *valid* number under the region's own calling code. So a Canadian number is taken in a US location, because it is
-    /// dialled in the same way there; `0055 33 99123 4567` is not taken in Brazil, where libphonenumber reads `0055` as
-    /// the prefix of a carrier, and the rest as a valid number of France.
+    /// Reads `text`. What begins with `+` is read without any region, and its length must be
+    /// *possible* for its country: numbering plans grow faster than any table of them. What does
+    /// not is read as dialled in `region`, and must be a *valid* number under the region's own
+    /// calling code. So a Canadian number is taken in a US location, because it is dialled in the
+    /// same way there; `0055 33 99123 4567` is not taken in Brazil, where libphonenumber reads
+    /// `0055` as the prefix of a carrier, and the rest as a valid number of France.
     ///
     /// # Errors
     /// Why it is not taken.
@@ -70,7 +72,8 @@ impl Phone {
             return Err(NoPhone::NotOneNumber);
         }
         let is_taken = match home {
-            // A length that is possible only without the area code cannot be dialled from elsewhere.
+            // A length that is possible only without the area code cannot be dialled from
+            // elsewhere.
             None => {
                 library.is_possible_number_with_reason(&number) == Ok(NumberLengthType::IsPossible)
                     || library.is_valid_number(&number)
@@ -92,8 +95,8 @@ impl Phone {
     }
 }
 
-/// The text without `tel:`, its blanks plain, and without the invisible characters that come along when a number is copied
-/// from an address book.
+/// The text without `tel:`, its blanks plain, and without the invisible characters that come along
+/// when a number is copied from an address book.
 fn visible(text: &str) -> String {
     let text = text.trim();
     let text = match text.split_at_checked(4) {
@@ -128,7 +131,8 @@ fn is_date(text: &str) -> bool {
         }
 }
 
-/// `14155550142.0`: a number that went through a spreadsheet. With one digit more it can still be one.
+/// `14155550142.0`: a number that went through a spreadsheet. With one digit more it can still be
+/// one.
 fn is_decimal(text: &str) -> bool {
     let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     match text.strip_prefix('+').unwrap_or(text).split_once('.') {

@@ -6,8 +6,8 @@ use jiff::tz::TimeZone;
 
 use super::{Pace, Region};
 
-/// On which customers the description is ours to write. Trafft never shows it, so writing it can destroy what staff
-/// typed (T §5.1).
+/// On which customers the description is ours to write. Trafft never shows it, so writing it can
+/// destroy what staff typed (T §5.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DescriptionPolicy {
     /// On customers that our own POST created, always.

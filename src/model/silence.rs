@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-/// So many changes that no event told, found over so long a time: events are probably paused. Single ones are nothing: some
-/// fields change without any event (G §8.5).
+/// So many changes that no event told, found over so long a time: events are probably paused.
+/// Single ones are nothing: some fields change without any event (G §8.5).
 const CHANGES: i64 = 3;
 const SPAN: Duration = Duration::from_hours(3);
 
@@ -34,7 +34,8 @@ pub struct Swept {
 }
 
 impl Silence {
-    /// What is known after another sweep. `heard`: when the last event came; none: none is known, so it cannot be missed.
+    /// What is known after another sweep. `heard`: when the last event came; none: none is known,
+    /// so it cannot be missed.
     #[must_use]
     pub fn after(self, heard: Option<Timestamp>, swept: Swept) -> Self {
         let Some(heard) = heard else { return self };

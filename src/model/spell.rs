@@ -1,10 +1,11 @@
-//! Trouble that meets many at once, or comes again every second: the log has one line when it begins, and one when it is over
-//! that says how often it came.
+//! Trouble that meets many at once, or comes again every second: the log has one line when it
+//! begins, and one when it is over that says how often it came.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// What has not come for so long is over, once something shows that it works. Shorter pauses belong to the same trouble.
+/// What has not come for so long is over, once something shows that it works. Shorter pauses belong
+/// to the same trouble.
 const QUIET: Duration = Duration::from_secs(10);
 
 /// The same where nothing shows that it works.

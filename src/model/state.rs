@@ -1,4 +1,5 @@
-//! How a location stands, derived in one place from what is known of it. The API, the pages, the metric and `doctor` show this.
+//! How a location stands, derived in one place from what is known of it. The API, the pages, the
+//! metric and `doctor` show this.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -39,7 +39,8 @@ impl NoEmail {
     }
 }
 
-/// The address in what people paste into e-mail fields: `mailto:` before it, a name, brackets or quotes around it, punctuation after it.
+/// The address in what people paste into e-mail fields: `mailto:` before it, a name, brackets or
+/// quotes around it, punctuation after it.
 ///
 /// # Errors
 /// Why there is none that is certain.

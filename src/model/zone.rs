@@ -2,8 +2,9 @@
 
 use jiff::tz::{Offset, TimeZone};
 
-/// The zone of that name: one of the time zone database, or a fixed one as in `GMT+5:30`. The database comes with the program, so
-/// that it is the same on each system: Debian keeps older names such as `US/Central` in a package of their own.
+/// The zone of that name: one of the time zone database, or a fixed one as in `GMT+5:30`. The
+/// database comes with the program, so that it is the same on each system: Debian keeps older names
+/// such as `US/Central` in a package of their own.
 pub fn zone(name: &str) -> Option<TimeZone> {
     let name = name.trim();
     TimeZone::get(name).ok().or_else(|| {

@@ -1,5 +1,5 @@
-//! A batch of events stored in one transaction, with as few statements as it takes: known deliveries are found, contacts
-//! marked, events inserted.
+//! A batch of events stored in one transaction, with as few statements as it takes: known
+//! deliveries are found, contacts marked, events inserted.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -16,8 +16,8 @@ const ANY_LOCATION: &str = "SELECT location_id FROM connections LIMIT 1";
 const INSTALLED: &str = "SELECT COUNT(*) FROM installs WHERE status <> 'uninstalled'
     AND (kind = 'company' OR kind = 'location' AND id = $1)";
 pub(super) const CONNECTED: &str = "SELECT COUNT(*) FROM connections WHERE location_id = $1";
-// Of each location, whether it is connected; of each delivery, as which event it is stored. A cross join, because SQLite keeps its
-// order: each delivery is looked up, however many events there are.
+// Of each location, whether it is connected; of each delivery, as which event it is stored. A cross
+// join, because SQLite keeps its order: each delivery is looked up, however many events there are.
 pub(super) static KNOWN: LazyLock<Text> = LazyLock::new(|| {
     Text::new(
         &["location", "delivery"],
@@ -26,7 +26,8 @@ pub(super) static KNOWN: LazyLock<Text> = LazyLock::new(|| {
         UNION ALL SELECT location_id, NULL, NULL FROM connections WHERE location_id IN (SELECT location FROM given)",
     )
 });
-// What it says of the contact is that of the mark just made: its row is ours until the transaction ends.
+// What it says of the contact is that of the mark just made: its row is ours until the transaction
+// ends.
 const INSERT_NEW: &str =
     "INSERT INTO events (id, location_id, delivery_key, source, type, contact_id, object_id, facets, sequence,
         contact_since, sent_at, received_at, body, status, reason, due_at)
@@ -41,7 +42,8 @@ const NEW: &[&str] = &[
     "body", "status", "reason", "due",
 ];
 static INSERT: LazyLock<Text> = LazyLock::new(|| Text::new(NEW, INSERT_NEW));
-// Says which rows are there: a trigger may have swallowed one. A row that we may not see makes it fail.
+// Says which rows are there: a trigger may have swallowed one. A row that we may not see makes it
+// fail.
 static INSERT_BESIDE: LazyLock<Text> = LazyLock::new(|| Text::new(NEW, &format!("{INSERT_NEW} RETURNING id")));
 
 /// What makes a delivery recognisable: its location, and its key.
@@ -107,7 +109,8 @@ impl New<'_> {
             Cell::from(i64::from(self.is_acted_on())),
             Cell::from(event.sent_at.map(|at| at.as_millisecond())),
             Cell::from(received),
-            // The body of an ignored event is not used, and it may hold data of people that no erasure would find, since it names no contact.
+            // The body of an ignored event is not used, and it may hold data of people that no
+            // erasure would find, since it names no contact.
             Cell::from(if *status == Status::Ignored { "" } else { event.body.as_str() }),
             Cell::from(status.name()),
             Cell::from(reason.as_deref().map(strip_nul)),
@@ -134,8 +137,8 @@ impl Known {
 }
 
 impl Store {
-    /// All of them or none; they are stored when the commit is on the disk. With PostgreSQL it is done, or given up, soon: the
-    /// network may have gone away.
+    /// All of them or none; they are stored when the commit is on the disk. With PostgreSQL it is
+    /// done, or given up, soon: the network may have gone away.
     pub(super) async fn accept_all(&self, events: &[IncomingEvent]) -> Result<(Vec<Receipt>, Ahead)> {
         match self.db.is_shared() {
             true => soon(self.accept_in_time(events)).await?,
@@ -172,7 +175,8 @@ impl Store {
             accepted.push(Receipt { event: event.id.clone(), status, reason: reason.clone() });
             new.push(New { event, status, reason });
         }
-        // Always in the same order: two processes that store the same deliveries must not wait for each other in a circle.
+        // Always in the same order: two processes that store the same deliveries must not wait for
+        // each other in a circle.
         new.sort_by_cached_key(|new| (&new.event.location, new.event.contact(), &new.event.delivery_key));
         let belonging: Vec<_> = new.iter().filter_map(New::belonging).collect();
         let elsewhere = elsewhere(&belonging, self.db.dialect(), &mut *tx).await?;
@@ -206,7 +210,8 @@ impl Store {
     ) -> Result<Ahead> {
         let stored = self.store_new(&mut tx, new, elsewhere).await?;
         if stored.len() < new.len() {
-            // Another process took a delivery in at this very moment; the mark costs one read too many.
+            // Another process took a delivery in at this very moment; the mark costs one read too
+            // many.
             let known = self.known(&mut tx, events).await?;
             let first = known.deliveries();
             for (event, accepted) in events.iter().zip(accepted) {
@@ -232,8 +237,8 @@ impl Store {
                 self.installed(tx, location, company.as_ref(), at).await?,
                 "the browser that installs the app brings what is needed",
             ),
-            // It can be an old one that is sent again, after the app was installed again. HighLevel says which: a new pair of
-            // tokens is refused where the app is not installed.
+            // It can be an old one that is sent again, after the app was installed again. HighLevel
+            // says which: a new pair of tokens is refused where the app is not installed.
             Subject::Uninstalled(installer) if event.sent_at.is_none() => {
                 if self.outdated(tx, installer, event.received_at).await? {
                     let reason = format!(
@@ -283,7 +288,8 @@ impl Store {
         Ok(stored.into_iter().collect())
     }
 
-    /// Stores an event as [`Store::accept_all`] does where other processes do the same, and takes it back.
+    /// Stores an event as [`Store::accept_all`] does where other processes do the same, and takes
+    /// it back.
     pub(super) async fn try_accepting(&self) -> Result<()> {
         let mut tx = self.db.begin().await?;
         let location: Option<String> = sqlx::query_scalar(ANY_LOCATION).fetch_optional(&mut *tx).await?;

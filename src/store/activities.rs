@@ -1,4 +1,5 @@
-//! Tasks, notes and appointments as last read: the mirror that is projected, and the timeline that is shown.
+//! Tasks, notes and appointments as last read: the mirror that is projected, and the timeline that
+//! is shown.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
@@ -26,8 +27,8 @@ pub struct Mirrored {
 }
 
 impl Mirrored {
-    /// Is an object that the mirror holds left as it is? It was not read, but may be one of those that could not be read: one
-    /// without an id could be any.
+    /// Is an object that the mirror holds left as it is? It was not read, but may be one of those
+    /// that could not be read: one without an id could be any.
     pub fn leaves(&self, id: &str) -> bool {
         let may_be_unread = self.unread.iter().any(|unread| unread.as_deref().is_none_or(|unread| unread == id));
         may_be_unread && self.objects.iter().all(|read| read.id.as_str() != id)
@@ -135,7 +136,8 @@ pub(super) static ELSEWHERE: LazyLock<Text> = LazyLock::new(|| {
     )
 });
 
-/// Rows of the mirror that one transaction writes: a webhook waits behind one at most, however many notes a contact has.
+/// Rows of the mirror that one transaction writes: a webhook waits behind one at most, however many
+/// notes a contact has.
 const BATCH: usize = 256;
 
 /// An object, and the contact that it is said to belong to.
@@ -156,7 +158,8 @@ impl Elsewhere {
     }
 }
 
-/// Contacts, not gone, that the mirror has these objects of, although they are said to be another's.
+/// Contacts, not gone, that the mirror has these objects of, although they are said to be
+/// another's.
 pub(super) async fn elsewhere<'e>(
     objects: &[Belonging<'_>],
     dialect: Dialect,
@@ -180,9 +183,11 @@ pub(super) struct Changes<'r> {
     key: &'r ContactKey,
     /// Read just now; what the mirror has already is not written again by the statement itself.
     present: Vec<(Facet, &'r MirroredObject)>,
-    /// No longer there. They are kept, with the time they went. What could not be read is left as it was.
+    /// No longer there. They are kept, with the time they went. What could not be read is left as
+    /// it was.
     gone: Vec<(Facet, String)>,
-    /// Facets with an object that is new here while another contact has it, too: one of the two was read before it moved.
+    /// Facets with an object that is new here while another contact has it, too: one of the two was
+    /// read before it moved.
     pub(super) contested: Facets,
     now: Timestamp,
 }
@@ -245,12 +250,14 @@ impl<'r> Changes<'r> {
 }
 
 impl Store {
-    /// What the mirror of a contact lacks. What one transaction could not hold is written at once, in several: nothing counts
-    /// as read before the settle, so after a crash in between it is read and compared again. Contacts that something new may have
-    /// moved away from are marked before anything is written, so that none of them is forgotten.
+    /// What the mirror of a contact lacks. What one transaction could not hold is written at once,
+    /// in several: nothing counts as read before the settle, so after a crash in between it is read
+    /// and compared again. Contacts that something new may have moved away from are marked before
+    /// anything is written, so that none of them is forgotten.
     ///
     /// # Errors
-    /// [`Error::NotOwner`]: another process has taken over. [`Error::Erased`]: the contact was erased meanwhile.
+    /// [`Error::NotOwner`]: another process has taken over. [`Error::Erased`]: the contact was
+    /// erased meanwhile.
     pub(super) async fn changes<'r>(
         &self,
         epoch: i64,
@@ -322,7 +329,8 @@ impl Store {
         Ok(query.fetch_all(&self.db.read).await?.into_iter().map(Activity::try_from))
     }
 
-    /// Whose task, note or appointment this is, if the mirror ever held it: the one who has it, of those it was.
+    /// Whose task, note or appointment this is, if the mirror ever held it: the one who has it, of
+    /// those it was.
     pub async fn contact_of(
         &self,
         location: &LocationId,
@@ -338,7 +346,8 @@ impl Store {
             .transpose()
     }
 
-    /// Who has a task, note or appointment of this id, as far as the mirror knows: the contact, and the object as JSON.
+    /// Who has a task, note or appointment of this id, as far as the mirror knows: the contact, and
+    /// the object as JSON.
     pub async fn holders(
         &self,
         location: &LocationId,

@@ -15,7 +15,8 @@ const LONGEST_UNREAD: &str = "SELECT contact_id, CASE WHEN rotated_at IS NULL TH
         AND (customer_id IS NOT NULL OR status = 'failed' AND settled_at <= $2)
         AND (rotated_at IS NULL OR rotated_at <= $2) AND status <> 'queued'
     ORDER BY rotated_at NULLS FIRST LIMIT $3";
-// Since the last mark, not since the last settle: what is looked at without being read says nothing of GHL.
+// Since the last mark, not since the last settle: what is looked at without being read says nothing
+// of GHL.
 const NOT_MET: &str = "SELECT contact_id FROM contacts WHERE location_id = $1 AND gone_at IS NULL
         AND (met_at IS NULL OR met_at < $2) AND marked_at < $2 AND status <> 'queued' LIMIT $3";
 const ABSENT: &str = "SELECT contact_id FROM contacts WHERE location_id = $1 AND contact_id = $2
@@ -31,7 +32,8 @@ const UNSEEN: &str = "SELECT customers.customer_id, contacts.contact_id FROM cus
     LIMIT $3";
 
 impl Store {
-    /// A contact's `dateUpdated` as last read, and whether it is to be read anyway; none: an unknown contact.
+    /// A contact's `dateUpdated` as last read, and whether it is to be read anyway; none: an
+    /// unknown contact.
     pub async fn contact_standing(
         &self,
         location: &LocationId,
@@ -44,7 +46,8 @@ impl Store {
         Ok(row.map(|(at, dirty)| (at.and_then(updated), dirty != 0)))
     }
 
-    /// Linked contacts whose other facets were read longest ago, and before `before`; and whether they were ever.
+    /// Linked contacts whose other facets were read longest ago, and before `before`; and whether
+    /// they were ever.
     pub async fn longest_unread(
         &self,
         location: &LocationId,
@@ -56,8 +59,8 @@ impl Store {
         Ok(readable(rows.into_iter().map(|(contact, never)| Ok((id("contacts.contact_id", contact)?, never != 0)))))
     }
 
-    /// Contacts that the pass which began then has not met, that were there before it, and that do not wait to be read: so
-    /// many at most, and others once these are marked.
+    /// Contacts that the pass which began then has not met, that were there before it, and that do
+    /// not wait to be read: so many at most, and others once these are marked.
     pub async fn not_met(&self, location: &LocationId, since: Timestamp, limit: i64) -> Result<Vec<ContactId>> {
         let query = sqlx::query_scalar::<_, String>(NOT_MET);
         let query = query.bind(location.as_str()).bind(since.as_millisecond()).bind(limit);
@@ -71,8 +74,9 @@ impl Store {
         Ok(query.fetch_optional(&self.db.read).await?.is_some())
     }
 
-    /// Customers that no page has shown since then, with the contact that is linked with them, unless it is marked for that
-    /// already: so many at most, and others once these are marked or forgotten.
+    /// Customers that no page has shown since then, with the contact that is linked with them,
+    /// unless it is marked for that already: so many at most, and others once these are marked or
+    /// forgotten.
     pub async fn unseen_customers(
         &self,
         location: &LocationId,

@@ -1,6 +1,7 @@
-//! Columns as values. What means nothing in its column is an error of that row: never a default, and no trouble of other
-//! rows. Such a row is named in the log with table and column, and set aside. Only where a row is shown to people, a time that
-//! cannot be is shown as the nearest one: the row's reason tells what is wrong with it.
+//! Columns as values. What means nothing in its column is an error of that row: never a default,
+//! and no trouble of other rows. Such a row is named in the log with table and column, and set
+//! aside. Only where a row is shown to people, a time that cannot be is shown as the nearest one:
+//! the row's reason tells what is wrong with it.
 
 use std::fmt::{Debug, Display};
 
@@ -109,7 +110,8 @@ const SET_ASIDE_EVENT: &str =
 const SET_ASIDE_SWEEP: &str = "UPDATE sweeps SET due_at = NULL, reason = $3 WHERE location_id = $1 AND kind = $2";
 
 impl Store {
-    /// Gives up a contact whose row cannot be read, with the events that wait for it. A mark makes it due again.
+    /// Gives up a contact whose row cannot be read, with the events that wait for it. A mark makes
+    /// it due again.
     pub async fn set_aside(&self, location: &str, contact: &str, why: &Error, now: Timestamp) -> Result<()> {
         error!(location.id = location, contact.id = contact, error = %why, "contact {location}/{contact} is given up: {why}");
         let mut tx = self.db.begin().await?;

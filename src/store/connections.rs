@@ -1,5 +1,6 @@
-//! Locations, the Trafft accounts they are paired with, and what is kept for those that were connected by a person rather than
-//! by the settings: sealed credentials, and where they differ from the settings.
+//! Locations, the Trafft accounts they are paired with, and what is kept for those that were
+//! connected by a person rather than by the settings: sealed credentials, and where they differ
+//! from the settings.
 
 use std::collections::BTreeMap;
 
@@ -88,8 +89,8 @@ impl ConnectionView {
     }
 }
 
-// A process that was silent for longer than the longest lease (`LEASE_SECONDS`), counted from the newest heartbeat of all, works
-// nothing.
+// A process that was silent for longer than the longest lease (`LEASE_SECONDS`), counted from the
+// newest heartbeat of all, works nothing.
 const LIST: &str =
     "SELECT COALESCE(connections.location_id, installs.id) AS location_id, name, company_id, trafft_account,
         installs.status AS install, scopes, paused, trafft, options,
@@ -97,8 +98,8 @@ const LIST: &str =
             AND heartbeat_at > (SELECT MAX(heartbeat_at) FROM processes) - 300000) AS owner
     FROM connections FULL OUTER JOIN (SELECT * FROM installs WHERE kind = 'location') AS installs
         ON installs.id = connections.location_id";
-// The epoch begins where none of an earlier connection of this location can have come: what was removed and added again is
-// another connection to the process that still works the old one.
+// The epoch begins where none of an earlier connection of this location can have come: what was
+// removed and added again is another connection to the process that still works the old one.
 const CONNECT: &str = "INSERT INTO connections (location_id, trafft_account, created_at, epoch) VALUES ($1, $2, $3, $3)
     ON CONFLICT DO NOTHING";
 const ACCOUNT: &str = "SELECT trafft_account FROM connections WHERE location_id = $1";
@@ -167,7 +168,8 @@ impl Store {
     /// Pairs them in a transaction that is still open.
     async fn pair(&self, location: &LocationId, account: &str, now: Timestamp) -> Result<Tx> {
         let mut tx = self.db.begin().await?;
-        // The second of two inserts, even a moment later, finds a row: of the location, or of another location with this account.
+        // The second of two inserts, even a moment later, finds a row: of the location, or of
+        // another location with this account.
         let query = sqlx::query(CONNECT).bind(location.as_str()).bind(account).bind(now.as_millisecond());
         query.execute(&mut *tx).await?;
         not_taken(&mut tx, location, account).await?;
@@ -232,8 +234,9 @@ impl Store {
     pub async fn disconnect(&self, location: &LocationId) -> Result<bool> {
         for _ in 1..DISCONNECT_TRIES {
             match self.disconnect_once(location).await {
-                // With PostgreSQL an owner that is just beginning can add a row behind the statement that deletes such rows: a sweep
-                // that is planned, a customer that is indexed. The next try sees it.
+                // With PostgreSQL an owner that is just beginning can add a row behind the
+                // statement that deletes such rows: a sweep that is planned, a customer that is
+                // indexed. The next try sees it.
                 Err(Error::Database(error)) if is_foreign_key_violation(&error) => {}
                 settled => return settled,
             }
@@ -245,7 +248,8 @@ impl Store {
         let mut tx = self.db.begin().await?;
         let mut gone = 0;
         for statement in [
-            // First: it fences off the owner, and takes the locks in the order in which a settle takes them.
+            // First: it fences off the owner, and takes the locks in the order in which a settle
+            // takes them.
             "UPDATE connections SET epoch = epoch + 1, owner = NULL WHERE location_id = $1",
             "DELETE FROM events WHERE location_id = $1",
             "DELETE FROM activities WHERE location_id = $1",

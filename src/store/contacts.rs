@@ -1,4 +1,5 @@
-//! One row a contact: what is dirty, when it is due, what it is linked to, and how its last settle ended.
+//! One row a contact: what is dirty, when it is due, what it is linked to, and how its last settle
+//! ended.
 
 use std::fmt;
 

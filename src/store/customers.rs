@@ -104,7 +104,8 @@ const INTEND: &str = "UPDATE contacts SET intent_id = $3, intent_customer = $4, 
     WHERE location_id = $1 AND contact_id = $2 AND customer_id IS NULL AND COALESCE(decision, '') = $7";
 const DROP_INTENT: &str =
     "UPDATE contacts SET intent_id = NULL WHERE location_id = $1 AND contact_id = $2 AND intent_id = $3";
-// What a create has made is linked whatever was decided meanwhile: while it runs, no decision lets go of it.
+// What a create has made is linked whatever was decided meanwhile: while it runs, no decision lets
+// go of it.
 const LINK: &str = "UPDATE contacts SET customer_id = $3, created_by_us = $4, fingerprint = NULL, agreed = NULL,
         intent_id = NULL, conflict_customer = NULL, lost_customer = NULL, drifted = 0
     WHERE location_id = $1 AND contact_id = $2 AND customer_id IS NULL AND COALESCE(intent_id, '') = $5
@@ -163,8 +164,9 @@ pub struct Write<'a> {
 }
 
 impl Store {
-    /// Before a POST: what is about to be created, so that a lost answer can be told from a call never made. `false`: a person has
-    /// decided about the contact since it was loaded; nothing must be sent.
+    /// Before a POST: what is about to be created, so that a lost answer can be told from a call
+    /// never made. `false`: a person has decided about the contact since it was loaded; nothing
+    /// must be sent.
     pub async fn intend(&self, epoch: i64, contact: &Contact, intent: &CreateIntent) -> Result<bool> {
         let mut tx = self.db.begin().await?;
         let key = &contact.key;
@@ -214,8 +216,8 @@ impl Store {
         tx.commit().await
     }
 
-    /// Links the contact with a customer. `intent`: of the create that made it, if one did; another create's result
-    /// does not count any more.
+    /// Links the contact with a customer. `intent`: of the create that made it, if one did; another
+    /// create's result does not count any more.
     pub async fn link(
         &self,
         of: &Contact,
@@ -250,8 +252,8 @@ impl Store {
         Ok(LinkOutcome::Recorded { created })
     }
 
-    /// The customer is gone from Trafft: the contact stands alone again, until the customer is seen there again or, if `decision`
-    /// says so, until a person decides.
+    /// The customer is gone from Trafft: the contact stands alone again, until the customer is seen
+    /// there again or, if `decision` says so, until a person decides.
     pub async fn unlink(&self, key: &ContactKey, customer: CustomerId, decision: Option<Decision>) -> Result<()> {
         let mut tx = self.db.begin().await?;
         sqlx::query(UNLINK)
@@ -264,8 +266,8 @@ impl Store {
         tx.commit().await
     }
 
-    /// Before a PATCH or a DELETE: from here on we do not know what Trafft holds, until the settle says so. `false`: the contact is
-    /// not linked with this customer any more.
+    /// Before a PATCH or a DELETE: from here on we do not know what Trafft holds, until the settle
+    /// says so. `false`: the contact is not linked with this customer any more.
     pub async fn distrust(&self, epoch: i64, contact: &Contact, customer: CustomerId) -> Result<bool> {
         let mut tx = self.db.begin().await?;
         let key = &contact.key;

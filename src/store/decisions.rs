@@ -22,11 +22,13 @@ pub enum Decided {
     Taken(ContactId),
     /// The contact has a customer already.
     HasCustomer(CustomerId),
-    /// A customer is being made for the contact: until Trafft's answer is known, nobody knows which one a decision would leave behind.
+    /// A customer is being made for the contact: until Trafft's answer is known, nobody knows which
+    /// one a decision would leave behind.
     Creating,
 }
 
-// Where a create may have made several, the contact was settled since as a conflict, and a person is asked.
+// Where a create may have made several, the contact was settled since as a conflict, and a person
+// is asked.
 const CREATING: &str = "SELECT COUNT(*) FROM contacts WHERE location_id = $1 AND contact_id = $2
     AND customer_id IS NULL AND intent_id IS NOT NULL AND NOT (status = 'conflict' AND settled_at > intent_at)";
 const KNOWN: &str = "SELECT COUNT(*) FROM customers WHERE location_id = $1 AND customer_id = $2";
@@ -41,7 +43,8 @@ const WAITS_FOR: &str =
         AND gone_at IS NULL ORDER BY contact_id LIMIT 1";
 
 impl Store {
-    /// A contact, other than this one, that is in conflict over the customer, or was when it was last settled.
+    /// A contact, other than this one, that is in conflict over the customer, or was when it was
+    /// last settled.
     pub async fn waits_for(&self, key: &ContactKey, customer: CustomerId) -> Result<Option<ContactId>> {
         let query =
             sqlx::query_scalar(WAITS_FOR).bind(key.location.as_str()).bind(customer.0).bind(key.contact.as_str());
@@ -49,7 +52,8 @@ impl Store {
         other.map(|other| id("contacts.contact_id", other)).transpose()
     }
 
-    /// Records what a person decided about a contact and makes it due. `customer`: to be linked with.
+    /// Records what a person decided about a contact and makes it due. `customer`: to be linked
+    /// with.
     pub async fn decide(
         &self,
         key: &ContactKey,

@@ -1,4 +1,5 @@
-//! The brake on deletions: when many contacts of a location vanish together, nothing is deleted before that is confirmed.
+//! The brake on deletions: when many contacts of a location vanish together, nothing is deleted
+//! before that is confirmed.
 
 use jiff::Timestamp;
 use sqlx::FromRow;
@@ -14,7 +15,8 @@ pub struct Vanishing {
     pub vanishing: i64,
     /// All linked contacts of the location.
     pub linked: i64,
-    /// Up to when deletions are confirmed: when a person last did so, or when the id sweep that did so began.
+    /// Up to when deletions are confirmed: when a person last did so, or when the id sweep that did
+    /// so began.
     pub confirmed_at: Option<Timestamp>,
     /// When the last id sweep that met this contact began.
     pub met_at: Option<Timestamp>,
@@ -31,8 +33,9 @@ struct Row {
     held_at: Option<i64>,
 }
 
-// What a `delete-created` policy has removed has no customer any more, and counts by the DELETE that was sent. What was given up on,
-// because Trafft refuses the DELETE, is not deleted: it would count for ever.
+// What a `delete-created` policy has removed has no customer any more, and counts by the DELETE
+// that was sent. What was given up on, because Trafft refuses the DELETE, is not deleted: it would
+// count for ever.
 pub(super) const VANISHING: &str = "SELECT
     (SELECT COUNT(*) FROM contacts WHERE location_id = $1 AND missing_since IS NOT NULL AND customer_id IS NOT NULL
         AND status <> 'failed' AND (missing_since > COALESCE(deletions_confirmed_at, 0) OR met_at >= missing_since))
@@ -50,15 +53,16 @@ const CONFIRM: &str =
         CASE WHEN COALESCE(deletions_confirmed_at, 0) > $2 THEN deletions_confirmed_at ELSE $2 END WHERE location_id = $1";
 const WAKE: &str = "UPDATE contacts SET due_at = $2
     WHERE location_id = $1 AND missing_since IS NOT NULL AND due_at > $2";
-// Of the linked contacts that are not missing and were known when the sweep began: how many there are, and how many it has met. None
-// while nothing is held.
+// Of the linked contacts that are not missing and were known when the sweep began: how many there
+// are, and how many it has met. None while nothing is held.
 const MET: &str = "SELECT COUNT(*) AS others, COALESCE(SUM(CASE WHEN met_at >= $2 THEN 1 ELSE 0 END), 0) AS met
     FROM contacts WHERE location_id = $1 AND customer_id IS NOT NULL AND gone_at IS NULL
         AND (missing_since IS NULL OR met_at >= missing_since) AND COALESCE(known_since, 0) < $2 AND EXISTS (SELECT 1 FROM connections
             WHERE connections.location_id = $1 AND deletions_held_at IS NOT NULL)";
 
 impl Store {
-    /// How many contacts vanish together with this one; `since`: those that were found to be gone after it count.
+    /// How many contacts vanish together with this one; `since`: those that were found to be gone
+    /// after it count.
     pub async fn vanishing(&self, contact: &ContactKey, since: Timestamp) -> Result<Option<Vanishing>> {
         let query = sqlx::query_as::<_, Row>(VANISHING).bind(contact.location.as_str()).bind(since.as_millisecond());
         let query = query.bind(contact.contact.as_str());
@@ -77,7 +81,8 @@ impl Store {
         tx.commit().await
     }
 
-    /// A person says that what vanished in GHL was deleted there. `false`: there is no such connection.
+    /// A person says that what vanished in GHL was deleted there. `false`: there is no such
+    /// connection.
     pub async fn confirm_deletions(&self, location: &LocationId, now: Timestamp) -> Result<bool> {
         let mut tx = self.db.begin().await?;
         let at = now.as_millisecond();
@@ -95,8 +100,9 @@ async fn confirm(tx: &mut Tx, location: &str, until: i64, now: i64) -> Result<bo
     Ok(changed == 1)
 }
 
-/// To be called when the id sweep that began at `began` has ended. If it met at least 90 % of the others, its search shows what is
-/// there: then what was missing when it began, and it did not meet, was deleted.
+/// To be called when the id sweep that began at `began` has ended. If it met at least 90 % of the
+/// others, its search shows what is there: then what was missing when it began, and it did not
+/// meet, was deleted.
 pub(super) async fn confirm_by_sweep(tx: &mut Tx, location: &str, began: i64, now: Timestamp) -> Result<()> {
     let query = sqlx::query_as(MET).bind(location).bind(began);
     let (others, met): (i64, i64) = query.fetch_one(&mut **tx).await?;

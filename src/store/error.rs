@@ -11,7 +11,8 @@ const CREATE: &str = "`CREATE DATABASE name ENCODING 'UTF8' LOCALE 'C.UTF-8' TEM
 /// How a key that seals is made.
 pub(super) const HOW: &str = "make one with `openssl rand -hex 32`";
 
-/// The database takes no writes. Said before anything is written: on a standby BEGIN succeeds, and only the first write fails.
+/// The database takes no writes. Said before anything is written: on a standby BEGIN succeeds, and
+/// only the first write fails.
 #[derive(Debug, thiserror::Error)]
 #[error("the database is read-only, as a standby is: see that `DATABASE_URL` leads to the primary")]
 pub(super) struct ReadOnly;
@@ -126,7 +127,8 @@ pub enum Error {
         /// The first bytes of its digest.
         id: String,
     },
-    /// The location has another owner now: nothing was recorded, and nothing may be sent to its vendors.
+    /// The location has another owner now: nothing was recorded, and nothing may be sent to its
+    /// vendors.
     #[error("another process works this location now")]
     NotOwner,
     /// The database said that it had stored a row, and the row is not there.
@@ -154,8 +156,8 @@ pub enum Error {
     /// What went wrong for several at once.
     #[error(transparent)]
     Shared(Arc<Error>),
-    /// What was read back makes no sense: a mistake of ours, or somebody edited the database. Only that row is affected; the
-    /// text names table and column.
+    /// What was read back makes no sense: a mistake of ours, or somebody edited the database. Only
+    /// that row is affected; the text names table and column.
     #[error("the database holds what it should not: {0}")]
     Corrupt(String),
 }

@@ -1,4 +1,5 @@
-//! Taking events in: stored, deduplicated, their contacts marked dirty, all in one commit that many requests share.
+//! Taking events in: stored, deduplicated, their contacts marked dirty, all in one commit that many
+//! requests share.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -86,8 +87,8 @@ pub struct IncomingEvent {
     pub kind: String,
     /// What it is about.
     pub subject: Subject,
-    /// May its location be connected later, though nothing here says so yet? Not where no marketplace app is set: HighLevel's
-    /// signature is then that of any app, anywhere.
+    /// May its location be connected later, though nothing here says so yet? Not where no
+    /// marketplace app is set: HighLevel's signature is then that of any app, anywhere.
     pub may_wait: bool,
     /// When GHL says it was sent.
     pub sent_at: Option<Timestamp>,
@@ -136,16 +137,18 @@ pub struct Receipt {
     pub reason: Option<String>,
 }
 
-/// How many events may wait for their commit, and how many one commit takes: in smaller ones everybody waits less, and more in one
-/// make it hardly cheaper. A power of two fills its statements.
+/// How many events may wait for their commit, and how many one commit takes: in smaller ones
+/// everybody waits less, and more in one make it hardly cheaper. A power of two fills its
+/// statements.
 const WAITING: usize = 4096;
 const BATCH: usize = 64;
 
 /// How many commits may be on their way to the disk.
 const AHEAD: usize = 8;
 
-/// Shortest time between the starts of two commits while 2 to 31 events are queued. Each commit rewrites the same hot pages: without
-/// this pause a fast machine makes hundreds of small commits a second, and events that arrive during a checkpoint wait longer.
+/// Shortest time between the starts of two commits while 2 to 31 events are queued. Each commit
+/// rewrites the same hot pages: without this pause a fast machine makes hundreds of small commits a
+/// second, and events that arrive during a checkpoint wait longer.
 const PACE: Duration = Duration::from_millis(4);
 
 /// An event that waits to be stored, and the channel for its answer.
@@ -159,8 +162,8 @@ impl Inbox {
     /// Returns once the event is on disk, or was found there already.
     ///
     /// # Errors
-    /// [`Error::Overloaded`] when too many wait; any other means that the event may be lost. It may also be stored: sent again, it
-    /// is a duplicate then.
+    /// [`Error::Overloaded`] when too many wait; any other means that the event may be lost. It may
+    /// also be stored: sent again, it is a duplicate then.
     pub async fn accept(&self, event: IncomingEvent) -> Result<Receipt> {
         let (answer, answered) = oneshot::channel();
         self.0.try_send((event, answer)).map_err(|_| Error::Overloaded)?;
@@ -176,8 +179,9 @@ struct Committed {
 }
 
 impl Store {
-    /// The inbox, and the two tasks that serve it until every [`Inbox`] is dropped: the group commit, and a task that sends the
-    /// answers. `stored` is called with each location that a commit stored something for, once per commit.
+    /// The inbox, and the two tasks that serve it until every [`Inbox`] is dropped: the group
+    /// commit, and a task that sends the answers. `stored` is called with each location that a
+    /// commit stored something for, once per commit.
     pub fn inbox(
         &self,
         stored: impl Fn(&LocationId) + Send + 'static,
@@ -201,7 +205,8 @@ impl Store {
             };
             let (committed, ()) = tokio::join!(self.commit(std::mem::take(&mut batch), &ahead), pace);
             if let Err(error) = committed {
-                // The database does not work: events that are queued behind this batch are refused now, without a wait of their own.
+                // The database does not work: events that are queued behind this batch are refused
+                // now, without a wait of their own.
                 refuse(std::iter::from_fn(|| waiting.try_recv().ok()).map(|(_, answer)| answer), &error);
             }
         }

@@ -1,4 +1,5 @@
-//! The index of Trafft's customers, kept as what is seen of them, and who has to be looked at again because of it.
+//! The index of Trafft's customers, kept as what is seen of them, and who has to be looked at again
+//! because of it.
 
 use jiff::Timestamp;
 
@@ -35,9 +36,10 @@ const SEEN_AGAIN: &str = "UPDATE contacts SET drifted = 0 WHERE location_id = $1
 const FORGET: &str = "DELETE FROM customers WHERE location_id = $1 AND customer_id = $2";
 
 impl Store {
-    /// Takes a page of Trafft's into the index. A linked customer that looks different from what the index said was edited there:
-    /// its contact is looked at again, and that is told among the findings. In one transaction,
-    /// because the next look will find no difference. Returns how many.
+    /// Takes a page of Trafft's into the index. A linked customer that looks different from what
+    /// the index said was edited there: its contact is looked at again, and that is told among the
+    /// findings. In one transaction, because the next look will find no difference. Returns how
+    /// many.
     pub async fn index_customers(&self, location: &LocationId, customers: &[Customer], now: Timestamp) -> Result<i64> {
         let mut tx = self.db.begin().await?;
         let mut edited = 0;
@@ -53,14 +55,16 @@ impl Store {
         Ok(edited)
     }
 
-    /// What we have just written, or read for the contact that holds it, is what the index should say.
+    /// What we have just written, or read for the contact that holds it, is what the index should
+    /// say.
     pub async fn index_written(&self, location: &LocationId, customer: &Customer, now: Timestamp) -> Result<()> {
         let mut tx = self.db.begin().await?;
         put(&mut tx, location, customer, now).await?;
         tx.commit().await
     }
 
-    /// Linked contacts that are not gone, and what Trafft shows as their phone: a batch, by id, after this one.
+    /// Linked contacts that are not gone, and what Trafft shows as their phone: a batch, by id,
+    /// after this one.
     pub async fn linked_phones(&self, location: &LocationId, after: &str) -> Result<Vec<LinkedPhone>> {
         let query = sqlx::query_as(LINKED).bind(location.as_str()).bind(after);
         let rows: Vec<(String, String, String)> = query.fetch_all(&self.db.read).await?;
@@ -70,8 +74,8 @@ impl Store {
         Ok(readable(rows))
     }
 
-    /// Makes the phone keys of the location's customers anew, a batch at a time, and then stores by what. Returns how many
-    /// were others before. What was broken off begins anew the next time.
+    /// Makes the phone keys of the location's customers anew, a batch at a time, and then stores by
+    /// what. Returns how many were others before. What was broken off begins anew the next time.
     pub async fn key_phones(
         &self,
         location: &LocationId,
@@ -124,7 +128,8 @@ pub struct LinkedPhone {
     pub shown: String,
 }
 
-/// Returns what the index knew before. If the customer has changed, contacts that were in conflict over it are tried again.
+/// Returns what the index knew before. If the customer has changed, contacts that were in conflict
+/// over it are tried again.
 async fn put(tx: &mut Tx, location: &LocationId, customer: &Customer, now: Timestamp) -> Result<Option<Customer>> {
     let query = sqlx::query_as::<_, Row>(BY_ID).bind(location.as_str()).bind(customer.id.0);
     let known = readable(query.fetch_optional(&mut **tx).await?.map(Customer::try_from)).pop();
@@ -153,8 +158,8 @@ async fn put(tx: &mut Tx, location: &LocationId, customer: &Customer, now: Times
     Ok(known)
 }
 
-/// A customer that is new, or has another e-mail than before, may have the e-mail of one that is linked: two records of one person,
-/// which only staff can merge. Returns how many were told.
+/// A customer that is new, or has another e-mail than before, may have the e-mail of one that is
+/// linked: two records of one person, which only staff can merge. Returns how many were told.
 async fn tell_doubles(
     tx: &mut Tx,
     location: &LocationId,
@@ -179,7 +184,8 @@ async fn tell_doubles(
     Ok(told)
 }
 
-/// The customer has no contact any more, or has changed: contacts that are in conflict over it are tried again.
+/// The customer has no contact any more, or has changed: contacts that are in conflict over it are
+/// tried again.
 pub(super) async fn revive(tx: &mut Tx, location: &str, customer: CustomerId, now: Timestamp) -> Result<()> {
     let query = sqlx::query(REVIVE_CONFLICTS).bind(location).bind(customer.0).bind(now.as_millisecond());
     query.execute(&mut **tx).await?;

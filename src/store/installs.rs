@@ -74,7 +74,8 @@ const GRANT: &str = "INSERT INTO installs (kind, id, company_id, status, own, sc
         status = 'active', own = 1, scopes = excluded.scopes, tokens = excluded.tokens,
         expires_at = excluded.expires_at, installed_at = excluded.installed_at, generation = installs.generation + 1,
         renewer = NULL";
-// A location whose tokens are its own keeps them. What was told before it was uninstalled does not bring it back.
+// A location whose tokens are its own keeps them. What was told before it was uninstalled does not
+// bring it back.
 const INCLUDE: &str = "INSERT INTO installs (kind, id, company_id, name, status, installed_at)
     VALUES ('location', $1, $2, $3, 'active', $4)
     ON CONFLICT (kind, id) DO UPDATE SET company_id = excluded.company_id,
@@ -85,14 +86,16 @@ const INCLUDE: &str = "INSERT INTO installs (kind, id, company_id, name, status,
     WHERE installs.status <> 'uninstalled' OR excluded.installed_at > installs.installed_at";
 const AGENCY: &str = "SELECT id FROM installs WHERE kind = 'company' AND id = $1 AND status = 'active'";
 const AGENCIES: &str = "SELECT id FROM installs WHERE kind = 'company' AND status = 'active' LIMIT 2";
-// What is older than the install was about an earlier one. An agency's takes those locations with it that are installed by it
-// alone; a private token (the one that never expires) is no part of the app.
+// What is older than the install was about an earlier one. An agency's takes those locations with
+// it that are installed by it alone; a private token (the one that never expires) is no part of the
+// app.
 const UNINSTALL: &str =
     "UPDATE installs SET status = 'uninstalled', tokens = NULL, expires_at = NULL, installed_at = $3,
         generation = generation + 1
     WHERE status <> 'uninstalled' AND installed_at <= $3 AND (tokens IS NULL OR expires_at IS NOT NULL)
         AND ((kind = $1 AND id = $2) OR ($1 = 'company' AND kind = 'location' AND company_id = $2 AND own = 0))";
-// The account has taken a new version of the app. A private token (the one that never expires) is no part of it.
+// The account has taken a new version of the app. A private token (the one that never expires) is
+// no part of it.
 const OUTDATE: &str = "UPDATE installs SET expires_at = $3 WHERE status = 'active' AND expires_at > $3
     AND ((kind = $1 AND id = $2) OR ($1 = 'company' AND kind = 'location' AND company_id = $2 AND own = 0))";
 const TOUCH: &str = "UPDATE connections SET revision = revision + 1 WHERE location_id IN
@@ -165,7 +168,8 @@ impl Store {
             .bind(at.as_millisecond())
             .execute(&mut *tx)
             .await?;
-        // In the order in which an owner takes them, or two that write at once would wait for each other.
+        // In the order in which an owner takes them, or two that write at once would wait for each
+        // other.
         self.touched(&mut tx, installer).await?;
         sqlx::query(END_TROUBLE).bind(installer.kind()).bind(installer.id()).execute(&mut *tx).await?;
         tx.commit().await

@@ -23,7 +23,8 @@ pub struct Linked {
     pub customer: CustomerId,
     /// Did our own POST make it? Only then may we delete it.
     pub ours: bool,
-    /// What identifies the projection that Trafft was last told; none: unknown, it has to be written.
+    /// What identifies the projection that Trafft was last told; none: unknown, it has to be
+    /// written.
     pub fingerprint: Option<String>,
     /// The values that both sides last agreed on.
     pub agreed: Agreed,
@@ -44,7 +45,8 @@ pub struct CreateIntent {
 
 /// The four fields as we last sent them, each beside the form in which Trafft shows it.
 ///
-/// Trafft may keep a value in its own form: an e-mail in lower case, a name cut or re-cased. Such a form is no edit.
+/// Trafft may keep a value in its own form: an e-mail in lower case, a name cut or re-cased. Such a
+/// form is no edit.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Agreed {

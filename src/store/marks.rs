@@ -9,7 +9,8 @@ use super::engine::{Cell, Text};
 use super::{Error, Result, Store, Tx};
 use crate::model::{Facet, Facets, Lane};
 
-/// After a settle, the same contact is not worked again for so long: what arrives meanwhile is read together.
+/// After a settle, the same contact is not worked again for so long: what arrives meanwhile is read
+/// together.
 pub(super) const COALESCE: Duration = Duration::from_millis(250);
 
 #[derive(Clone, Copy)]
@@ -22,10 +23,11 @@ pub(super) struct Mark<'a> {
     pub(super) now: Timestamp,
 }
 
-// First sight wants every facet: one that the mark does not name gets the mark 0, and -1 as what was read. A later mark
-// brings the due time forward, never back, but not into the breather after a settle (one that lies further in the future was
-// settled by a clock that ran ahead, and does not count), and makes what waits more urgent,
-// never less; what was given up on gets its attempts again.
+// First sight wants every facet: one that the mark does not name gets the mark 0, and -1 as what
+// was read. A later mark brings the due time forward, never back, but not into the breather after a
+// settle (one that lies further in the future was settled by a clock that ran ahead, and does not
+// count), and makes what waits more urgent, never less; what was given up on gets its attempts
+// again.
 pub(super) static MARK: LazyLock<Text> = LazyLock::new(|| {
     let again = MARK_AGAIN.replace("COALESCE_MS", &COALESCE.as_millis().to_string());
     Text::new(

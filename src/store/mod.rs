@@ -78,15 +78,18 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the database, creating it on first start, and brings its schema up to date. `keys` seal and open secrets.
+    /// Opens the database, creating it on first start, and brings its schema up to date. `keys`
+    /// seal and open secrets.
     ///
     /// # Errors
-    /// Not an address of a database; another process has it; it is damaged, away or not ours to write; a key is missing.
+    /// Not an address of a database; another process has it; it is damaged, away or not ours to
+    /// write; a key is missing.
     pub async fn open(url: &str, keys: Keys) -> Result<Self> {
         let store = Self { db: Db::open(url).await?, url: url.into(), notices: Notices::default(), keys };
         store.check_keys().await?;
         if !store.db.is_shared() {
-            // The file lock shows that no other process is alive, so there are no leases to wait for.
+            // The file lock shows that no other process is alive, so there are no leases to wait
+            // for.
             let mut tx = store.db.begin().await?;
             sqlx::query("DELETE FROM processes").execute(&mut *tx).await?;
             tx.commit().await?;
@@ -116,7 +119,8 @@ impl Store {
         tx.commit().await
     }
 
-    /// Copies SQLite's log into its file whenever something was committed. Never ends; with PostgreSQL it never begins.
+    /// Copies SQLite's log into its file whenever something was committed. Never ends; with
+    /// PostgreSQL it never begins.
     pub async fn checkpoints(&self) {
         self.db.checkpoints().await;
     }

@@ -10,7 +10,8 @@ use crate::model::{ContactId, LocationId};
 
 /// Resolves when the event was settled, or put off.
 ///
-/// A request that waits asks for it *before* the event is committed, so that no settle can come in between.
+/// A request that waits asks for it *before* the event is committed, so that no settle can come in
+/// between.
 #[derive(Debug)]
 pub struct Notice {
     event: String,
@@ -75,7 +76,8 @@ impl super::Store {
         Notice { event: event.to_owned(), told, notices: self.notices.clone() }
     }
 
-    /// Nothing of this location is begun for now: tells those whose contact is not being worked already.
+    /// Nothing of this location is begun for now: tells those whose contact is not being worked
+    /// already.
     pub fn tell_put_off(&self, location: &LocationId, reason: &str, is_worked: impl Fn(&ContactId) -> bool) {
         self.notices.with(|waiting| {
             let put_off = |_: &String, waiting: &mut Waiting| {

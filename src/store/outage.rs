@@ -1,4 +1,5 @@
-//! Trouble of the database as a whole. Everything that asks the database meets it, so it is logged here, once while it lasts.
+//! Trouble of the database as a whole. Everything that asks the database meets it, so it is logged
+//! here, once while it lasts.
 
 use std::time::Instant;
 

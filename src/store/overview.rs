@@ -1,4 +1,5 @@
-//! What people ask of the store: lists with filters and a cursor, one event, one contact, how much waits.
+//! What people ask of the store: lists with filters and a cursor, one event, one contact, how much
+//! waits.
 
 use jiff::Timestamp;
 use serde::Serialize;

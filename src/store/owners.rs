@@ -1,7 +1,7 @@
 //! Which process works which location.
 //!
-//! Every process keeps one heartbeat. What a process owns is its own while the heartbeat is younger than the lease, by
-//! the database's clock; after that anybody may take it over, under a new epoch.
+//! Every process keeps one heartbeat. What a process owns is its own while the heartbeat is younger
+//! than the lease, by the database's clock; after that anybody may take it over, under a new epoch.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -34,7 +34,8 @@ pub struct Connection {
     pub epoch: i64,
     /// Raised by every change of what its owner has to know.
     pub revision: i64,
-    /// Every customer up to this id is in the index; none until the first full pass over Trafft's customers has ended.
+    /// Every customer up to this id is in the index; none until the first full pass over Trafft's
+    /// customers has ended.
     pub customers_seen: Option<i64>,
     /// What the phone keys in the index were made by; none: an older rule.
     pub phone_keys: Option<String>,
@@ -57,7 +58,8 @@ struct Row {
 /// A process says that it lives.
 pub(super) const BEAT: &str = "INSERT INTO processes (id, heartbeat_at) VALUES ($1, $2)
     ON CONFLICT (id) DO UPDATE SET heartbeat_at = excluded.heartbeat_at";
-// Of a process that was last alive while the clock ran ahead. From now on it has one lease to say that it lives.
+// Of a process that was last alive while the clock ran ahead. From now on it has one lease to say
+// that it lives.
 const FUTURE: &str = "UPDATE processes SET heartbeat_at = $1 WHERE heartbeat_at > $2";
 const REVISIONS: &str = "SELECT location_id, revision FROM connections";
 const LIVE: &str = "SELECT COUNT(*) FROM processes WHERE heartbeat_at > $1";
@@ -73,7 +75,8 @@ const LEAVE: &str = "DELETE FROM processes WHERE id = $1";
 const FENCE: &str = "UPDATE connections SET epoch = epoch WHERE location_id = $1 AND epoch = $2";
 const SEEN: &str = "UPDATE connections SET customers_seen = $2 WHERE location_id = $1";
 
-/// [`Error::NotOwner`] unless this epoch still owns the location. If it does, no other process takes it over before the transaction ends.
+/// [`Error::NotOwner`] unless this epoch still owns the location. If it does, no other process
+/// takes it over before the transaction ends.
 pub(super) async fn fence(tx: &mut Tx, location: &str, epoch: i64) -> Result<()> {
     match sqlx::query(FENCE).bind(location).bind(epoch).execute(&mut **tx).await?.rows_affected() {
         0 => Err(Error::NotOwner),
@@ -82,10 +85,12 @@ pub(super) async fn fence(tx: &mut Tx, location: &str, epoch: i64) -> Result<()>
 }
 
 impl Store {
-    /// One heartbeat of this process; takes over locations without an owner, up to its share among the living processes.
+    /// One heartbeat of this process; takes over locations without an owner, up to its share among
+    /// the living processes.
     ///
-    /// `candidates`: the locations that the settings tell it how to work; those that a person connected tell it themselves. What is
-    /// `left_alone` is not taken over although it has no owner.
+    /// `candidates`: the locations that the settings tell it how to work; those that a person
+    /// connected tell it themselves. What is `left_alone` is not taken over although it has no
+    /// owner.
     pub async fn beat(
         &self,
         process: &str,

@@ -12,13 +12,15 @@ const REVISION: &str = "SELECT projection FROM connections WHERE location_id = $
 const PROJECTED: &str = "UPDATE connections SET projection = $2 WHERE location_id = $1";
 
 impl Store {
-    /// By which rules every contact of the location was projected; none: by those of an older version, or it is new here.
+    /// By which rules every contact of the location was projected; none: by those of an older
+    /// version, or it is new here.
     pub async fn projection(&self, location: &LocationId) -> Result<Option<String>> {
         let query = sqlx::query_scalar(REVISION).bind(location.as_str());
         Ok(query.fetch_optional(&self.db.read).await?.flatten())
     }
 
-    /// From now on every contact of the location was projected by these rules, or is about to be; none: some by these, some by others.
+    /// From now on every contact of the location was projected by these rules, or is about to be;
+    /// none: some by these, some by others.
     pub async fn projected(&self, location: &LocationId, epoch: i64, revision: Option<&str>) -> Result<()> {
         let mut tx = self.db.begin().await?;
         fence(&mut tx, location.as_str(), epoch).await?;

@@ -13,8 +13,9 @@ const BATCH: i64 = 1000;
 /// Events that wait for one location to be connected.
 const PARKED: i64 = 50_000;
 
-// In whatever state they are: the mark of one that is still queued stays with its contact, and one that waits so long for its
-// location or its contact is overtaken by what is read when that is found.
+// In whatever state they are: the mark of one that is still queued stays with its contact, and one
+// that waits so long for its location or its contact is overtaken by what is read when that is
+// found.
 const EVENTS: &str = "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE received_at < $1
     ORDER BY received_at LIMIT $2)";
 const WRITES: &str = "DELETE FROM writes WHERE id IN (SELECT id FROM writes WHERE at < $1 ORDER BY at LIMIT $2)";
@@ -73,14 +74,16 @@ impl Store {
         Ok(pruned)
     }
 
-    /// Forgets a contact: its events, activities, writes and findings, and the contact itself. What Trafft shows of its customer
-    /// stays in the index as long as Trafft shows it: without it the person would be created twice on coming back. The customer has
-    /// no contact from then on. A task that works the contact at this moment is refused: see `not_erased`.
+    /// Forgets a contact: its events, activities, writes and findings, and the contact itself. What
+    /// Trafft shows of its customer stays in the index as long as Trafft shows it: without it the
+    /// person would be created twice on coming back. The customer has no contact from then on. A
+    /// task that works the contact at this moment is refused: see `not_erased`.
     pub async fn erase(&self, key: &ContactKey, now: Timestamp) -> Result<()> {
         let location = key.location.as_str();
         let contact = key.contact.as_str();
         let mut tx = self.db.begin().await?;
-        // The same lock as in a settle, and first: a settle of this moment is waited for, and a later one does not find the contact.
+        // The same lock as in a settle, and first: a settle of this moment is waited for, and a
+        // later one does not find the contact.
         let query = sqlx::query_as(ERASE).bind(location).bind(contact);
         let (since, customer): (i64, Option<i64>) = query.fetch_optional(&mut *tx).await?.unwrap_or_default();
         sqlx::query(ERASE_EVENTS).bind(location).bind(contact).bind(since).execute(&mut *tx).await?;

@@ -1,7 +1,8 @@
 //! How the tokens of an install are renewed.
 //!
-//! A new pair is stored by the generation that it replaces, whatever else has changed meanwhile: a finished refresh is the only
-//! valid pair there is. One process at a time asks for a new pair of one install; its claim ends with its heartbeat.
+//! A new pair is stored by the generation that it replaces, whatever else has changed meanwhile: a
+//! finished refresh is the only valid pair there is. One process at a time asks for a new pair of
+//! one install; its claim ends with its heartbeat.
 
 use std::time::Duration;
 
@@ -76,8 +77,9 @@ impl Store {
         tx.commit().await
     }
 
-    /// The installs that a location has its tokens from and that a new pair was asked for within this time, without an answer
-    /// that was stored; each with the generation of the pair that was to be replaced.
+    /// The installs that a location has its tokens from and that a new pair was asked for within
+    /// this time, without an answer that was stored; each with the generation of the pair that was
+    /// to be replaced.
     pub async fn unanswered(&self, location: &LocationId, within: Duration) -> Result<Vec<(Installer, i64)>> {
         let mut tx = self.db.begin().await?;
         let since = self.db.time(&mut tx).await? - i64::try_from(within.as_millis()).unwrap_or(i64::MAX);
@@ -87,7 +89,8 @@ impl Store {
         found.iter().map(|(kind, id, generation)| Ok((installer(kind, id)?, *generation))).collect()
     }
 
-    /// Stores a new pair in the place of that generation. `false`: there is a newer one already, or the app is uninstalled.
+    /// Stores a new pair in the place of that generation. `false`: there is a newer one already, or
+    /// the app is uninstalled.
     pub async fn renewed(&self, installer: &Installer, generation: i64, pair: &Pair) -> Result<bool> {
         let tokens = self.sealed(installer, &pair.tokens)?;
         let mut tx = self.db.begin().await?;

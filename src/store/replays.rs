@@ -47,7 +47,8 @@ const DUE_UNRESOLVED: &str = "SELECT id, facets, object_id, attempt FROM events
 const LEAVE: &str = "UPDATE events SET reason = $2, due_at = $3, attempt = attempt + 1 WHERE id = $1";
 
 impl Store {
-    /// Sends a stored event round again: its contact is marked as it was then. `None`: no such event.
+    /// Sends a stored event round again: its contact is marked as it was then. `None`: no such
+    /// event.
     pub async fn replay(&self, event: &str, now: Timestamp) -> Result<Option<(LocationId, Receipt)>> {
         let mut tx = self.db.begin().await?;
         let row = sqlx::query_as::<_, Stored>(STORED).bind(strip_nul(event)).fetch_optional(&mut *tx).await?;
@@ -75,7 +76,8 @@ impl Store {
         Ok(Some((id("events.location_id", location)?, Receipt { event: event.to_owned(), status, reason: None })))
     }
 
-    /// Events of a location whose contact has to be found, and whose time has come. One that cannot be read is set aside.
+    /// Events of a location whose contact has to be found, and whose time has come. One that cannot
+    /// be read is set aside.
     pub async fn due_unresolved(&self, location: &LocationId, now: Timestamp, limit: i64) -> Result<Vec<Unresolved>> {
         let query = sqlx::query_as(DUE_UNRESOLVED).bind(location.as_str()).bind(now.as_millisecond()).bind(limit);
         let rows: Vec<(String, i64, Option<String>, i64)> = query.fetch_all(&self.db.read).await?;

@@ -1,7 +1,7 @@
 //! Secrets at rest: sealed with AES-256-GCM before they reach the database.
 //!
-//! A sealed record is `1.<key id>.<base64 of nonce, ciphertext and tag>`. What it belongs to is authenticated with it, so a record
-//! that was copied to another row does not open there.
+//! A sealed record is `1.<key id>.<base64 of nonce, ciphertext and tag>`. What it belongs to is
+//! authenticated with it, so a record that was copied to another row does not open there.
 
 use std::fmt;
 use std::sync::Arc;

@@ -10,7 +10,8 @@ use super::owners::fence;
 use super::{Agreed, Contact, Error, Result, Signal, Store};
 use crate::model::{CustomerId, Facet, Facets, Lane, Presence, Status, Vendor, Verdict};
 
-// A fingerprint is of the customer that was written: a link that a person changed meanwhile starts without one.
+// A fingerprint is of the customer that was written: a link that a person changed meanwhile starts
+// without one.
 const SETTLE: &str = "UPDATE contacts SET
         contact_read = $4, tasks_read = $5, notes_read = $6, appointments_read = $7,
         due_at = CASE WHEN sequence > $8 THEN $9 ELSE $10 END,
@@ -33,7 +34,8 @@ const SETTLE_EVENTS: &str = "UPDATE events SET status = $4, reason = $5, custome
 /// How a reconcile ended, to be recorded in one transaction.
 #[derive(Debug)]
 pub struct Settle<'a> {
-    /// The contact as it was loaded, with whatever the reconcile learnt: link, fingerprint, missing and gone times.
+    /// The contact as it was loaded, with whatever the reconcile learnt: link, fingerprint, missing
+    /// and gone times.
     pub contact: &'a Contact,
     /// The facets that were read.
     pub read: Facets,
@@ -45,7 +47,8 @@ pub struct Settle<'a> {
     pub mirrored: &'a [Mirrored],
     /// What happens next.
     pub verdict: &'a Verdict,
-    /// When a settled contact has to be looked at again without any event: something that is shown runs out.
+    /// When a settled contact has to be looked at again without any event: something that is shown
+    /// runs out.
     pub look_again: Option<Timestamp>,
     /// When GHL is asked once more about the contact, whatever became of it.
     pub ask_again: Option<Timestamp>,
@@ -60,10 +63,12 @@ pub struct Settle<'a> {
 }
 
 impl Store {
-    /// Records how a reconcile ended: the mirror, what was read, the verdict, and the events that it answers, whose ids it returns.
+    /// Records how a reconcile ended: the mirror, what was read, the verdict, and the events that
+    /// it answers, whose ids it returns.
     ///
     /// # Errors
-    /// [`Error::NotOwner`]: another process has taken over; the contact is still dirty. [`Error::Erased`]: nothing is kept.
+    /// [`Error::NotOwner`]: another process has taken over; the contact is still dirty.
+    /// [`Error::Erased`]: nothing is kept.
     pub async fn settle(&self, epoch: i64, settle: &Settle<'_>) -> Result<Vec<String>> {
         let Settle { contact, verdict, now, .. } = settle;
         let location = contact.key.location.as_str();
@@ -139,7 +144,8 @@ impl Store {
             .await?;
         self.signal(&mut tx, &Signal::Told(told.clone())).await?;
         let committed = tx.commit().await;
-        // Even if the disk may not hold it yet: the work is done, and the waiting request is answered.
+        // Even if the disk may not hold it yet: the work is done, and the waiting request is
+        // answered.
         self.notices.tell(&told);
         committed.map(|()| told)
     }

@@ -1,5 +1,6 @@
-//! What processes on one PostgreSQL tell each other at once. A signal that is lost costs time, never data: behind it,
-//! owners look for what is due by themselves, and requests read their row at their deadline.
+//! What processes on one PostgreSQL tell each other at once. A signal that is lost costs time,
+//! never data: behind it, owners look for what is due by themselves, and requests read their row at
+//! their deadline.
 
 use std::time::Duration;
 
@@ -14,7 +15,8 @@ use crate::clock::Clock;
 
 const CHANNEL: &str = "ghl_trafft_sync";
 
-/// PostgreSQL takes less than 8000 bytes a signal (`NOTIFY`), and ids of events are 36 characters long.
+/// PostgreSQL takes less than 8000 bytes a signal (`NOTIFY`), and ids of events are 36 characters
+/// long.
 const IDS_A_SIGNAL: usize = 150;
 
 /// How long the listener's connection may say nothing before it is asked whether it is alive.

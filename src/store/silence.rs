@@ -8,7 +8,8 @@ use super::owners::fence;
 use super::{Result, Store};
 use crate::model::{LocationId, Silence};
 
-// What we act on, newest first by the time at which HighLevel sent it: that is the order of the index.
+// What we act on, newest first by the time at which HighLevel sent it: that is the order of the
+// index.
 const HEARD: &str = "SELECT received_at FROM events WHERE location_id = $1 AND delivery_key IS NOT NULL
         AND source = 'marketplace' AND status <> 'ignored'
     ORDER BY delivery_key DESC LIMIT 1";

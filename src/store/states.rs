@@ -29,7 +29,8 @@ pub type States = BTreeMap<String, Vec<ConnectionState>>;
 /// A contact that waits for longer is behind.
 const BEHIND: Duration = Duration::from_mins(5);
 
-/// Another app's events that were refused longer ago say nothing any more. HighLevel repeats each "from seconds to minutes" (G §8.6).
+/// Another app's events that were refused longer ago say nothing any more. HighLevel repeats each
+/// "from seconds to minutes" (G §8.6).
 const REFUSED_LATELY: Duration = Duration::from_hours(24);
 
 /// So exact is the time at which the last of them came.
@@ -65,9 +66,9 @@ struct TroubleRow {
     fix: String,
 }
 
-// Of what waits, two kinds count: what is due and not worked (a location may find a hundred thousand contacts by a sweep, so those
-// of sweeps and backfills do not), and what waits for a vendor. A process that was silent for longer than the longest lease works
-// nothing.
+// Of what waits, two kinds count: what is due and not worked (a location may find a hundred
+// thousand contacts by a sweep, so those of sweeps and backfills do not), and what waits for a
+// vendor. A process that was silent for longer than the longest lease works nothing.
 const FACTS: &str =
     "SELECT COALESCE(connections.location_id, installs.id) AS location_id, trafft_account, installs.status AS install, lost_at, installed_at,
         CASE WHEN trafft IS NULL THEN 0 ELSE 1 END AS entered, paused, paused_at, customers_seen, deletions_held_at,
@@ -173,8 +174,9 @@ impl Store {
         tx.commit().await
     }
 
-    /// An event of another app was refused, because none of `app` has ever come. Written when it is news, so that a flood of
-    /// them costs reads only. A location that is not connected is not told of.
+    /// An event of another app was refused, because none of `app` has ever come. Written when it is
+    /// news, so that a flood of them costs reads only. A location that is not connected is not told
+    /// of.
     pub async fn refused_other_app(&self, location: &LocationId, app: &str, now: Timestamp) -> Result<()> {
         let app = strip_nul(app);
         let ago = |time: Duration| (now - time).as_millisecond();
@@ -191,7 +193,8 @@ impl Store {
 }
 
 impl BySettings {
-    /// Is the location kept from working because its links belong to another account than the settings name?
+    /// Is the location kept from working because its links belong to another account than the
+    /// settings name?
     fn apart(&self, location: &str, account: Option<&str>) -> Option<Apart> {
         let asked = self.accounts.get(&location.parse::<LocationId>().ok()?)?;
         let links = account?;

@@ -1,5 +1,5 @@
-//! Where each sweep is, what it found, and what came of that: one transaction a step, so that a sweep goes on where it
-//! was, whatever happens.
+//! Where each sweep is, what it found, and what came of that: one transaction a step, so that a
+//! sweep goes on where it was, whatever happens.
 
 use jiff::Timestamp;
 use sqlx::FromRow;
@@ -21,7 +21,8 @@ pub struct Sweeping {
     pub kind: Sweep,
     /// Where it goes on; none at the beginning.
     pub cursor: Option<String>,
-    /// What changed before this, by GHL's clock, is known; of the customers' pass: when the one before began.
+    /// What changed before this, by GHL's clock, is known; of the customers' pass: when the one
+    /// before began.
     pub since: Option<Timestamp>,
     /// When it began; none at the beginning.
     pub started_at: Option<Timestamp>,
@@ -117,7 +118,8 @@ impl TryFrom<Row> for Sweeping {
     }
 }
 
-// One that is due later than a whole round from now was planned by a clock that ran ahead, or by another setting.
+// One that is due later than a whole round from now was planned by a clock that ran ahead, or by
+// another setting.
 const PLAN: &str = "INSERT INTO sweeps (location_id, kind, due_at, since) VALUES ($1, $2, $3, $4)
     ON CONFLICT (location_id, kind) DO UPDATE SET due_at = CASE
         WHEN $3 IS NULL AND sweeps.cursor IS NULL THEN NULL
@@ -228,22 +230,24 @@ impl Store {
         Ok(())
     }
 
-    /// Doubts can end without anybody telling: after a whole look at Trafft they are looked at again.
+    /// Doubts can end without anybody telling: after a whole look at Trafft they are looked at
+    /// again.
     pub async fn revive_conflicts(&self, location: &LocationId, now: Timestamp) -> Result<()> {
         let mut tx = self.db.begin().await?;
         sqlx::query(REVIVE_ALL).bind(location.as_str()).bind(now.as_millisecond()).execute(&mut *tx).await?;
         tx.commit().await
     }
 
-    /// Contacts that could not become customers may be able to now, because phones are read otherwise: they are looked at again.
+    /// Contacts that could not become customers may be able to now, because phones are read
+    /// otherwise: they are looked at again.
     pub async fn revive_skipped(&self, location: &LocationId, now: Timestamp) -> Result<()> {
         let mut tx = self.db.begin().await?;
         sqlx::query(REVIVE_SKIPPED).bind(location.as_str()).bind(now.as_millisecond()).execute(&mut *tx).await?;
         tx.commit().await
     }
 
-    /// Sees to it that every sweep that has a pace comes round, and that none without one does. `at_once`: it does not wait
-    /// for its turn.
+    /// Sees to it that every sweep that has a pace comes round, and that none without one does.
+    /// `at_once`: it does not wait for its turn.
     pub async fn plan(
         &self,
         location: &LocationId,

@@ -14,8 +14,9 @@ use crate::model::LocationId;
 /// Clocks that are kept right differ by less.
 const AHEAD: Duration = Duration::from_mins(1);
 
-// A due time alone may lie far ahead: appointments begin, vendors ask for patience. That a contact was marked or settled in the future
-// says that its other times are wrong as well. What is at rest becomes due by its next mark, which ignores such a settle time.
+// A due time alone may lie far ahead: appointments begin, vendors ask for patience. That a contact
+// was marked or settled in the future says that its other times are wrong as well. What is at rest
+// becomes due by its next mark, which ignores such a settle time.
 const CONTACTS: &str = "UPDATE contacts SET due_at = $2,
         marked_at = CASE WHEN marked_at > $2 THEN $2 ELSE marked_at END,
         settled_at = CASE WHEN settled_at > $2 THEN $2 ELSE settled_at END,
@@ -26,14 +27,16 @@ const CONTACTS: &str = "UPDATE contacts SET due_at = $2,
         AND (marked_at > $3 OR settled_at > $3)";
 const INTENTS: &str =
     "UPDATE contacts SET intent_at = $2 WHERE location_id = $1 AND intent_id IS NOT NULL AND intent_at > $3";
-// A pass that began in the future would take all that it has not met since for gone: it begins anew.
+// A pass that began in the future would take all that it has not met since for gone: it begins
+// anew.
 const PASSES: &str = "UPDATE sweeps SET cursor = NULL, started_at = NULL, due_at = $2
     WHERE location_id = $1 AND kind IN ('ids', 'customers') AND started_at > $3";
 const PASS_BEFORE: &str = "UPDATE sweeps SET since = NULL WHERE location_id = $1 AND kind = 'customers' AND since > $3";
 const MET: &str = "UPDATE contacts SET met_at = NULL WHERE location_id = $1 AND met_at > $3";
 const ROTATED: &str = "UPDATE contacts SET rotated_at = $2 WHERE location_id = $1 AND rotated_at > $3";
 const SHOWN: &str = "UPDATE customers SET seen_at = $2 WHERE location_id = $1 AND seen_at > $3";
-// Contacts and customers are many: they are looked through before the transaction begins, and in nearly all cases there is nothing to mend.
+// Contacts and customers are many: they are looked through before the transaction begins, and in
+// nearly all cases there is nothing to mend.
 const IS_MET: &str = "SELECT COUNT(*) FROM contacts WHERE location_id = $1 AND (met_at > $2 OR rotated_at > $2)";
 const IS_SHOWN: &str = "SELECT COUNT(*) FROM customers WHERE location_id = $1 AND seen_at > $2";
 // Nobody can have confirmed what has not happened yet.
@@ -51,8 +54,8 @@ impl Store {
         Ok(Reading { time: time("the database's clock", now)?, asked, answered })
     }
 
-    /// What waits because it was marked, settled or sent at a time that is still to come is due now. Returns how many records
-    /// there were.
+    /// What waits because it was marked, settled or sent at a time that is still to come is due
+    /// now. Returns how many records there were.
     ///
     /// # Errors
     /// [`super::Error::NotOwner`]: another process has taken over.

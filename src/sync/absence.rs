@@ -13,7 +13,8 @@ use crate::clients::ghl::wire;
 use crate::model::{Facets, Outcome, Presence, Status, Verdict};
 use crate::store::{self, Contact, Linked, Store};
 
-/// The brake: when more linked contacts than this, and more than this share of them, vanish within an hour, nothing is deleted.
+/// The brake: when more linked contacts than this, and more than this share of them, vanish within
+/// an hour, nothing is deleted.
 const MANY: i64 = 5;
 const SHARE: i64 = 50;
 const WITHIN: Duration = Duration::from_hours(1);
@@ -21,7 +22,8 @@ const WITHIN: Duration = Duration::from_hours(1);
 /// How often a held contact is looked at again by itself: it may be there again.
 const AGAIN: Duration = Duration::from_hours(1);
 
-/// What follows from GHL's word that there is no such contact: it is believed when it was given twice, `settle` apart.
+/// What follows from GHL's word that there is no such contact: it is believed when it was given
+/// twice, `settle` apart.
 fn next(presence: Presence, _said: Gone, now: Timestamp, settle: Duration) -> Presence {
     match presence {
         Presence::Present => Presence::Missing { since: now },
@@ -31,9 +33,10 @@ fn next(presence: Presence, _said: Gone, now: Timestamp, settle: Duration) -> Pr
     }
 }
 
-/// The brake: a verdict, and the presence that goes with it, if that word is not enough: the id sweep's search showed the contact
-/// since, or too many contacts of the location vanish at once. Then a person decides, or an id sweep that still meets the others.
-/// `before`: the contact's presence before it was about to be believed gone.
+/// The brake: a verdict, and the presence that goes with it, if that word is not enough: the id
+/// sweep's search showed the contact since, or too many contacts of the location vanish at once.
+/// Then a person decides, or an id sweep that still meets the others. `before`: the contact's
+/// presence before it was about to be believed gone.
 async fn held(
     store: &Store,
     connection: &Connection,
@@ -78,7 +81,8 @@ async fn held(
     Ok(Some((before, snooze(now + AGAIN, reason))))
 }
 impl Run<'_> {
-    /// GHL says that there is no such contact. That is believed when it has said so twice, and when not too many vanish at once.
+    /// GHL says that there is no such contact. That is believed when it has said so twice, and when
+    /// not too many vanish at once.
     pub(super) async fn absent(&mut self, gone: Gone) -> Result<Verdict, Failure> {
         if self.contact.presence.gone_at().is_some() {
             return Ok(self.gone_already());
@@ -99,7 +103,8 @@ impl Run<'_> {
         let customer = self.contact.link.customer();
         let farewell = self.farewell().await;
         match farewell {
-            // Not gone before Trafft has been told: until then no other contact may take the customer, and it is tried again.
+            // Not gone before Trafft has been told: until then no other contact may take the
+            // customer, and it is tried again.
             Err(_) | Ok(Verdict::Retry { .. } | Verdict::Snooze { .. }) => self.contact.presence = before,
             Ok(_) => {
                 // Nothing of a contact that is gone is left to be read, and nothing of it runs out.
@@ -110,15 +115,17 @@ impl Run<'_> {
         farewell
     }
 
-    /// Trafft was told when the contact was found to be gone. Since then its customer is staff's, or another contact's.
+    /// Trafft was told when the contact was found to be gone. Since then its customer is staff's,
+    /// or another contact's.
     pub(super) fn gone_already(&mut self) -> Verdict {
         self.read = Facets::ALL;
         let status = if self.contact.link.customer().is_some() { Status::Unchanged } else { Status::Skipped };
         done(status, "the contact was deleted in GoHighLevel")
     }
 
-    /// Deletes the customer, unless it has become another person's: staff may have used the record for another one, and HighLevel may
-    /// have merged the contact into one that waits for this customer. What is deleted cannot be taken back, so it is looked at first.
+    /// Deletes the customer, unless it has become another person's: staff may have used the record
+    /// for another one, and HighLevel may have merged the contact into one that waits for this
+    /// customer. What is deleted cannot be taken back, so it is looked at first.
     async fn remove_if_still_ours(&mut self, Linked { customer, agreed, .. }: Linked) -> Result<Verdict, Failure> {
         let kept = |why: String| {
             let reason = format!("the contact was deleted in GoHighLevel; customer {customer} is kept: {why}");

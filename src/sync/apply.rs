@@ -1,5 +1,5 @@
-//! Makes one customer match its projection: finds it or has it created (`create`), has it written (`write`). There is no other way into
-//! Trafft.
+//! Makes one customer match its projection: finds it or has it created (`create`), has it written
+//! (`write`). There is no other way into Trafft.
 
 use std::time::Duration;
 
@@ -27,7 +27,8 @@ impl Run<'_> {
         let was_written = linked.fingerprint.as_deref() == Some(&projection.fingerprint());
         let is_doubted = self.contact.drift != Drift::None || self.contact.customer_missing_since.is_some();
         if is_doubted {
-            // A sweep saw a difference, or Trafft said that the customer is not there: is that still so?
+            // A sweep saw a difference, or Trafft said that the customer is not there: is that
+            // still so?
             self.enter_trafft()?;
             let current = match self.look(linked.customer).await? {
                 Ok(current) => current,
@@ -56,8 +57,8 @@ impl Run<'_> {
         self.update(&projection, shown).await
     }
 
-    /// A conflict, if the e-mail that the contact has moved to is another customer's. The index is a copy: that customer itself is
-    /// looked at before a person is asked.
+    /// A conflict, if the e-mail that the contact has moved to is another customer's. The index is
+    /// a copy: that customer itself is looked at before a person is asked.
     async fn email_of_another(&mut self, projection: &Projection, own: CustomerId) -> Result<Option<Verdict>, Failure> {
         let mut looked_at = None;
         while let Some(other) = holder_of_new_email(self.store, self.connection, projection, own).await? {
@@ -75,7 +76,8 @@ impl Run<'_> {
         Ok(None)
     }
 
-    /// Why a change may not show in Trafft: most of a contact's activities can only be told in the description.
+    /// Why a change may not show in Trafft: most of a contact's activities can only be told in the
+    /// description.
     fn hidden(&self, projection: &Projection) -> String {
         match (projection.description.is_none(), self.contact.link.customer()) {
             (true, Some(customer)) => format!(
@@ -106,7 +108,8 @@ impl Run<'_> {
         self.enter_trafft()?;
         let mut lock = self.connection.directory.lock().await;
         if let Link::Creating(intent) = self.contact.link.clone() {
-            // The POST whose answer we never saw may still be running: looking now would prove nothing.
+            // The POST whose answer we never saw may still be running: looking now would prove
+            // nothing.
             let until = intent.at + self.connection.policy.settle_time;
             if self.connection.clock.now() < until {
                 return Ok(snooze(
@@ -134,8 +137,9 @@ impl Run<'_> {
         self.create(projection, &mut lock, locale).await
     }
 
-    /// Looks for the contact's customer in our index. The index is a copy and may be stale, so a link is made only after one look at
-    /// the customer itself. `None`: there is no customer for it.
+    /// Looks for the contact's customer in our index. The index is a copy and may be stale, so a
+    /// link is made only after one look at the customer itself. `None`: there is no customer for
+    /// it.
     pub(super) async fn find(&mut self, projection: &Projection, locale: &Locale) -> Result<Option<Verdict>, Failure> {
         let mut looked_at = None;
         loop {
@@ -155,8 +159,8 @@ impl Run<'_> {
         }
     }
 
-    /// Until when a create of another contact, whose answer was lost, may still make a customer that matches this contact. A second
-    /// longer, so that the other contact looks first.
+    /// Until when a create of another contact, whose answer was lost, may still make a customer
+    /// that matches this contact. A second longer, so that the other contact looks first.
     async fn others_intent(&self, projection: &Projection) -> Result<Option<Timestamp>, Failure> {
         const AFTER_YOU: Duration = Duration::from_secs(1);
         let settle = self.connection.policy.settle_time + AFTER_YOU;
@@ -174,7 +178,8 @@ impl Run<'_> {
         Ok(until)
     }
 
-    /// Takes in Trafft's newest customers, those after `back_to` at least. Returns the records that could not be read.
+    /// Takes in Trafft's newest customers, those after `back_to` at least. Returns the records that
+    /// could not be read.
     pub(super) async fn refresh(&mut self, lock: &mut AccountLock<'_>, back_to: i64) -> Result<Vec<Odd>, Failure> {
         let (calls, unread) = self.connection.refresh_directory(self.store, lock, back_to).await?;
         self.trafft_calls += calls;
@@ -195,7 +200,8 @@ impl Run<'_> {
         self.update(&projection, None).await
     }
 
-    /// The projection was made before we knew which customer it is for: is the description still ours?
+    /// The projection was made before we knew which customer it is for: is the description still
+    /// ours?
     pub(super) fn claim_description(&mut self, projection: &mut Projection) {
         claim_description(projection, self.connection.policy.description, Maker::of(&self.contact.link));
         self.look_again = projection.until;

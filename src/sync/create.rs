@@ -1,4 +1,5 @@
-//! Makes a customer, once: the intent is stored before the POST, and what an unclear end has made is looked for.
+//! Makes a customer, once: the intent is stored before the POST, and what an unclear end has made
+//! is looked for.
 
 use std::time::Duration;
 
@@ -58,9 +59,11 @@ impl Run<'_> {
         }
     }
 
-    /// A customer looks like the one that our POST was to make. The person may have booked in Trafft meanwhile, with the same name
-    /// and e-mail: an appointment, or a field that we never send, says that it may not be ours. Then staff may have typed
-    /// notes there, and neither its description nor its deletion is ours. What remains: a booking that was cancelled and removed.
+    /// A customer looks like the one that our POST was to make. The person may have booked in
+    /// Trafft meanwhile, with the same name and e-mail: an appointment, or a field that we never
+    /// send, says that it may not be ours. Then staff may have typed notes there, and neither its
+    /// description nor its deletion is ours. What remains: a booking that was cancelled and
+    /// removed.
     async fn is_made_by_us(&mut self, customer: CustomerId, intent: &CreateIntent) -> Result<bool, Failure> {
         self.trafft_calls += 1;
         let shown = match self.connection.trafft.customer(customer).await {
@@ -142,8 +145,9 @@ impl Run<'_> {
         }
     }
 
-    /// Trafft has named a customer. Where it answers a known e-mail with the customer that has it (T §10), that is not the one that was to be
-    /// made, though it may be newer than all that we knew: so it is looked at once.
+    /// Trafft has named a customer. Where it answers a known e-mail with the customer that has it
+    /// (T §10), that is not the one that was to be made, though it may be newer than all that we
+    /// knew: so it is looked at once.
     async fn named(
         &mut self,
         customer: CustomerId,
@@ -170,7 +174,8 @@ impl Run<'_> {
             self.drop_intent(&intent).await?;
             return self.was_there_before(customer, &projection, locale).await;
         }
-        // A pass over the customers may have met it before the answer came: then it is judged as after a lost answer.
+        // A pass over the customers may have met it before the answer came: then it is judged as
+        // after a lost answer.
         let ours = !is_known || self.is_made_by_us(customer, &intent).await?;
         let shown = match shown {
             Ok(shown) => {
@@ -187,7 +192,8 @@ impl Run<'_> {
         Ok(done(Status::Synced, &projection.explain("")))
     }
 
-    /// Nobody knows what the POST has made. It may have taken long before it broke: the settle time begins now.
+    /// Nobody knows what the POST has made. It may have taken long before it broke: the settle time
+    /// begins now.
     async fn unclear(&mut self, intent: CreateIntent, error: Error) -> Result<Verdict, Failure> {
         let intent = CreateIntent { at: self.connection.clock.now(), ..intent };
         self.store.unclear(&self.contact.key, &intent).await?;
@@ -201,8 +207,8 @@ impl Run<'_> {
         })
     }
 
-    /// Trafft made nothing, and answered with a customer that was there. Who that is, is judged as ever: by a look at it. A person who
-    /// wanted another one has to know that there is none.
+    /// Trafft made nothing, and answered with a customer that was there. Who that is, is judged as
+    /// ever: by a look at it. A person who wanted another one has to know that there is none.
     async fn was_there_before(
         &mut self,
         customer: CustomerId,
@@ -230,8 +236,8 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// A create that Trafft refused: for its e-mail, for its phone, or because somebody has just become a customer with that e-mail
-    /// (T §10).
+    /// A create that Trafft refused: for its e-mail, for its phone, or because somebody has just
+    /// become a customer with that e-mail (T §10).
     async fn refused(
         &mut self,
         error: Error,
@@ -261,7 +267,8 @@ impl Run<'_> {
     }
 }
 
-/// May one of these records be the customer that a create has made? Whatever was there before it, is not.
+/// May one of these records be the customer that a create has made? Whatever was there before it,
+/// is not.
 fn may_hide(unread: &[Odd], intent: &CreateIntent) -> bool {
     let id = |odd: &Odd| odd.id.as_deref().and_then(|id| id.parse::<i64>().ok());
     unread.iter().any(|odd| id(odd).is_none_or(|id| id > intent.newest))

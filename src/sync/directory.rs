@@ -1,5 +1,5 @@
-//! Our own index of a Trafft account's customers, since Trafft has no search: built once by paging, kept warm from the
-//! newest page.
+//! Our own index of a Trafft account's customers, since Trafft has no search: built once by paging,
+//! kept warm from the newest page.
 
 use std::collections::HashSet;
 
@@ -16,10 +16,12 @@ use crate::store::{Customer, Store};
 /// The page size that is known to work (T §2).
 pub(super) const PAGE: u32 = 50;
 
-/// A pass in which a customer may have been missed is made again, so often; what any of them has shown is in the index.
+/// A pass in which a customer may have been missed is made again, so often; what any of them has
+/// shown is in the index.
 const PASSES: u32 = 3;
 
-/// The index of an account's customers. A task that finds or creates a customer holds its lock, so two tasks cannot create the same person.
+/// The index of an account's customers. A task that finds or creates a customer holds its lock, so
+/// two tasks cannot create the same person.
 #[derive(Debug)]
 pub(super) struct Directory {
     index: Mutex<Index>,
@@ -49,7 +51,8 @@ impl Directory {
         Self { index: Mutex::new(Index { seen, phone_keys }) }
     }
 
-    /// Waits for the right to find or create a customer. No contact is worked before the first full pass has ended.
+    /// Waits for the right to find or create a customer. No contact is worked before the first full
+    /// pass has ended.
     pub(super) async fn lock(&self) -> AccountLock<'_> {
         AccountLock(self.index.lock().await)
     }
@@ -67,7 +70,8 @@ impl Connection {
         }
         let locale = self.metadata.locale(&self.ghl, self.clock.now()).await.map_err(Failure::Ghl)?;
         if index.seen.is_some() {
-            // At once, not only at the next search: it also finds numbers that an older version wrote wrongly.
+            // At once, not only at the next search: it also finds numbers that an older version
+            // wrote wrongly.
             return self.read_phones_anew(store, &locale, &mut index.phone_keys).await;
         }
         let mut newest = 0;
@@ -83,8 +87,9 @@ impl Connection {
             });
             read.await?;
             newest = met.iter().copied().max().unwrap_or_default().max(newest);
-            // A deletion while we page changes the total, and pulls one customer over the page edge, unseen (T §2). So a pass is whole
-            // only if every page told the same total, and as many were met.
+            // A deletion while we page changes the total, and pulls one customer over the page
+            // edge, unseen (T §2). So a pass is whole only if every page told the same total, and
+            // as many were met.
             let shown = (met.len() + unread) as i64;
             let is_whole = totals.len() == 1 && totals.iter().all(|total| total.is_none_or(|total| shown >= total));
             if is_whole {
@@ -97,8 +102,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Takes in what came since the last look, newest first, and whatever is newer than `back_to`. Returns the calls it took, and the
-    /// records that could not be read.
+    /// Takes in what came since the last look, newest first, and whatever is newer than `back_to`.
+    /// Returns the calls it took, and the records that could not be read.
     pub(super) async fn refresh_directory(
         &self,
         store: &Store,
@@ -137,7 +142,8 @@ impl Connection {
         self.trafft.customers(number, PAGE).await.map_err(Failure::Trafft)
     }
 
-    /// Reads and indexes pages, newest first, until `reached` or the end. Returns the calls it took.
+    /// Reads and indexes pages, newest first, until `reached` or the end. Returns the calls it
+    /// took.
     async fn page_through(
         &self,
         store: &Store,
@@ -157,8 +163,9 @@ impl Connection {
     }
 }
 
-/// A customer as Trafft shows it, as the index keeps it. A number that is shown as it is dialled in the country beside it (T §5.1) is
-/// kept in E.164: alone it would be read in the home region, and sent back without its country.
+/// A customer as Trafft shows it, as the index keeps it. A number that is shown as it is dialled in
+/// the country beside it (T §5.1) is kept in E.164: alone it would be read in the home region, and
+/// sent back without its country.
 pub(super) fn indexed(customer: &wire::Customer, region: Option<Region>) -> Customer {
     let text = |field: &Option<String>| field.clone().unwrap_or_default();
     let shown = text(&customer.phone_number);

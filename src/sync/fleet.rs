@@ -1,5 +1,5 @@
-//! Which locations this process works: keeps its heartbeat, starts an owner for what it has taken over, stops it when the
-//! location is another's, hands back what is more than its share.
+//! Which locations this process works: keeps its heartbeat, starts an owner for what it has taken
+//! over, stops it when the location is another's, hands back what is more than its share.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -42,9 +42,9 @@ struct Running {
 }
 
 impl Fleet {
-    /// `process`: a name that no other process has. `lease`: how long silence goes before others take over.
-    /// `candidates`: the locations that the settings know how to reach. `clock`: what is worked lives by it; each heartbeat sets it by
-    /// the database's.
+    /// `process`: a name that no other process has. `lease`: how long silence goes before others
+    /// take over. `candidates`: the locations that the settings know how to reach. `clock`: what is
+    /// worked lives by it; each heartbeat sets it by the database's.
     pub fn new(
         store: Store,
         process: String,
@@ -62,8 +62,8 @@ impl Fleet {
         self.progress.subscribe()
     }
 
-    /// Works until told to stop; then finishes what is in flight and hands the locations back. Ends by itself only when an
-    /// owner died.
+    /// Works until told to stop; then finishes what is in flight and hands the locations back. Ends
+    /// by itself only when an owner died.
     pub async fn run(self, stop: CancellationToken) {
         // By a clock of its own: other processes do not wait for one that is moved by hand.
         let clock = Clock::system();
@@ -108,7 +108,8 @@ impl Fleet {
         }
     }
 
-    /// Sets the clock by the database's. After a large step the owners begin anew: what they have in hand was planned by another time.
+    /// Sets the clock by the database's. After a large step the owners begin anew: what they have
+    /// in hand was planned by another time.
     async fn set_clock(&self, running: &HashMap<LocationId, Running>) {
         // Where the database cannot be asked, the heartbeat that follows says so.
         let Ok(time) = self.store.time().await else { return };
@@ -117,8 +118,8 @@ impl Fleet {
         }
     }
 
-    /// Starts and stops owners, until what runs is what is owned. Returns what cannot be worked here: another process may have
-    /// the key to its secrets, or the settings that it takes.
+    /// Starts and stops owners, until what runs is what is owned. Returns what cannot be worked
+    /// here: another process may have the key to its secrets, or the settings that it takes.
     async fn follow(
         &self,
         beat: store::Heartbeat,
@@ -193,7 +194,8 @@ fn feeds(reached: VendorClients, owned: &store::Connection) -> Result<VendorClie
     }
 }
 
-/// A change of what an owner has to know ends it as a change of owners does: the next heartbeat starts it anew.
+/// A change of what an owner has to know ends it as a change of owners does: the next heartbeat
+/// starts it anew.
 fn is_that(owned: &store::Connection, location: &LocationId, running: &Running) -> bool {
     owned.location == *location && owned.epoch == running.epoch && owned.revision == running.revision
 }

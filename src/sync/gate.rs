@@ -25,11 +25,12 @@ pub(super) struct Gate(Mutex<State>);
 struct State {
     /// Failures in a row that were not about a contact.
     down: usize,
-    /// Contacts that failed since the last good answer, perhaps for a reason of their own: the same one again and again
-    /// counts once.
+    /// Contacts that failed since the last good answer, perhaps for a reason of their own: the same
+    /// one again and again counts once.
     suspects: HashSet<ContactId>,
     closed: Option<Closed>,
-    /// The vendor answers again after failures that were not about a contact, and that has not been announced yet.
+    /// The vendor answers again after failures that were not about a contact, and that has not been
+    /// announced yet.
     is_mended: bool,
 }
 
@@ -65,7 +66,8 @@ impl Gate {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// May a call be made? If not, when to ask again. After the pause it opens for one contact, which finds out.
+    /// May a call be made? If not, when to ask again. After the pause it opens for one contact,
+    /// which finds out.
     pub(super) fn pass(&self, now: Timestamp) -> Result<(), Timestamp> {
         let mut state = self.state();
         match &mut state.closed {
@@ -83,7 +85,8 @@ impl Gate {
         self.state().answered();
     }
 
-    /// Does the vendor answer again, after failures that were not about a contact? True once: the caller wakes the contacts that wait.
+    /// Does the vendor answer again, after failures that were not about a contact? True once: the
+    /// caller wakes the contacts that wait.
     pub(super) fn is_mended(&self) -> bool {
         std::mem::take(&mut self.state().is_mended)
     }
@@ -103,8 +106,9 @@ impl Gate {
                 state.answered();
                 return None;
             }
-            // A vendor can fail over one record for ever (T §5.3: 500 for what it does not like; a gateway's 504 where one record
-            // takes too long, its page where a filter dislikes a text). That is the contact's trouble, until others meet it too.
+            // A vendor can fail over one record for ever (T §5.3: 500 for what it does not like; a
+            // gateway's 504 where one record takes too long, its page where a filter dislikes a
+            // text). That is the contact's trouble, until others meet it too.
             _ => _ = state.suspects.insert(contact.clone()),
         }
         match state.closed {

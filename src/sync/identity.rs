@@ -1,4 +1,5 @@
-//! Which customer a contact is: never guessed, decided by a person where the two vendors leave doubt.
+//! Which customer a contact is: never guessed, decided by a person where the two vendors leave
+//! doubt.
 
 use unicode_normalization::UnicodeNormalization;
 
@@ -41,7 +42,8 @@ pub(super) async fn find(
     Ok(Match::None)
 }
 
-/// The customer, other than its own, that already has the e-mail that a linked contact has moved to.
+/// The customer, other than its own, that already has the e-mail that a linked contact has moved
+/// to.
 pub(super) async fn holder_of_new_email(
     store: &Store,
     connection: &Connection,
@@ -57,8 +59,8 @@ pub(super) async fn holder_of_new_email(
     Ok(same.into_iter().map(|customer| customer.id).find(|id| *id != own))
 }
 
-/// Customers that came after `newest` and look like what we meant to create: the same e-mail and phone, and the same names, or a form of
-/// them in which Trafft may show what it was sent.
+/// Customers that came after `newest` and look like what we meant to create: the same e-mail and
+/// phone, and the same names, or a form of them in which Trafft may show what it was sent.
 pub(super) async fn made_by_us(
     store: &Store,
     connection: &Connection,
@@ -69,8 +71,8 @@ pub(super) async fn made_by_us(
     Ok(newer.into_iter().filter(|customer| customer.held_by.is_none() && looks_like(meant, customer)).collect())
 }
 
-/// May the customer be what a create has just made? A phone speaks against it only where Trafft shows it with its country: how it shows others
-/// is not known (T §5.1).
+/// May the customer be what a create has just made? A phone speaks against it only where Trafft
+/// shows it with its country: how it shows others is not known (T §5.1).
 pub(super) fn may_be(meant: &NewCustomer, customer: &Customer) -> bool {
     let phone = customer.phone.as_ref().filter(|_| customer.phone_number.starts_with('+'));
     is_form_of(&meant.first_name, &customer.first_name)
@@ -90,12 +92,14 @@ fn looks_like(meant: &NewCustomer, customer: &Customer) -> bool {
 /// Of fewer letters a name is not cut: "Ann" is another than "Anna".
 const SHORTEST_CUT: usize = 6;
 
-/// The characters that web services escape, and their usual forms; `&` is the last, for what it may bring forth is no escape.
+/// The characters that web services escape, and their usual forms; `&` is the last, for what it may
+/// bring forth is no escape.
 const ESCAPED: [(&str, &str); 6] =
     [("&#039;", "'"), ("&#39;", "'"), ("&quot;", "\""), ("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&")];
 
-/// May `theirs` be what a service makes of the name `ours` before it shows it: re-cased, its accents composed, escaped, without what its
-/// database cannot hold (MySQL's `utf8` ends at U+FFFF), cut at the end?
+/// May `theirs` be what a service makes of the name `ours` before it shows it: re-cased, its
+/// accents composed, escaped, without what its database cannot hold (MySQL's `utf8` ends at
+/// U+FFFF), cut at the end?
 fn is_form_of(ours: &str, theirs: &str) -> bool {
     let comparable = |name: &str| {
         let plain = ESCAPED.iter().fold(name.to_owned(), |name, (escaped, plain)| name.replace(escaped, plain));
@@ -156,8 +160,9 @@ fn contradiction(customer: &Customer, projection: &Projection) -> Option<&'stati
     }
 }
 
-/// Has the customer become another person's: with another name, and neither the e-mail nor the phone that Trafft showed when it was
-/// written last? Staff who correct one of them have the same person in mind. Without anything agreed nothing speaks for another one.
+/// Has the customer become another person's: with another name, and neither the e-mail nor the
+/// phone that Trafft showed when it was written last? Staff who correct one of them have the same
+/// person in mind. Without anything agreed nothing speaks for another one.
 pub(super) fn is_another_person(customer: &Customer, agreed: &Agreed) -> bool {
     let Customer { first_name, last_name, email, phone_number, .. } = customer;
     let names = [(&agreed.first_name.theirs, first_name), (&agreed.last_name.theirs, last_name)];
@@ -172,7 +177,8 @@ fn both_differ<T: PartialEq>(ours: Option<T>, theirs: Option<T>) -> bool {
     matches!((ours, theirs), (Some(ours), Some(theirs)) if ours != theirs)
 }
 
-/// The words of a name, comparable: however its accents, apostrophes and hyphens were typed. `-` stands for none.
+/// The words of a name, comparable: however its accents, apostrophes and hyphens were typed. `-`
+/// stands for none.
 fn name(parts: &[&str]) -> Vec<String> {
     let letters = |c: char| match c {
         '‘' | '’' | 'ʼ' | '´' | '`' => Some('\''),

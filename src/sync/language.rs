@@ -5,7 +5,8 @@ use minijinja::{Environment, Error, Expression, UndefinedBehavior, Value, escape
 
 use super::text::shorten;
 
-/// No template needs more steps; one that loops over itself is stopped instead of hanging the service.
+/// No template needs more steps; one that loops over itself is stopped instead of hanging the
+/// service.
 const FUEL: u64 = 200_000;
 
 /// The filters that mappings are likely to need; minijinja has more.
@@ -38,7 +39,8 @@ pub(super) fn environment() -> Environment<'static> {
     environment
 }
 
-/// An expression, whole: minijinja 3.1 leaves out what follows a text, as in `source == 'web' && …`, unless it stands in a template.
+/// An expression, whole: minijinja 3.1 leaves out what follows a text, as in `source == 'web' &&
+/// …`, unless it stands in a template.
 ///
 /// # Errors
 /// What is wrong in it.

@@ -10,8 +10,8 @@ const MARGIN: Duration = Duration::from_secs(1);
 
 /// Runs out by itself unless heartbeats renew it. Cheap to clone.
 ///
-/// Counted from before a heartbeat was sent, by a clock that nobody sets: whatever the network and the hosts' clocks do, it ends
-/// here before it ends in the database.
+/// Counted from before a heartbeat was sent, by a clock that nobody sets: whatever the network and
+/// the hosts' clocks do, it ends here before it ends in the database.
 #[derive(Debug, Clone, Default)]
 pub struct Lease(Arc<Mutex<Option<Instant>>>);
 

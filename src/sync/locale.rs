@@ -19,7 +19,8 @@ pub(super) struct Locale {
 }
 
 impl Locale {
-    /// As the settings say, else as the location's record does; and what of the record cannot be read, with what to set.
+    /// As the settings say, else as the location's record does; and what of the record cannot be
+    /// read, with what to set.
     pub(super) fn new(
         set: (Option<TimeZone>, Option<Region>),
         record: &LocationRecord,
@@ -95,7 +96,8 @@ fn told(at: Timestamp, locale: &Locale, format: &str) -> String {
     }
 }
 
-/// What of the location's record is not known to us, where the settings do not say it: what that means, and what to do.
+/// What of the location's record is not known to us, where the settings do not say it: what that
+/// means, and what to do.
 pub fn unknown(policy: &Policy, record: &LocationRecord) -> Vec<(String, &'static str)> {
     Locale::new((policy.zone.clone(), policy.region), record).1
 }

@@ -1,4 +1,5 @@
-//! The mapping file: templates that turn a contact's values into a customer's, checked whole before anything starts.
+//! The mapping file: templates that turn a contact's values into a customer's, checked whole before
+//! anything starts.
 
 use std::collections::BTreeMap;
 

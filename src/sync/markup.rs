@@ -1,4 +1,5 @@
-//! The text of what may be HTML: GHL's editor is rich text (G §6.15), and people type `<` and `&` all the same.
+//! The text of what may be HTML: GHL's editor is rich text (G §6.15), and people type `<` and `&`
+//! all the same.
 
 use std::cell::{Cell, RefCell};
 
@@ -7,10 +8,11 @@ use html5ever::tendril::StrTendril;
 use html5ever::tokenizer::states::RawKind;
 use html5ever::tokenizer::{BufferQueue, Tag, TagKind, Token, TokenSink, TokenSinkResult, Tokenizer, TokenizerOpts};
 
-/// What a browser would show of it, without a line structure; `None`: it is no HTML, and is to be taken as it was typed.
+/// What a browser would show of it, without a line structure; `None`: it is no HTML, and is to be
+/// taken as it was typed.
 ///
-/// It is HTML if it has a tag that HTML knows: not for a `<` or a `&`. Reads tags one after the other and builds no tree, so
-/// that deeply nested markup costs no more than other text.
+/// It is HTML if it has a tag that HTML knows: not for a `<` or a `&`. Reads tags one after the
+/// other and builds no tree, so that deeply nested markup costs no more than other text.
 pub(super) fn text_of(html: &str) -> Option<String> {
     // More than any note says; the parser's time does not grow in proportion.
     const ENOUGH: usize = 512 * 1024;

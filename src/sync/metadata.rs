@@ -1,5 +1,5 @@
-//! What is true of a whole location, read once and kept: its zone, its country, its custom fields. That it may not be read is
-//! believed for a minute only.
+//! What is true of a whole location, read once and kept: its zone, its country, its custom fields.
+//! That it may not be read is believed for a minute only.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -17,26 +17,29 @@ use crate::clients::ghl::wire::{Contact, CustomField, CustomFieldValue};
 use crate::clients::{About, Error};
 use crate::model::Region;
 
-/// Definitions are read again after so long, or when a contact holds a field that we have not heard of; for the same field not at once
-/// again: it can be deleted, and its values stay behind.
+/// Definitions are read again after so long, or when a contact holds a field that we have not heard
+/// of; for the same field not at once again: it can be deleted, and its values stay behind.
 const FRESH: Duration = Duration::from_hours(1);
 const NOT_AT_ONCE: Duration = Duration::from_mins(1);
 
-/// A refused read is tried again after so long: a scope can be granted at any time, and a gateway refuses for a moment only.
-/// Each of these reads then costs at most 1,440 of the 200,000 calls of a day.
+/// A refused read is tried again after so long: a scope can be granted at any time, and a gateway
+/// refuses for a moment only. Each of these reads then costs at most 1,440 of the 200,000 calls of
+/// a day.
 const REFUSED: Duration = Duration::from_mins(1);
 
 #[derive(Debug)]
 pub(super) struct Metadata {
     zone: Option<TimeZone>,
     region: Option<Region>,
-    /// The home region that HighLevel told before this process began: what the index of phones was made with.
+    /// The home region that HighLevel told before this process began: what the index of phones was
+    /// made with.
     told_before: Option<Region>,
     locale: Mutex<Option<Known<Locale>>>,
     custom_fields: Mutex<Option<Known<Arc<[CustomField]>>>>,
     /// Fields that contacts held and the definitions lacked.
     unknown_fields: Mutex<HashSet<String>>,
-    /// Something was refused since [`Metadata::was_without`] was last asked: what was projected meanwhile may be without it.
+    /// Something was refused since [`Metadata::was_without`] was last asked: what was projected
+    /// meanwhile may be without it.
     was_without: AtomicBool,
 }
 
@@ -68,8 +71,9 @@ impl Metadata {
         self.was_without.swap(false, Ordering::Relaxed)
     }
 
-    /// While the location record is refused, what it would have told is not guessed: no zone, and the region that it told before, if any.
-    /// Without that region, customers read meanwhile would lose their phones in the index, and be created again.
+    /// While the location record is refused, what it would have told is not guessed: no zone, and
+    /// the region that it told before, if any. Without that region, customers read meanwhile would
+    /// lose their phones in the index, and be created again.
     ///
     /// # Errors
     /// Trouble that passes by itself.
@@ -109,7 +113,8 @@ impl Metadata {
         Ok(value)
     }
 
-    /// The definitions of the location's custom fields; while reading them is refused, those that were read before, if any were.
+    /// The definitions of the location's custom fields; while reading them is refused, those that
+    /// were read before, if any were.
     ///
     /// # Errors
     /// Trouble that passes by itself.
@@ -175,13 +180,14 @@ impl Metadata {
     }
 }
 
-/// Credentials that are refused are refused for everything: that is told once, as the location's trouble.
+/// Credentials that are refused are refused for everything: that is told once, as the location's
+/// trouble.
 fn is_of_all(error: &Error) -> bool {
     matches!(error, Error::CredentialsRefused { .. })
 }
 
-/// A refusal of the account may last: the sync goes on with defaults. Other errors, and answers of a gateway or another service, are
-/// temporary, and are returned.
+/// A refusal of the account may last: the sync goes on with defaults. Other errors, and answers of
+/// a gateway or another service, are temporary, and are returned.
 fn is_refusal(error: &Error) -> bool {
     matches!(error, Error::ScopeMissing { .. } | Error::CredentialsRefused { .. })
         || matches!(error, Error::Refused { about: About::Account, .. })

@@ -1,7 +1,8 @@
 //! Makes Trafft match GHL: the one way into Trafft.
 //!
-//! `owner` finds contacts that are due and gives each a task; `reconcile` reads what is dirty, projects it, and hands
-//! over to `apply`, which finds the customer, with `create` and `write`; `verdict` says what a failure means.
+//! `owner` finds contacts that are due and gives each a task; `reconcile` reads what is dirty,
+//! projects it, and hands over to `apply`, which finds the customer, with `create` and `write`;
+//! `verdict` says what a failure means.
 
 mod absence;
 pub mod advice;
@@ -63,7 +64,8 @@ use gate::Gate;
 use metadata::Metadata;
 use troubles::Noted;
 
-/// "Look now": says that something of a location is due, or that what is connected has changed, and carries nothing.
+/// "Look now": says that something of a location is due, or that what is connected has changed, and
+/// carries nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Nudge {
     locations: Arc<Mutex<HashMap<LocationId, watch::Sender<()>>>>,
@@ -144,7 +146,8 @@ pub struct VendorClients {
     pub policy: Policy,
 }
 
-/// Reaches a location by the settings, else by what a person entered for it; or says why it cannot be reached.
+/// Reaches a location by the settings, else by what a person entered for it; or says why it cannot
+/// be reached.
 pub type OpenVendors = Arc<dyn Fn(&LocationId, Option<Stored>) -> Result<VendorClients, String> + Send + Sync>;
 
 impl Connection {

@@ -1,4 +1,5 @@
-//! Works one location as long as this process owns it: one loop, one task a contact, one sweep at a time.
+//! Works one location as long as this process owns it: one loop, one task a contact, one sweep at a
+//! time.
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
@@ -20,12 +21,12 @@ use crate::clients;
 use crate::model::{ContactId, Lane, LocationId, Vendor};
 use crate::store::{self, ContactKey, Store};
 
-/// Tasks of one location that run at the same time. GHL takes 10 calls a second and Trafft two at once, so more tasks would only
-/// wait there.
+/// Tasks of one location that run at the same time. GHL takes 10 calls a second and Trafft two at
+/// once, so more tasks would only wait there.
 const WORKERS: usize = 16;
 
-/// A task of this lane begins only while fewer tasks than this are in flight. Background work must not fill the queue for Trafft's
-/// two concurrent calls, where webhooks wait too.
+/// A task of this lane begins only while fewer tasks than this are in flight. Background work must
+/// not fill the queue for Trafft's two concurrent calls, where webhooks wait too.
 fn room(lane: Lane) -> usize {
     match lane {
         Lane::Live => WORKERS,
@@ -66,7 +67,8 @@ impl Work {
 #[derive(Debug, Default)]
 struct InFlight {
     tasks: JoinSet<()>,
-    /// By the task's id, which is known however the task ends: one that panicked cannot say what it worked.
+    /// By the task's id, which is known however the task ends: one that panicked cannot say what it
+    /// worked.
     works: HashMap<task::Id, Work>,
 }
 
@@ -85,7 +87,8 @@ impl InFlight {
         self.works.values().any(|worked| worked == work)
     }
 
-    /// Waits until a task has ended, and frees its slot; waits for ever while there is no task. Can be dropped at any time.
+    /// Waits until a task has ended, and frees its slot; waits for ever while there is no task. Can
+    /// be dropped at any time.
     async fn one_ended(&mut self) {
         match self.tasks.join_next_with_id().await {
             Some(ended) => {
@@ -150,7 +153,8 @@ impl Owner {
             Err(error) => error!(error = %error, "what a clock that ran ahead has put off goes on later: {error}"),
         }
         for vendor in Vendor::ALL {
-            // Whatever it waited for may have been mended by what made this process begin: credentials, settings, a restart.
+            // Whatever it waited for may have been mended by what made this process begin:
+            // credentials, settings, a restart.
             if let Err(error) = self.store.wake(location, vendor, clock.now()).await
                 && !error.tell_outage()
             {
@@ -177,8 +181,8 @@ impl Owner {
             let revision = self.connection.revision;
             let state =
                 LocationProgress { revision, in_flight: work.len(), held_back: taken.held_back, next: taken.next };
-            // While all workers are busy, nudges are ignored: a thousand events a second would otherwise be a thousand queries for
-            // work that cannot start.
+            // While all workers are busy, nudges are ignored: a thousand events a second would
+            // otherwise be a thousand queries for work that cannot start.
             let has_room = state.in_flight < WORKERS;
             self.progress.send_modify(|progress| progress.moved(location, state));
             let anyway = self.store.is_shared().then(|| clock.now() + LOOK_ANYWAY);
@@ -198,8 +202,9 @@ impl Owner {
         work.all_ended().await;
     }
 
-    /// Lets go the events that came before the location was connected. Tells when to do so again: another process may be storing
-    /// one in the belief that it is not connected yet; and what failed is tried again.
+    /// Lets go the events that came before the location was connected. Tells when to do so again:
+    /// another process may be storing one in the belief that it is not connected yet; and what
+    /// failed is tried again.
     async fn release_parked(&self) -> Option<Timestamp> {
         let location = &self.connection.location;
         let now = self.connection.clock.now();
@@ -212,7 +217,8 @@ impl Owner {
         (released.is_err() || self.store.is_shared()).then(|| now + LOOK_ANYWAY)
     }
 
-    /// Starts what is due and not in flight, as far as there are workers and vendors; tells when to look again.
+    /// Starts what is due and not in flight, as far as there are workers and vendors; tells when to
+    /// look again.
     async fn take(&self, work: &mut InFlight) -> Result<Taken, store::Error> {
         let location = &self.connection.location;
         let now = self.connection.clock.now();
@@ -225,7 +231,8 @@ impl Owner {
         let looks = [self.connection.gates.ghl.look(now), self.connection.gates.trafft.look(now)];
         let closed: Vec<_> =
             looks.iter().filter_map(|look| if let Look::Closed(until) = look { Some(*until) } else { None }).collect();
-        // While a vendor is down only live contacts start, so that their waiting request is answered at once; the others stay queued.
+        // While a vendor is down only live contacts start, so that their waiting request is
+        // answered at once; the others stay queued.
         let least = if closed.is_empty() { Lane::Backfill } else { Lane::Live };
         let limit = match looks.contains(&Look::Ajar) {
             // One contact tries whether the vendor is back.
@@ -260,8 +267,8 @@ impl Owner {
         Ok(Taken { next, held_back: !closed.is_empty() })
     }
 
-    /// One piece of work, whatever comes of it, unless it is in flight or there is no room. Trouble of our own leaves it as due
-    /// as it was, so the task lingers a while before it gives it back.
+    /// One piece of work, whatever comes of it, unless it is in flight or there is no room. Trouble
+    /// of our own leaves it as due as it was, so the task lingers a while before it gives it back.
     fn start(
         &self,
         in_flight: &mut InFlight,

@@ -1,5 +1,5 @@
-//! When phone numbers are read otherwise than before, by a newer rule or with another home region: the index is keyed anew, and
-//! customers are found whose number comes from the former reading.
+//! When phone numbers are read otherwise than before, by a newer rule or with another home region:
+//! the index is keyed anew, and customers are found whose number comes from the former reading.
 
 use jiff::Timestamp;
 use tracing::info;
@@ -39,8 +39,8 @@ pub(super) fn is_of_older_rule(phone_keys: Option<&str>) -> bool {
 }
 
 impl Connection {
-    /// Before anybody is looked for by phone: else a customer is not found, and made twice. `phone_keys`: what the keys in the
-    /// index were made by.
+    /// Before anybody is looked for by phone: else a customer is not found, and made twice.
+    /// `phone_keys`: what the keys in the index were made by.
     pub(super) async fn read_phones_anew(
         &self,
         store: &Store,
@@ -49,7 +49,8 @@ impl Connection {
     ) -> Result<(), Failure> {
         let made_by = made_by(locale.region);
         let now = self.clock.now();
-        // With a home region that is not told just now, the keys would be made without it, and anew as soon as it is.
+        // With a home region that is not told just now, the keys would be made without it, and anew
+        // as soon as it is.
         let is_kept = locale.region.is_none() && !locale.is_told && !is_of_older_rule(phone_keys.as_deref());
         if is_kept || phone_keys.as_ref() == Some(&made_by) {
             return Ok(());
@@ -78,8 +79,8 @@ impl Connection {
     }
 }
 
-/// How many customers of a location have a wrong number that will be written anew, a number whose contact's is left out now, and
-/// none though the contact's can be read now. Writes nothing.
+/// How many customers of a location have a wrong number that will be written anew, a number whose
+/// contact's is left out now, and none though the contact's can be read now. Writes nothing.
 ///
 /// # Errors
 /// In words: the store's, the vendor's, or the mapping's.
@@ -99,7 +100,8 @@ fn counts(found: &[Finding]) -> [usize; 3] {
     [WRONG, LEFT_OUT, READABLE].map(|what| found.iter().filter(|finding| finding.what == Some(what)).count())
 }
 
-/// Linked contacts whose customer has a number that their own cannot have become under today's rule.
+/// Linked contacts whose customer has a number that their own cannot have become under today's
+/// rule.
 async fn read_otherwise(
     store: &Store,
     location: &LocationId,
@@ -122,8 +124,8 @@ async fn read_otherwise(
                 false => Default::default(),
             };
             let rules = Rules { mapping, policy, locale: &locale, now };
-            // The phone does not depend on the maker of the customer.
-            // A contact that the mapping fails on is reported when its own turn comes; the others go on.
+            // The phone does not depend on the maker of the customer. A contact that the mapping
+            // fails on is reported when its own turn comes; the others go on.
             let planned = plan(&State::of(&record, &definitions), Maker::Others, &rules);
             let Ok(Plan::Customer(projection)) = planned else { continue };
             let Some(text) = &projection.phone_text else { continue };
@@ -140,8 +142,8 @@ async fn read_otherwise(
     }
 }
 
-/// May `number` be what version 0.1.0 made of `text`? It read letters as the keys of a telephone, put a country code of up to three
-/// digits in front, and left digits out at either end.
+/// May `number` be what version 0.1.0 made of `text`? It read letters as the keys of a telephone,
+/// put a country code of up to three digits in front, and left digits out at either end.
 fn is_made_of(number: &str, text: &str) -> bool {
     let digits = |text: &str| text.chars().filter_map(key).collect::<String>();
     let number = digits(number);
@@ -162,7 +164,8 @@ fn key(c: char) -> Option<char> {
 mod tests {
     use super::*;
 
-    /// Made with `phonenumber` 0.3.10: region, text, and what it made of it, where [`Phone::new`] takes it no more.
+    /// Made with `phonenumber` 0.3.10: region, text, and what it made of it, where [`Phone::new`]
+    /// takes it no more.
     const OLD: &str = include_str!("../../tests/data/phones-0.1.0.tsv");
 
     #[test]

@@ -1,5 +1,5 @@
-//! What Trafft should hold of a contact. Reconcile, dry run, the doctor's preview and the search for wrong phones all ask here, so they
-//! agree.
+//! What Trafft should hold of a contact. Reconcile, dry run, the doctor's preview and the search
+//! for wrong phones all ask here, so they agree.
 
 use jiff::Timestamp;
 use minijinja::Value;
@@ -16,7 +16,8 @@ use crate::store::Link;
 pub(super) enum Plan {
     /// The mapping's `only` leaves it out.
     Filtered,
-    /// It has no customer and cannot become one: Trafft could take neither e-mail nor phone of it. Why, in words.
+    /// It has no customer and cannot become one: Trafft could take neither e-mail nor phone of it.
+    /// Why, in words.
     Unreachable(String),
     /// Its customer should look like this.
     Customer(Projection),
@@ -87,7 +88,8 @@ fn rendered(
     Ok(projection)
 }
 
-/// Takes the description out where it is not ours to write. Of a customer that is not there yet it is ours.
+/// Takes the description out where it is not ours to write. Of a customer that is not there yet it
+/// is ours.
 pub(super) fn claim_description(projection: &mut Projection, policy: DescriptionPolicy, maker: Maker) {
     let is_ours = match policy {
         DescriptionPolicy::All => true,

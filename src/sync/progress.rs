@@ -32,7 +32,8 @@ impl Progress {
         self.0.remove(location);
     }
 
-    /// Where the work is; none: the location is not worked here, or its customers are not indexed yet.
+    /// Where the work is; none: the location is not worked here, or its customers are not indexed
+    /// yet.
     pub fn of(&self, location: &LocationId) -> Option<LocationProgress> {
         self.0.get(location).copied()
     }

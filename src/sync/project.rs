@@ -1,4 +1,5 @@
-//! What a contact's GHL state should look like in Trafft. The one file that names both vendors' fields.
+//! What a contact's GHL state should look like in Trafft. The one file that names both vendors'
+//! fields.
 
 use jiff::Timestamp;
 use minijinja::Value;
@@ -137,12 +138,14 @@ impl Projection {
         }
     }
 
-    /// Is Trafft's customer so already, as far as GHL has values? What Trafft never shows cannot be known to match.
+    /// Is Trafft's customer so already, as far as GHL has values? What Trafft never shows cannot be
+    /// known to match.
     pub(super) fn matches(&self, customer: &Customer) -> bool {
         self.description.is_none() && self.shows_in(customer, &Agreed::default())
     }
 
-    /// Is what Trafft shows of its customer as it should be? A form of our value that is known to be Trafft's own is.
+    /// Is what Trafft shows of its customer as it should be? A form of our value that is known to
+    /// be Trafft's own is.
     pub(super) fn shows_in(&self, customer: &Customer, agreed: &Agreed) -> bool {
         let Customer { first_name, last_name, email, phone_number, phone, .. } = customer;
         let same = |ours: &Option<String>, theirs: &str, agreed: &Agreement, is_equal: &dyn Fn(&str) -> bool| {
@@ -166,8 +169,9 @@ impl Projection {
             && same(&self.phone, &agreed.phone)
     }
 
-    /// What both sides agree on once this was written, and the customer looks like that. What GHL lacks stays as it was agreed, unless
-    /// Trafft shows another value now: then HighLevel's former value is written when it comes back.
+    /// What both sides agree on once this was written, and the customer looks like that. What GHL
+    /// lacks stays as it was agreed, unless Trafft shows another value now: then HighLevel's former
+    /// value is written when it comes back.
     pub(super) fn agreed(&self, customer: &Customer, before: &Agreed) -> Agreed {
         let one = |ours: &Option<String>, theirs: &str, before: &Agreement| match ours {
             Some(ours) => Agreement { ours: ours.clone(), theirs: theirs.to_owned() },

@@ -14,7 +14,8 @@ use crate::model::{Facet, ObjectId, Presence};
 use crate::store::{self, Mirrored, MirroredObject};
 
 impl Run<'_> {
-    /// The GHL record: read if it is dirty, else as it was last read. Or GHL's word that there is no such contact.
+    /// The GHL record: read if it is dirty, else as it was last read. Or GHL's word that there is
+    /// no such contact.
     pub(super) async fn contact_record(&mut self) -> Result<Result<wire::Contact, Gone>, Failure> {
         match &self.contact.fields {
             Some(fields) if !self.contact.dirty.has(Facet::Contact) => Ok(Ok(parse("contacts.fields", fields)?)),
@@ -34,7 +35,8 @@ impl Run<'_> {
         self.fields = Some(json(&contact)?);
         self.updated = contact.date_updated.as_deref().and_then(|at| at.parse().ok());
         if let Some(told) = self.contact.deletion_told_at {
-            // An event says that it was deleted, and the read may be behind: GHL is asked once more.
+            // An event says that it was deleted, and the read may be behind: GHL is asked once
+            // more.
             let again = told + self.connection.policy.settle_time;
             if self.now < again {
                 self.read = self.read.without(Facet::Contact);
@@ -46,7 +48,8 @@ impl Run<'_> {
         Ok(Ok(contact))
     }
 
-    /// Reads the other dirty facets, all at once. Returns GHL's word that there is no such contact, if it says so.
+    /// Reads the other dirty facets, all at once. Returns GHL's word that there is no such contact,
+    /// if it says so.
     pub(super) async fn read_activities(&mut self, locale: &Locale) -> Result<Option<Gone>, Failure> {
         let ghl = &self.ghl;
         let id = &self.contact.key.contact;

@@ -1,4 +1,5 @@
-//! One contact, once: read what is dirty, keep it, project it, make Trafft match, record how that ended.
+//! One contact, once: read what is dirty, keep it, project it, make Trafft match, record how that
+//! ended.
 
 use serde::de::DeserializeOwned;
 use tracing::{debug, info, warn};
@@ -85,7 +86,8 @@ impl Run<'_> {
         };
         let locale = self.locale().await?;
         let definitions = self.definitions(&contact).await?;
-        // Before three more reads are spent: is this contact wanted, and can it become a customer at all?
+        // Before three more reads are spent: is this contact wanted, and can it become a customer
+        // at all?
         match plan(&State::of(&contact, &definitions), Maker::of(&self.contact.link), &self.rules(&locale))? {
             Plan::Filtered => return Ok(done(Status::Filtered, "the mapping's `only` leaves this contact out")),
             Plan::Unreachable(why) => return Ok(done(Status::Skipped, &why)),
@@ -98,8 +100,8 @@ impl Run<'_> {
         self.apply(projection, &locale).await
     }
 
-    /// Projects the contact, with its activities as just read, else as the mirror has them; takes the description out
-    /// where it is not ours to write.
+    /// Projects the contact, with its activities as just read, else as the mirror has them; takes
+    /// the description out where it is not ours to write.
     pub(super) async fn project(
         &mut self,
         contact: &wire::Contact,
@@ -133,8 +135,8 @@ impl Run<'_> {
         objects.chain(known.map(|activity| &activity.object)).map(|object| parse("activities.object", object)).collect()
     }
 
-    /// One line for each look at a contact. What it waits for is told elsewhere: a vendor's trouble once for the location
-    /// (`troubles`), and a budget that is used up is no trouble at all.
+    /// One line for each look at a contact. What it waits for is told elsewhere: a vendor's trouble
+    /// once for the location (`troubles`), and a budget that is used up is no trouble at all.
     fn tell(&self, verdict: &Verdict, events: &[String]) {
         const NAMED: usize = 20;
         let key = &self.contact.key;
@@ -174,7 +176,8 @@ impl Run<'_> {
         }
     }
 
-    /// What follows for the location from how the vendors answered. What waited for one that answers as it should again is due at once.
+    /// What follows for the location from how the vendors answered. What waited for one that
+    /// answers as it should again is due at once.
     async fn answered(&self) -> Result<(), store::Error> {
         for (vendor, calls) in [(Vendor::Ghl, self.ghl_calls), (Vendor::Trafft, self.trafft_calls)] {
             let failed = self.failed.as_ref().filter(|(failed, _)| *failed == vendor).map(|(_, error)| error);

@@ -1,4 +1,5 @@
-//! One contact on its way through a reconcile: what is known of it so far, and what a failure means for it.
+//! One contact on its way through a reconcile: what is known of it so far, and what a failure means
+//! for it.
 
 use std::time::Instant;
 

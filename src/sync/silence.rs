@@ -1,4 +1,5 @@
-//! Notices that a location's events do not come any more, though sweeps find that its contacts change.
+//! Notices that a location's events do not come any more, though sweeps find that its contacts
+//! change.
 
 use tracing::{info, warn};
 
@@ -6,8 +7,8 @@ use super::Connection;
 use crate::model::{Silence, Sweep, Swept};
 use crate::store::{self, Store, Sweeping};
 
-/// A search whose time is longer than so many of its paces looked for what changed while this service, or HighLevel, was away:
-/// that no event told of it is no wonder.
+/// A search whose time is longer than so many of its paces looked for what changed while this
+/// service, or HighLevel, was away: that no event told of it is no wonder.
 const REGULAR: u32 = 3;
 
 /// Where no search runs, none can say that events come again.
@@ -20,7 +21,8 @@ pub(super) async fn forget(store: &Store, connection: &Connection) -> Result<(),
     }
 }
 
-/// What a search for changed contacts that has just ended says about the location's events. Told once, at the change.
+/// What a search for changed contacts that has just ended says about the location's events. Told
+/// once, at the change.
 pub(super) async fn listen(
     store: &Store,
     connection: &Connection,

@@ -1,9 +1,10 @@
-//! Text from strangers, made harmless: what reaches Trafft is plain, free of control characters, and bounded.
+//! Text from strangers, made harmless: what reaches Trafft is plain, free of control characters,
+//! and bounded.
 
 use super::markup::text_of;
 
-/// A longer word of ASCII is a link or data, which nobody reads: it must not push out what stands behind it. Other languages write
-/// whole sentences without a blank.
+/// A longer word of ASCII is a link or data, which nobody reads: it must not push out what stands
+/// behind it. Other languages write whole sentences without a blank.
 const LONGEST_WORD: usize = 80;
 
 /// The text of what may be HTML; scripts and styles are no text and vanish.
@@ -27,7 +28,8 @@ pub(super) fn one_line(text: &str) -> String {
     let mut visible = String::with_capacity(text.len());
     let mut rest = text.chars().peekable();
     while let Some(c) = rest.next() {
-        // Joiners shape names in Sinhala or Persian, and put emoji together: only there they are kept.
+        // Joiners shape names in Sinhala or Persian, and put emoji together: only there they are
+        // kept.
         let joins = is_joiner(c) && visible.chars().next_back().is_some_and(is_joined);
         if joins && rest.peek().copied().is_some_and(is_joined) || c.is_whitespace() || !unprintable(c) {
             visible.push(c);
@@ -59,8 +61,8 @@ pub(super) fn shorten(text: &str, characters: usize) -> String {
     format!("{}…", kept.trim_end())
 }
 
-/// The finished description: lines trimmed, empty ones dropped, escaped if it may be shown as HTML, and bounded, with an ellipsis
-/// where something was left out.
+/// The finished description: lines trimmed, empty ones dropped, escaped if it may be shown as HTML,
+/// and bounded, with an ellipsis where something was left out.
 pub(super) fn finish(text: &str, characters: usize, escape: bool) -> String {
     let lines: Vec<_> = text.lines().map(one_line).filter(|line| !line.is_empty()).collect();
     let text = lines.join("\n");

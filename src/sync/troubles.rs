@@ -1,5 +1,5 @@
-//! Whether a location can work with its vendors, stored when it changes: the process that is asked for the state of a location may be
-//! another one than its owner.
+//! Whether a location can work with its vendors, stored when it changes: the process that is asked
+//! for the state of a location may be another one than its owner.
 
 use tokio::sync::Mutex;
 use tracing::{error, info, warn};
@@ -11,7 +11,8 @@ use crate::clients::{About, Error};
 use crate::model::{Trouble, TroubleKind, Vendor};
 use crate::store::{self, Store};
 
-/// So many failures of sweeps in a row say that a vendor is down: they are alone where no contact is worked.
+/// So many failures of sweeps in a row say that a vendor is down: they are alone where no contact
+/// is worked.
 const FAILURES: usize = 3;
 
 /// What is written down about one vendor.
@@ -26,7 +27,8 @@ struct Known {
     failures: usize,
 }
 
-/// What an error says of the vendor as a whole: what it refuses everybody; `None`: nothing that is certain.
+/// What an error says of the vendor as a whole: what it refuses everybody; `None`: nothing that is
+/// certain.
 fn refusal(error: &Error) -> Option<TroubleKind> {
     match error {
         Error::NoToken { why } => refusal(why),
@@ -39,7 +41,8 @@ fn refusal(error: &Error) -> Option<TroubleKind> {
 }
 
 impl Connection {
-    /// A contact was worked: `failed` tells what a vendor that was asked has answered, if not as it should.
+    /// A contact was worked: `failed` tells what a vendor that was asked has answered, if not as it
+    /// should.
     pub(super) async fn note_contact(&self, store: &Store, vendor: Vendor, failed: Option<&Error>) {
         let Some(error) = failed else { return self.note(store, vendor, None).await };
         if let Some(kind) = refusal(error) {
@@ -90,7 +93,8 @@ impl Connection {
         }
     }
 
-    /// Written only when it is news. Trouble with that is no trouble of the work: it is tried again with the next answer.
+    /// Written only when it is news. Trouble with that is no trouble of the work: it is tried again
+    /// with the next answer.
     async fn note(&self, store: &Store, vendor: Vendor, trouble: Option<(TroubleKind, &Error)>) {
         let mut known = self.noted.of(vendor).0.lock().await;
         let trouble = trouble.map(|(kind, error)| {

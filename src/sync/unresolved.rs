@@ -11,11 +11,12 @@ use crate::clients::ghl::wire::TaskSearch;
 use crate::model::{ContactId, Facet, Lane, ObjectId};
 use crate::store::{self, Store, Unresolved};
 
-/// The search lags behind (G §6.6), so it is asked again after these times; then the event is left for the task sweep.
+/// The search lags behind (G §6.6), so it is asked again after these times; then the event is left
+/// for the task sweep.
 const AGAIN: [Duration; 3] = [Duration::from_secs(10), Duration::from_mins(1), Duration::from_mins(10)];
 
-/// A task that was just created is among the newest. So many pages are read, and one more for each hundred tasks that are
-/// looked for; older ones are the sweep's business.
+/// A task that was just created is among the newest. So many pages are read, and one more for each
+/// hundred tasks that are looked for; older ones are the sweep's business.
 const PAGES: usize = 2;
 const PAGE: u32 = 100;
 
@@ -28,8 +29,9 @@ pub(super) async fn is_due(store: &Store, connection: &Connection) -> Result<boo
     Ok(!due.is_empty())
 }
 
-/// Looks for the contacts of all events that are due: in the mirror, then, for tasks, in the location's task search. One
-/// search serves them all: an import brings hundreds of such events at once.
+/// Looks for the contacts of all events that are due: in the mirror, then, for tasks, in the
+/// location's task search. One search serves them all: an import brings hundreds of such events at
+/// once.
 pub(super) async fn resolve(store: &Store, connection: &Connection) -> Result<(), store::Error> {
     let location = &connection.location;
     let mut found = Vec::new();
@@ -70,7 +72,8 @@ fn again(event: &Unresolved, now: Timestamp) -> Option<Timestamp> {
     (event.facet == Facet::Tasks).then(|| now + *wait)
 }
 
-/// The contacts of the newest tasks, as far as they are needed. In the lane of retries: contacts that somebody waits for go first.
+/// The contacts of the newest tasks, as far as they are needed. In the lane of retries: contacts
+/// that somebody waits for go first.
 async fn search(
     connection: &Connection,
     wanted: &[Unresolved],

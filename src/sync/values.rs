@@ -105,10 +105,12 @@ fn tasks(tasks: Vec<&Task>, locale: &Locale, limit: usize, latest_first: bool) -
     Value::from(shown.collect::<Vec<_>>())
 }
 
-/// The notes that say something, each with its title and text. An editor that was opened and left makes `<p>&nbsp;</p>`.
+/// The notes that say something, each with its title and text. An editor that was opened and left
+/// makes `<p>&nbsp;</p>`.
 fn written(notes: &[Note]) -> Vec<(&Note, String, String)> {
     let read = notes.iter().map(|note| {
-        // What GHL itself made of the editor's HTML is nearer to what was written than what we can make of it.
+        // What GHL itself made of the editor's HTML is nearer to what was written than what we can
+        // make of it.
         let text =
             note.body_text.as_deref().map(without_data).map(|text| one_line(&text)).filter(|text| !text.is_empty());
         let text = text.unwrap_or_else(|| html_to_text(note.body.as_deref().unwrap_or_default()));
@@ -131,7 +133,8 @@ fn notes(notes: Vec<(&Note, String, String)>, locale: &Locale, limit: usize) -> 
     Value::from(shown.collect::<Vec<_>>())
 }
 
-/// The appointments to come, and when the first of them will have begun. One whose time cannot be read is told last, without it.
+/// The appointments to come, and when the first of them will have begun. One whose time cannot be
+/// read is told last, without it.
 fn coming<'a>(
     all: &'a [Appointment],
     locale: &Locale,

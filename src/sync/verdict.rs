@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use crate::clients::{About, Error};
 use crate::model::{Vendor, Verdict};
 
-/// When a contact whose reconcile failed is tried again: about three days in all, then a person is asked.
+/// When a contact whose reconcile failed is tried again: about three days in all, then a person is
+/// asked.
 const SCHEDULE: [Duration; 10] = [
     Duration::from_secs(5),
     Duration::from_secs(30),
@@ -24,7 +25,8 @@ const SCHEDULE: [Duration; 10] = [
 /// How long a vendor that asked for less traffic, without saying how long, is left alone (G §13).
 const BREATHER: Duration = Duration::from_secs(10);
 
-/// A refusal that names no field may be a gateway's JSON: it is believed once it has been repeated so often, which takes some minutes.
+/// A refusal that names no field may be a gateway's JSON: it is believed once it has been repeated
+/// so often, which takes some minutes.
 const REPEATED: i64 = 3;
 
 /// How often we look whether refused credentials have been put right.
@@ -45,7 +47,8 @@ pub(super) fn decide(
         (Error::RateLimited { retry_after }, _) => {
             Verdict::Snooze { until: later(retry_after.unwrap_or(BREATHER)), reason, waits_for: None }
         }
-        // Nothing is wrong with the contact: it waits, and goes on by itself once somebody has mended the account.
+        // Nothing is wrong with the contact: it waits, and goes on by itself once somebody has
+        // mended the account.
         (_, About::Account) => Verdict::Snooze { until: later(UNTIL_MENDED), reason, waits_for: Some(vendor) },
         (_, About::Record) if error.names_any() || attempt >= REPEATED => Verdict::Dead {
             reason: match error.vendor_message() {

@@ -8,11 +8,13 @@ use crate::clients::{About, Error, Gone};
 use crate::model::{CustomerId, Phone, Status, Verdict};
 use crate::store::{self, Agreed, Customer, Decision, Drift, Link, Write};
 
-/// As Trafft names the phone in a refusal: by the key that it reads, or the one that it shows (T §5).
+/// As Trafft names the phone in a refusal: by the key that it reads, or the one that it shows (T
+/// §5).
 pub(super) const PHONE: [&str; 2] = ["phone", "phone_number"];
 
 impl Run<'_> {
-    /// Writes the projection. `shown`: what the customer was seen to be just now, different from what it should be.
+    /// Writes the projection. `shown`: what the customer was seen to be just now, different from
+    /// what it should be.
     pub(super) async fn update(
         &mut self,
         projection: &Projection,
@@ -48,7 +50,8 @@ impl Run<'_> {
                     Ok(row) => row,
                     Err(error) => return Ok(self.fail(error)),
                 };
-                // A refusal that names no field may be a gateway's, and that of one moment: it counts once it is repeated.
+                // A refusal that names no field may be a gateway's, and that of one moment: it
+                // counts once it is repeated.
                 if !error.names(&PHONE) {
                     match self.send(customer, &patch).await? {
                         Ok(row) => {
@@ -66,7 +69,8 @@ impl Run<'_> {
         };
         self.contact.customer_missing_since = None;
         let now_shown = match &shown {
-            // It was different although we had written it: if it is the same again, that is Trafft's form of our values.
+            // It was different although we had written it: if it is the same again, that is
+            // Trafft's form of our values.
             Some(before) => self.look(customer).await?.ok().filter(|after| same_values(before, after)),
             None => None,
         };
@@ -82,7 +86,8 @@ impl Run<'_> {
         }
     }
 
-    /// One PATCH: from just before it until the settle, we do not know what Trafft holds. Returns what Trafft will show now.
+    /// One PATCH: from just before it until the settle, we do not know what Trafft holds. Returns
+    /// what Trafft will show now.
     pub(super) async fn send(
         &mut self,
         customer: CustomerId,
@@ -102,7 +107,8 @@ impl Run<'_> {
         }
     }
 
-    /// Before a write to a customer: a person may have taken it from the contact while HighLevel was read.
+    /// Before a write to a customer: a person may have taken it from the contact while HighLevel
+    /// was read.
     async fn still_linked(&self, customer: CustomerId) -> Result<(), Failure> {
         self.connection.lease.check()?;
         match self.store.distrust(self.connection.epoch, &self.contact, customer).await? {
@@ -123,7 +129,8 @@ impl Run<'_> {
                 Ok(Ok(current))
             }
             Err(Error::Gone(gone)) => Ok(Err(self.customer_absent(customer, gone).await?)),
-            // Two whole passes have not shown it, and now it is not there by itself either, in whatever words.
+            // Two whole passes have not shown it, and now it is not there by itself either, in
+            // whatever words.
             Err(Error::Refused { status: 404 | 410, .. }) if self.is_unseen(customer) => {
                 Ok(Err(self.vanished(customer).await?))
             }
@@ -131,8 +138,9 @@ impl Run<'_> {
         }
     }
 
-    /// Looks at a customer that is not this contact's own: what staff changed there is its contact's business. If it is not there, our
-    /// index forgets it; what is known of the own one stays.
+    /// Looks at a customer that is not this contact's own: what staff changed there is its
+    /// contact's business. If it is not there, our index forgets it; what is known of the own one
+    /// stays.
     pub(super) async fn look_at_another(&mut self, customer: CustomerId) -> Result<(), Failure> {
         self.trafft_calls += 1;
         let region = self.locale().await?.region;
@@ -151,7 +159,8 @@ impl Run<'_> {
         self.contact.drift == Drift::Unseen && self.contact.link.customer() == Some(customer)
     }
 
-    /// Trafft says that there is no such customer. That is believed when it has said so twice, a settle time apart.
+    /// Trafft says that there is no such customer. That is believed when it has said so twice, a
+    /// settle time apart.
     pub(super) async fn customer_absent(&mut self, customer: CustomerId, _said: Gone) -> Result<Verdict, Failure> {
         let now = self.connection.clock.now();
         let settle = self.connection.policy.settle_time;
@@ -224,7 +233,8 @@ impl Run<'_> {
         Ok(self.store.record(&self.contact, &write, self.connection.clock.now()).await?)
     }
 
-    /// What we have just written is what the index should say, in the form in which Trafft shows it as far as we know.
+    /// What we have just written is what the index should say, in the form in which Trafft shows it
+    /// as far as we know.
     pub(super) async fn index(&self, customer: CustomerId, written: Written) -> Result<Customer, Failure> {
         let unknown = Agreed::default();
         let agreed = self.contact.link.linked().map_or(&unknown, |linked| &linked.agreed);

@@ -170,7 +170,8 @@ impl Chromium {
         self.click(&element).await;
     }
 
-    /// Everything the browser had to complain of since it was asked last: blocked by a policy, not found, refused.
+    /// Everything the browser had to complain of since it was asked last: blocked by a policy, not
+    /// found, refused.
     pub async fn complaints(&self) -> Vec<String> {
         let log = self.post("se/log", &json!({ "type": "browser" })).await.unwrap();
         let lines = log.as_array().unwrap().iter();

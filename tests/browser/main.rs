@@ -1,4 +1,5 @@
-//! Setting the service up in a real browser, which really keeps cookies, sends forms, follows redirects and holds policies.
+//! Setting the service up in a real browser, which really keeps cookies, sends forms, follows
+//! redirects and holds policies.
 //!
 //! `SCREENSHOTS=folder cargo test --test browser -- --ignored` leaves a picture of each page.
 
@@ -20,7 +21,8 @@ fn elsewhere(url: &str) -> String {
     url.replace("127.0.0.1", "localhost")
 }
 
-/// An app that nobody has installed yet, and a HighLevel that is another site, as it is in the world outside.
+/// An app that nobody has installed yet, and a HighLevel that is another site, as it is in the
+/// world outside.
 async fn world() -> World {
     let mut world = World::app(&[]).await;
     world.stop().await;

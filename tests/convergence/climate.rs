@@ -1,4 +1,5 @@
-//! What is so in a world from its first to its last moment, settled by its first seed; `WORLD=friendly` leaves it out.
+//! What is so in a world from its first to its last moment, settled by its first seed;
+//! `WORLD=friendly` leaves it out.
 
 use sandbox::trafft::{Duplicates, Forms};
 
@@ -45,7 +46,8 @@ pub fn deletes(world: &World) -> bool {
     world.settings()["DELETE_POLICY"] == "delete-created"
 }
 
-/// What operators try: a filter, another description, fewer notes. Empty: the mapping that the service brings along.
+/// What operators try: a filter, another description, fewer notes. Empty: the mapping that the
+/// service brings along.
 pub const MAPPINGS: [&str; 4] = [
     "",
     "only = \"'vip' in tags\"",

@@ -1,5 +1,5 @@
-//! Many events at once on a few new contacts who share an e-mail or a phone, while Trafft's answers get lost and some creates
-//! are carried out only later: nobody becomes a customer twice.
+//! Many events at once on a few new contacts who share an e-mail or a phone, while Trafft's answers
+//! get lost and some creates are carried out only later: nobody becomes a customer twice.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -57,7 +57,8 @@ async fn world(seed: u64) -> Vec<Failure> {
         futures_util::future::join_all(events.iter().map(|event| world.deliver_now(event))).await;
         world.advance(Duration::from_secs(dice.roll(40)));
     }
-    // Second by second: what Trafft does late is done at its time, not at the moment when somebody looks for it.
+    // Second by second: what Trafft does late is done at its time, not at the moment when somebody
+    // looks for it.
     for _ in 0..3 * SETTLE.as_secs() {
         world.advance(Duration::from_secs(1));
         world.idle().await;
@@ -91,7 +92,8 @@ fn people(dice: &mut Dice) -> Vec<Value> {
         .collect()
 }
 
-/// Of ten creates, four lose their answers; half of those are carried out only later, also behind a gateway's refusal.
+/// Of ten creates, four lose their answers; half of those are carried out only later, also behind a
+/// gateway's refusal.
 fn lose_answers(world: &World, seed: u64) {
     let rates = Rates {
         done_then_dropped: 0.1,

@@ -1,5 +1,6 @@
-//! One history's people: its contacts in GoHighLevel, what is known of their tasks, notes and appointments, and the
-//! customers that staff made. Every history has e-mails and phones of its own, so many can share a world.
+//! One history's people: its contacts in GoHighLevel, what is known of their tasks, notes and
+//! appointments, and the customers that staff made. Every history has e-mails and phones of its
+//! own, so many can share a world.
 
 use std::collections::BTreeMap;
 
@@ -149,8 +150,8 @@ impl Group {
         own
     }
 
-    /// What becomes of an event on its way: dropped 20 %, doubled 20 %, many a little late and out of order, some by up to 70
-    /// minutes.
+    /// What becomes of an event on its way: dropped 20 %, doubled 20 %, many a little late and out
+    /// of order, some by up to 70 minutes.
     pub fn send(&mut self, now_ms: i64, event: Event) -> Vec<Delivery> {
         let lateness = |dice: &mut Dice| match dice.roll(4) {
             0 => dice.roll(4200),

@@ -1,4 +1,5 @@
-//! Plays many histories in one world, then lets it be quiet for one rotation of the sweeps, and has the oracle look.
+//! Plays many histories in one world, then lets it be quiet for one rotation of the sweeps, and has
+//! the oracle look.
 
 use std::time::Duration;
 
@@ -36,7 +37,8 @@ async fn world(seeds: Vec<u64>) -> Vec<Failure> {
     let settings =
         [&SETTINGS[..], &[("DELETE_POLICY", climate::delete_policy(seeds[0]))], climate::asked_for()].concat();
     let mut world = World::in_memory(&settings).await;
-    // Budgets are another test's business; here a clock that stands still would wait for them for ever.
+    // Budgets are another test's business; here a clock that stands still would wait for them for
+    // ever.
     world.sandbox.ghl.set_limits(100_000, u32::MAX);
     world.forgiving = true;
     world.sandbox.trafft.set_forms(climate::forms(seeds[0]));
@@ -54,7 +56,8 @@ async fn world(seeds: Vec<u64>) -> Vec<Failure> {
         if world.get(&connection).await.json["states"].to_string().contains("\"deletions_held\"") {
             world.admin(Method::POST, &format!("{connection}/confirm-deletions"), None).await;
             quiet(&world, Duration::from_mins(30)).await;
-            // What those customers stood in the way of, such as a create with the same e-mail, was given up on.
+            // What those customers stood in the way of, such as a create with the same e-mail, was
+            // given up on.
             world.admin(Method::POST, "/api/v1/retry", None).await;
         }
     }
@@ -135,7 +138,8 @@ async fn history(world: &mut World, groups: &mut [Group], ledger: &mut Ledger, s
     weather.clear(world).await;
 }
 
-/// With the one signature that is looked at: making the other, of RSA, would be much of the work here.
+/// With the one signature that is looked at: making the other, of RSA, would be much of the work
+/// here.
 async fn deliver(world: &World, event: &Event) {
     let signature = ("x-ghl-signature".to_owned(), world.sandbox.ghl.sign(&event.body));
     let answer = world.post("/webhooks/ghl", &[signature], event.body.clone()).await;

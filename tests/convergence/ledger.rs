@@ -1,5 +1,5 @@
-//! Every write to Trafft, held against what people have done: nobody's customer is changed into somebody else, overwritten or deleted
-//! without cause, and nobody is created twice.
+//! Every write to Trafft, held against what people have done: nobody's customer is changed into
+//! somebody else, overwritten or deleted without cause, and nobody is created twice.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +19,8 @@ pub struct Ever {
 /// The fields of a write.
 const FIELDS: [&str; 4] = ["first_name", "last_name", "email", "phone"];
 
-/// A contact that was there so recently may be deleted all the same: HighLevel had said that it was gone.
+/// A contact that was there so recently may be deleted all the same: HighLevel had said that it was
+/// gone.
 const JUST_NOW: i64 = 180_000;
 
 impl Ever {
@@ -97,7 +98,8 @@ impl Group {
 }
 
 impl Ledger {
-    /// Judges what was written since the last time, and takes in what staff have done. `is_quiet`: the service was at rest.
+    /// Judges what was written since the last time, and takes in what staff have done. `is_quiet`:
+    /// the service was at rest.
     pub fn read(&mut self, sandbox: &Sandbox, groups: &mut [Group], is_quiet: bool) {
         let journal = sandbox.trafft.journal();
         for entry in journal.entries().iter().filter(|entry| entry.path.contains("/customers")) {

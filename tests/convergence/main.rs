@@ -1,7 +1,7 @@
 //! What is promised, held against thousands of random histories: see `docs/reliability.md`.
 //!
-//! `SEEDS=10000 cargo test --test convergence` plays more of them, `SEED=123 cargo test --test convergence` one alone;
-//! `WORLD=friendly` leaves out what makes the vendors unpleasant.
+//! `SEEDS=10000 cargo test --test convergence` plays more of them, `SEED=123 cargo test --test
+//! convergence` one alone; `WORLD=friendly` leaves out what makes the vendors unpleasant.
 
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub, reason = "tests")]
 

@@ -1,5 +1,6 @@
-//! Phone numbers of all countries as people write them in a US location, and what each is. Made from the table of libphonenumber's
-//! example numbers; nothing here shares anything with the service.
+//! Phone numbers of all countries as people write them in a US location, and what each is. Made
+//! from the table of libphonenumber's example numbers; nothing here shares anything with the
+//! service.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;

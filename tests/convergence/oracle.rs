@@ -1,5 +1,6 @@
-//! How it must have ended. What the customer must look like is asked of the service itself: it reads every contact whole and
-//! finds nothing to write; that it is not blind is shown by what can be said without its help.
+//! How it must have ended. What the customer must look like is asked of the service itself: it
+//! reads every contact whole and finds nothing to write; that it is not blind is shown by what can
+//! be said without its help.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -39,7 +40,8 @@ impl Standing<'_> {
     }
 }
 
-/// The mapping that is back leaves nobody out; an hour later nobody is left out any more, without any sweep of the records.
+/// The mapping that is back leaves nobody out; an hour later nobody is left out any more, without
+/// any sweep of the records.
 pub async fn nobody_left_out(world: &World, groups: &[Group]) -> Vec<Failure> {
     let mut failures = Vec::new();
     for group in groups {
@@ -91,8 +93,8 @@ fn failure(group: &Group, wrong: &[String], customers: &[Customer]) -> Failure {
     Failure { seed: group.seed, told }
 }
 
-/// A customer that we made stays when its contact goes, if another contact has it now, or waited for it, as after a merge; or if staff have
-/// used it for another person.
+/// A customer that we made stays when its contact goes, if another contact has it now, or waited
+/// for it, as after a merge; or if staff have used it for another person.
 fn may_be_kept(group: &Group, standing: &Standing<'_>, all: &[Standing<'_>]) -> bool {
     let is_shared = all.iter().filter(|other| other.customer() == standing.customer()).count() > 1;
     is_shared || group.trace.iter().any(|line| line.contains(" staff ") || line.contains(" is merged into "))
@@ -142,7 +144,8 @@ fn contact(
     if group.staff.iter().any(|(staffs, _)| *staffs == id) { Ok(()) } else { described(world, standing, &customer) }
 }
 
-/// Does the description of a customer that the service made tell what it must, and nothing that is over?
+/// Does the description of a customer that the service made tell what it must, and nothing that is
+/// over?
 fn described(world: &World, standing: &Standing<'_>, customer: &Customer) -> Result<(), String> {
     let told = customer.description.clone().unwrap_or_default();
     let person = standing.person;

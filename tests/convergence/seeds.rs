@@ -18,7 +18,8 @@ fn number(name: &str) -> Option<u64> {
     Some(text.parse().unwrap_or_else(|_| panic!("{name} must be a number, not `{text}`")))
 }
 
-/// Plays `SEED` alone, or `SEEDS` seeds from `FROM` on, `together` in one world; two worlds at a time.
+/// Plays `SEED` alone, or `SEEDS` seeds from `FROM` on, `together` in one world; two worlds at a
+/// time.
 #[expect(clippy::print_stderr, reason = "a failing seed has to be told")]
 pub fn play<F>(name: &str, usual: u64, together: usize, world: impl Fn(Vec<u64>) -> F + Sync)
 where

@@ -9,14 +9,16 @@ use crate::person::{FIRST, LAST};
 use crate::weather::is_friendly;
 
 impl Group {
-    /// Staff at Trafft. They never type into the description of a customer that is not theirs: nobody could see that.
+    /// Staff at Trafft. They never type into the description of a customer that is not theirs:
+    /// nobody could see that.
     pub fn staff(&mut self, sandbox: &Sandbox, dice: &mut Dice) -> Option<String> {
         let (trafft, own) = (&sandbox.trafft, self.customers(&sandbox.trafft.customers()));
         let deed = dice.roll(10);
         if deed < 2 {
             let typed = self.word("typed by staff ");
-            // The birthday keeps clear of an edge that is documented: a customer that looks exactly like a create without an answer is
-            // taken for ours, unless it has something that we never send.
+            // The birthday keeps clear of an edge that is documented: a customer that looks exactly
+            // like a create without an answer is taken for ours, unless it has something that we
+            // never send.
             let mut customer = json!({
                 "birthday": "1990-09-25",
                 "first_name": dice.pick(&FIRST), "last_name": dice.pick(&LAST), "description": typed,

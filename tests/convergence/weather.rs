@@ -1,5 +1,6 @@
-//! What the hostile world does to a history besides what people do: gateways that answer for the vendors, records that cannot be read,
-//! clocks that jump, restarts under another mapping. Settled by the seed; `WORLD=friendly` leaves it out.
+//! What the hostile world does to a history besides what people do: gateways that answer for the
+//! vendors, records that cannot be read, clocks that jump, restarts under another mapping. Settled
+//! by the seed; `WORLD=friendly` leaves it out.
 
 use sandbox::{Fault, Faults, Matcher, Rates, Sandbox};
 
@@ -96,7 +97,8 @@ impl Weather {
         for _ in 0..RESTARTS {
             add(dice.roll(WITHIN), What::Restart { ahead_ms: skew(dice) });
         }
-        // Half a day ahead, until somebody sets it right: what is stored meanwhile lies in the future.
+        // Half a day ahead, until somebody sets it right: what is stored meanwhile lies in the
+        // future.
         if dice.chance(20) {
             let from = dice.roll(WITHIN);
             add(from, What::Restart { ahead_ms: FAR_AHEAD_MS });
@@ -129,7 +131,8 @@ impl Weather {
                         refuse_metadata(&world.sandbox, &mut self.dice);
                     }
                     world.start_idle().await;
-                    // Behind a gateway it may not read what it begins with, and tries again by the clock: then the gateway ends early.
+                    // Behind a gateway it may not read what it begins with, and tries again by the
+                    // clock: then the gateway ends early.
                     let patience = ghl_trafft_sync::clock::Clock::system();
                     if patience.timeout(std::time::Duration::from_secs(5), world.idle()).await.is_none() {
                         self.gateway(&world.sandbox, false, None);

@@ -199,7 +199,8 @@ async fn paging_meets_a_contact_id_of_two_locations_twice() {
     assert!(which.code == 409 && which.json["parameter"] == "location_id", "{}", which.json);
 }
 
-/// So many events and contacts, beside the service; the oldest event and the last contact are the only ones of their kind.
+/// So many events and contacts, beside the service; the oldest event and the last contact are the
+/// only ones of their kind.
 const MANY: &str = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10500)
     INSERT INTO events (id, location_id, source, type, facets, received_at, body, status)
     SELECT '00000000-' || CAST(100000 + i AS TEXT), 've9EPM428h8vShlRW1KT', 'operator',
@@ -225,7 +226,8 @@ async fn a_filter_looks_at_a_bounded_number_of_rows_a_page_and_goes_on() {
         ("/api/v1/contacts?status=unchanged&location_id=ve9EPM428h8vShlRW1KT", "contacts", 10_501),
     ] {
         let first = world.get(path).await.json;
-        // Contacts have an index for rare statuses. Others are looked through, so many a page, and these are further away.
+        // Contacts have an index for rare statuses. Others are looked through, so many a page, and
+        // these are further away.
         let is_near = path.contains("status=failed");
         assert_eq!((first[list] != json!([]), first["next"].is_null()), (is_near, is_near), "{path}: {first}");
         assert_eq!(rows(&world, path, list, 50).await.len(), 1, "{path}");

@@ -1,4 +1,5 @@
-//! A clock that ran ahead, and was set right: what was written meanwhile lies in the future, and nothing may hang on it.
+//! A clock that ran ahead, and was set right: what was written meanwhile lies in the future, and
+//! nothing may hang on it.
 
 use std::time::Duration;
 

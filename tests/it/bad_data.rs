@@ -1,4 +1,5 @@
-//! Whatever GoHighLevel shows of a contact has a defined end: no panic, no service that works no more.
+//! Whatever GoHighLevel shows of a contact has a defined end: no panic, no service that works no
+//! more.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,5 @@
-//! What is much is written in parts: a webhook waits behind one of them at most, and none of them takes long.
+//! What is much is written in parts: a webhook waits behind one of them at most, and none of them
+//! takes long.
 
 use std::time::Duration;
 

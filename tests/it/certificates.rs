@@ -1,4 +1,5 @@
-//! Which part of TLS does not hold is told, and what to do: by the doctor, and by the table of the documentation.
+//! Which part of TLS does not hold is told, and what to do: by the doctor, and by the table of the
+//! documentation.
 
 use crate::support::ADMIN;
 use crate::support::command::run;

@@ -74,8 +74,8 @@ async fn two_machines_whose_clocks_differ_create_one_customer() {
     }
     first.kill();
     stage.customer("Ada").await;
-    // The other one takes over after 4 s at most. It creates at once if it believes that the settle time has passed, and else has
-    // looked for the customer by now.
+    // The other one takes over after 4 s at most. It creates at once if it believes that the settle
+    // time has passed, and else has looked for the customer by now.
     for _ in 0..250 {
         moment.tick().await;
     }
@@ -120,7 +120,8 @@ async fn what_a_clock_that_ran_ahead_has_stored_goes_on_at_once() {
     world.idle().await;
     let next = world.contact(&booked).await["due_at"].clone();
     assert!(next.is_string(), "it is due when the appointment begins");
-    // A create whose end nobody knows, a read that has to wait, and a contact that was not found once.
+    // A create whose end nobody knows, a read that has to wait, and a contact that was not found
+    // once.
     world.sandbox.trafft.faults().push(Matcher::new("POST", "/api/v2/customers"), Fault::DoneThenDropped);
     ghl.create_contact(person("unclear"));
     world.deliver_all().await;
@@ -147,7 +148,8 @@ async fn what_a_clock_that_ran_ahead_has_stored_goes_on_at_once() {
     assert_eq!(names, ["booked", "edited", "unclear", "waiting"]);
 }
 
-/// Only HighLevel's own clock tells when a contact changed, and whether an UNINSTALL is about this install or an earlier one.
+/// Only HighLevel's own clock tells when a contact changed, and whether an UNINSTALL is about this
+/// install or an earlier one.
 #[tokio::test]
 async fn our_clock_is_not_highlevels() {
     let mut world = World::stopped(&[("SWEEP_CONTACTS_MINUTES", "15")]).await;

@@ -1,5 +1,5 @@
-//! Locations connected on the command line, beside one that the settings connect: added, paused, changed, removed, one without
-//! the others.
+//! Locations connected on the command line, beside one that the settings connect: added, paused,
+//! changed, removed, one without the others.
 
 use std::path::Path;
 

@@ -78,7 +78,8 @@ async fn a_deletion_while_the_index_is_built_hides_nobody() {
     let mut world = World::stopped(&[]).await;
     world.sandbox.trafft.seed(170);
     let before = world.sandbox.trafft.customers();
-    // After the second page a customer of the first is deleted: the third page then begins one customer later than it would have.
+    // After the second page a customer of the first is deleted: the third page then begins one
+    // customer later than it would have.
     let (nobody, hidden) = (0, before[100].clone());
     world.sandbox.trafft.delete_between_pages(nobody);
     world.sandbox.trafft.delete_between_pages(before[0].id);
@@ -103,7 +104,8 @@ async fn a_customer_that_may_be_somebody_elses_is_linked_and_its_note_left_alone
         let contact = world.sandbox.ghl.create_contact(ada());
         world.sandbox.trafft.faults().push(Matcher::new("POST", "/api/v2/customers"), Fault::Refuse);
         assert_eq!(world.deliver_all().await.status(), "queued");
-        // The POST never arrived; somebody with the same name, e-mail and phone is there all the same.
+        // The POST never arrived; somebody with the same name, e-mail and phone is there all the
+        // same.
         let mut there = same_at_trafft();
         there["description"] = json!("typed by staff");
         if let Some((name, value)) = field {

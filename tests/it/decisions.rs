@@ -1,4 +1,5 @@
-//! What a person decides about a contact while it is being worked: the decision holds, and no customer is left behind.
+//! What a person decides about a contact while it is being worked: the decision holds, and no
+//! customer is left behind.
 
 use std::time::Duration;
 
@@ -85,7 +86,8 @@ async fn a_create_that_was_asked_for_while_it_runs_is_that_create() {
 
 #[tokio::test]
 async fn a_link_that_is_decided_while_the_contact_is_read_holds() {
-    // By itself the contact would become a customer of its own, or be linked with the one that has its e-mail.
+    // By itself the contact would become a customer of its own, or be linked with the one that has
+    // its e-mail.
     let namesake = json!({ "first_name": "Ada", "last_name": "Example", "email": "ada@example.com" });
     for namesakes in [0, 1] {
         let (world, other) = other().await;

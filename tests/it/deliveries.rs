@@ -1,5 +1,6 @@
-//! How HighLevel judges us: the share of deliveries that is accepted at the first try, over moved days in which processes and
-//! databases come and go; and what is seen when it has switched the events off.
+//! How HighLevel judges us: the share of deliveries that is accepted at the first try, over moved
+//! days in which processes and databases come and go; and what is seen when it has switched the
+//! events off.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -19,7 +20,8 @@ const TOGETHER: usize = 10;
 const HOUR: Duration = Duration::from_hours(1);
 const DAYS: Duration = Duration::from_hours(72);
 
-/// A world whose HighLevel delivers by itself, to an address that stays, of contacts that are there already.
+/// A world whose HighLevel delivers by itself, to an address that stays, of contacts that are there
+/// already.
 struct Days {
     world: World,
     contacts: Vec<String>,

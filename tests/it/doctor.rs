@@ -1,4 +1,5 @@
-//! The doctor tries everything that a set-up needs, with the service running and without, for people and for programs.
+//! The doctor tries everything that a set-up needs, with the service running and without, for
+//! people and for programs.
 
 use serde_json::{Value, json};
 

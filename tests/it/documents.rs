@@ -74,7 +74,8 @@ fn the_sample_of_settings_has_no_comment_behind_a_value_and_no_name_that_is_none
 /// The books on the vendors, each with the letter that stands for it in a citation.
 const BOOKS: [(&str, &str); 2] = [("G", "docs/vendors/ghl.md"), ("T", "docs/vendors/trafft.md")];
 
-/// What can be cited: `G §6.5` for a heading with that number, `G #332` for a row of the list of reports.
+/// What can be cited: `G §6.5` for a heading with that number, `G #332` for a row of the list of
+/// reports.
 fn known() -> BTreeSet<String> {
     let mut known = BTreeSet::new();
     for (letter, path) in BOOKS {
@@ -91,8 +92,8 @@ fn known() -> BTreeSet<String> {
     known
 }
 
-/// What a line cites. A book's letter holds for the whole line, as in `G §6.1, §6.2, #64`, until a number or another letter stands
-/// before a section: `RFC 9110 §11.1`.
+/// What a line cites. A book's letter holds for the whole line, as in `G §6.1, §6.2, #64`, until a
+/// number or another letter stands before a section: `RFC 9110 §11.1`.
 fn cited(line: &str) -> Vec<String> {
     let (mut book, mut found) = ("", Vec::new());
     for (at, sign) in line.match_indices(['§', '#']) {

@@ -1,4 +1,5 @@
-//! After a time away, everything that changed is found, at little more than one call a change, and reported exactly.
+//! After a time away, everything that changed is found, at little more than one call a change, and
+//! reported exactly.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -11,8 +12,8 @@ use crate::support::{World, number};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// A location whose contacts were all synced long ago: written into the store directly, since a true import of so many would
-/// take the test an hour.
+/// A location whose contacts were all synced long ago: written into the store directly, since a
+/// true import of so many would take the test an hour.
 async fn settled(count: usize) -> (World, Vec<String>) {
     let mut world = World::on_sqlite(&[("SWEEP_CONTACTS_MINUTES", "15"), ("SYNC_INLINE_DEADLINE_MS", "0")]).await;
     let mut contacts = Vec::new();

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use crate::support::World;
 
-/// The events with an official page that say nothing of a contact's record, tasks, notes or appointments.
+/// The events with an official page that say nothing of a contact's record, tasks, notes or
+/// appointments.
 const NOT_ACTED_ON: &[&str] = &[
     "INSTALL",
     "UNINSTALL",

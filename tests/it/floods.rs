@@ -20,7 +20,8 @@ async fn signed(world: &World, from: &str, body: Vec<u8>) -> Answer {
     soon(world.post("/webhooks/ghl", &headers, body)).await
 }
 
-/// The clock stands still, so who is kept out would wait for ever: by the machine's own, that is a failure.
+/// The clock stands still, so who is kept out would wait for ever: by the machine's own, that is a
+/// failure.
 #[expect(clippy::disallowed_methods, reason = "only a test that fails waits for it")]
 async fn soon<T>(answer: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(60), answer).await.expect("it was kept out")
@@ -163,7 +164,8 @@ async fn six_hundred_connections_wait_until_they_are_accepted() {
     assert_eq!(waiting.len(), 600);
 }
 
-/// Clients that connect and say nothing use up what the process may open: it says so once, and gets rid of them.
+/// Clients that connect and say nothing use up what the process may open: it says so once, and gets
+/// rid of them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn silent_clients_that_use_up_the_descriptors_are_told_once_and_let_go() {
     let folder = tempfile::TempDir::new().unwrap();

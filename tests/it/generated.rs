@@ -6,7 +6,8 @@ use serde_json::json;
 
 use crate::support::{ADMIN, World};
 
-/// With the generator in it: made by `python3 -m venv target/client` and `target/client/bin/pip install openapi-python-client==0.29.1`.
+/// With the generator in it: made by `python3 -m venv target/client` and `target/client/bin/pip
+/// install openapi-python-client==0.29.1`.
 const TOOLS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/client");
 
 fn shown(output: &Output) -> String {

@@ -1,4 +1,5 @@
-//! Sequences that once did harm: a customer deleted, doubled, lost or taken for another's. Each is played as it was found.
+//! Sequences that once did harm: a customer deleted, doubled, lost or taken for another's. Each is
+//! played as it was found.
 
 use std::time::Duration;
 
@@ -33,7 +34,8 @@ pub fn deny(world: &World) {
     world.sandbox.ghl.faults().push(Matcher::new("GET", "/contacts/").times(ALL), Fault::StatusWithBody(400, lie));
 }
 
-/// HighLevel says of everybody, in its own words, that there is no such contact. Contacts are edited one after the other, each twice.
+/// HighLevel says of everybody, in its own words, that there is no such contact. Contacts are
+/// edited one after the other, each twice.
 #[tokio::test]
 async fn the_brake_counts_customers_that_were_deleted_though_their_contacts_have_further_events() {
     let mut world = World::in_memory(&[("DELETE_POLICY", "delete-created")]).await;
@@ -139,7 +141,8 @@ async fn a_value_that_comes_back_is_written() {
     assert_eq!(world.customer_of(&contact).await.phone_number.as_deref(), Some("+14155550142"));
 }
 
-/// One contact whose values the mapping cannot be applied to stops an upgrade's reading of phones, and with it the location.
+/// One contact whose values the mapping cannot be applied to stops an upgrade's reading of phones,
+/// and with it the location.
 #[tokio::test]
 async fn a_contact_that_the_mapping_fails_on_stops_no_other_one() {
     let mut broken = Vec::new();
@@ -241,7 +244,8 @@ async fn gateways_400(late: i64) {
     assert!(customers[0].description.as_deref().unwrap_or_default().contains("lavender"));
 }
 
-/// Two whole passes did not show a customer of a contact that is left out for now; then it was shown again; then one page of a gateway.
+/// Two whole passes did not show a customer of a contact that is left out for now; then it was
+/// shown again; then one page of a gateway.
 #[tokio::test]
 async fn a_customer_that_is_shown_again_is_not_taken_for_gone_by_one_page_of_a_gateway() {
     let mut world = World::mapped(
@@ -273,7 +277,8 @@ async fn a_customer_that_is_shown_again_is_not_taken_for_gone_by_one_page_of_a_g
     assert_eq!(world.contact(&contact).await["trafft_customer_id"], customer);
 }
 
-/// A person books while our POST is on its way; Trafft answers a known e-mail with the customer that has it.
+/// A person books while our POST is on its way; Trafft answers a known e-mail with the customer
+/// that has it.
 #[tokio::test]
 async fn a_customer_that_trafft_names_and_that_looks_otherwise_is_not_ours() {
     let mut world = World::stopped(&[("DELETE_POLICY", "delete-created"), ("SYNC_INLINE_DEADLINE_MS", "0")]).await;
@@ -319,7 +324,8 @@ async fn the_brake_holds_in_a_stream_of_events() {
     assert!(world.sandbox.trafft.customers().len() >= 34);
 }
 
-/// The location's record is refused once after a restart, while the pass over Trafft's customers goes on.
+/// The location's record is refused once after a restart, while the pass over Trafft's customers
+/// goes on.
 #[tokio::test]
 async fn a_location_record_that_is_refused_for_a_moment_takes_no_phone_out_of_the_index() {
     let mut world = World::stopped(&[("SWEEP_CUSTOMERS_HOURS", "24"), ("PHONE_REGION", "")]).await;
@@ -342,7 +348,8 @@ async fn a_location_record_that_is_refused_for_a_moment_takes_no_phone_out_of_th
     assert_eq!(world.contact(&contact).await["trafft_customer_id"], there);
 }
 
-/// Two contacts are one person, and are merged in HighLevel: the one that stays waits for the customer of the one that goes.
+/// Two contacts are one person, and are merged in HighLevel: the one that stays waits for the
+/// customer of the one that goes.
 #[tokio::test]
 async fn a_merge_hands_the_customer_over() {
     let world = World::with(&[("DELETE_POLICY", "delete-created")]).await;
@@ -358,7 +365,8 @@ async fn a_merge_hands_the_customer_over() {
     assert!(world.sandbox.trafft.customer(customer).is_some(), "its contact lives, and it has an appointment");
 }
 
-/// Staff turned a customer that we had made into somebody else; its contact is deleted before any pass has seen that.
+/// Staff turned a customer that we had made into somebody else; its contact is deleted before any
+/// pass has seen that.
 #[tokio::test]
 async fn a_customer_that_staff_made_another_persons_is_not_deleted() {
     let world = World::with(&[("DELETE_POLICY", "delete-created")]).await;
@@ -378,7 +386,8 @@ async fn deliver(world: &World) {
     }
 }
 
-/// How Trafft shows a number of another country is not known: a customer that we have just made is ours in any form of it.
+/// How Trafft shows a number of another country is not known: a customer that we have just made is
+/// ours in any form of it.
 #[tokio::test]
 async fn a_customer_that_trafft_shows_with_a_national_number_is_ours() {
     let world = World::new().await;
@@ -402,7 +411,8 @@ async fn a_customer_that_staff_corrected_is_deleted() {
     assert!(world.sandbox.trafft.customer(customer).is_none());
 }
 
-/// Trafft refuses to delete some customers, one a day: those that were given up on say nothing about what vanishes today.
+/// Trafft refuses to delete some customers, one a day: those that were given up on say nothing
+/// about what vanishes today.
 #[tokio::test]
 async fn customers_that_trafft_refuses_to_delete_do_not_hold_what_is_deleted_later() {
     let mut world = World::in_memory(&[("DELETE_POLICY", "delete-created")]).await;

@@ -1,4 +1,5 @@
-//! The app is installed through a browser, in one location or for an agency, and its first contact is synced.
+//! The app is installed through a browser, in one location or for an agency, and its first contact
+//! is synced.
 
 use std::time::Duration;
 
@@ -10,7 +11,8 @@ use crate::support::browser::Browser;
 const SCOPES: &[&str] =
     &["contacts.readonly", "locations.readonly", "locations/customFields.readonly", "oauth.readonly", "oauth.write"];
 
-/// Installs the app in the sandbox's own location, as its admin does at HighLevel's chooser; where the browser is sent then.
+/// Installs the app in the sandbox's own location, as its admin does at HighLevel's chooser; where
+/// the browser is sent then.
 async fn choose(world: &World, browser: &mut Browser) -> String {
     let chooser = browser.open("/oauth/install").await;
     assert_eq!(chooser.code, 303, "{chooser:?}");
@@ -252,7 +254,8 @@ async fn an_agency_that_goes_takes_only_what_it_brought() {
     let trafft = world.sandbox.add_trafft().await.unwrap();
     assert_eq!(world.enter(theirs, &trafft, json!({})).await.code, 200);
     world.advance(Duration::from_secs(60));
-    // One more location, told by an event that does not name the agency, as those onto future locations need not.
+    // One more location, told by an event that does not name the agency, as those onto future
+    // locations need not.
     let event =
         json!({ "type": "INSTALL", "id": null, "locationId": "agencyLocation00002", "installType": "Location" });
     assert_eq!(world.tell(world.event(event.clone())).await.status(), "applied");

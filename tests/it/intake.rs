@@ -1,4 +1,5 @@
-//! What becomes of a believed event: how old it may be, when it is a repeat, whose it is, and that it is never lost.
+//! What becomes of a believed event: how old it may be, when it is a repeat, whose it is, and that
+//! it is never lost.
 
 use std::time::Duration;
 
@@ -29,7 +30,8 @@ async fn until(so: impl Fn() -> bool) {
 async fn the_age_of_an_event_decides_nothing() {
     let world = World::new().await;
     let contact = world.synced(ada()).await;
-    // How long the repeats go on is not published, and a person may send a delivery again 30 days later (G §8.6).
+    // How long the repeats go on is not published, and a person may send a delivery again 30 days
+    // later (G §8.6).
     for (name, late) in [("Minutes", 70 * 60), ("Days", 3 * 86_400), ("Month", 30 * 86_400)] {
         world.sandbox.ghl.edit_contact(&contact, json!({ "lastName": name }));
         let event = world.sandbox.ghl.take_events().remove(0);

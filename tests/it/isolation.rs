@@ -1,4 +1,5 @@
-//! Many connections in one service: none reads or writes what is another's, none waits for another's load.
+//! Many connections in one service: none reads or writes what is another's, none waits for
+//! another's load.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -39,8 +40,8 @@ fn names(contact: &Value) -> (String, String) {
     (text("firstName"), text("lastName"))
 }
 
-/// Customers' ids are the same numbers in every account, and every third event is sent to another location as well, as if that
-/// one had a contact of the same id.
+/// Customers' ids are the same numbers in every account, and every third event is sent to another
+/// location as well, as if that one had a contact of the same id.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ids_that_collide_are_still_those_of_different_people() {
     let (count, steps) = (12, number("SCALE", 300));
@@ -81,7 +82,8 @@ async fn ids_that_collide_are_still_those_of_different_people() {
     }
     world.drain().await;
     for (location, _) in &locations {
-        // Six deletions of few contacts in a row look like an accident, and are held until somebody says that they are none.
+        // Six deletions of few contacts in a row look like an accident, and are held until somebody
+        // says that they are none.
         let confirmed =
             world.admin(Method::POST, &format!("/api/v1/connections/{location}/confirm-deletions"), None).await;
         assert_eq!(confirmed.code, 200, "{}", confirmed.json);
@@ -93,8 +95,9 @@ async fn ids_that_collide_are_still_those_of_different_people() {
         let (mine, theirs): (BTreeSet<_>, BTreeSet<_>) = (mine.collect(), theirs.collect());
         assert_eq!(theirs, mine, "location {location}, seed {seed}");
     }
-    // HighLevel gives a token its own location's contacts alone, and complains of one that names another location. Asked for a
-    // contact that it does not have there, as the events of strangers made us ask, it says so and does not complain.
+    // HighLevel gives a token its own location's contacts alone, and complains of one that names
+    // another location. Asked for a contact that it does not have there, as the events of strangers
+    // made us ask, it says so and does not complain.
     assert_eq!(ghl.complaints(), Vec::<String>::new(), "seed {seed}");
     let refused = ghl.journal().entries().into_iter().filter(|call| call.class == Class::Contact && call.status == 400);
     assert_ne!(refused.count(), 0, "nobody asked for a stranger, seed {seed}");
@@ -150,7 +153,8 @@ async fn one_busy_location_and_ten_with_dead_tokens_do_not_slow_the_others() {
     }
     let traffts: Vec<Trafft> = locations.iter().map(|(_, trafft)| trafft.clone()).collect();
     let ticker = Ticker::start(world, &traffts, Duration::from_millis(10), Duration::from_millis(15));
-    // The first event of a location reads more than the later ones; that is no part of the comparison.
+    // The first event of a location reads more than the later ones; that is no part of the
+    // comparison.
     let (dead, mut quiet): (Vec<_>, Vec<_>) = (1..count).partition(|at| *at <= 10);
     quiet.truncate(100);
     waits(&agency, None, &quiet).await;

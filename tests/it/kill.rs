@@ -1,7 +1,8 @@
-//! Killed at random moments under load, with vendors that fail: nothing acknowledged is lost, nobody is created twice, and in the
-//! end every customer equals its contact.
+//! Killed at random moments under load, with vendors that fail: nothing acknowledged is lost,
+//! nobody is created twice, and in the end every customer equals its contact.
 //!
-//! `KILLS=200` for the long run, `SEED=x` to play one again (as far as processes and a network can be played again).
+//! `KILLS=200` for the long run, `SEED=x` to play one again (as far as processes and a network can
+//! be played again).
 
 #![expect(
     clippy::print_stderr,
@@ -78,7 +79,8 @@ struct Siege {
     folder: tempfile::TempDir,
 }
 
-/// Deliveries that go on until each was acknowledged, as HighLevel's do behind a proxy that turns silence into 429.
+/// Deliveries that go on until each was acknowledged, as HighLevel's do behind a proxy that turns
+/// silence into 429.
 struct Load {
     waiting: Arc<Mutex<VecDeque<Event>>>,
     acknowledged: Arc<Mutex<BTreeSet<String>>>,
@@ -162,7 +164,8 @@ impl Siege {
                 Process::wrapped(settings, |command| _ = command.args(["env", &preload]))
             }
             Trouble::Panics => {
-                // A contact whose task panicked is left alone for a minute: its deliveries must not keep the others waiting.
+                // A contact whose task panicked is left alone for a minute: its deliveries must not
+                // keep the others waiting.
                 settings.insert("SYNC_INLINE_DEADLINE_MS".to_owned(), "500".to_owned());
                 Process::of(panicking::program(), settings)
             }
@@ -261,7 +264,8 @@ impl Siege {
         request.timeout(Duration::from_secs(10)).send().await.ok()?.json().await.ok()
     }
 
-    /// The vendors are well again, everything is delivered, and what waits for its next attempt has waited long enough.
+    /// The vendors are well again, everything is delivered, and what waits for its next attempt has
+    /// waited long enough.
     async fn calm(&mut self, load: Load) -> BTreeSet<String> {
         self.sandbox.ghl.faults().clear();
         self.traffts.iter().for_each(|trafft| trafft.faults().clear());
@@ -373,11 +377,13 @@ async fn three_processes_on_one_database_are_killed_and_paused_and_it_converges(
         siege.stir(&load, &mut contacts);
         siege.pause(20..600).await;
         siege.stir(&load, &mut contacts);
-        // One that starts while another, paused, holds what it needs of the database gives up after 5 s.
+        // One that starts while another, paused, holds what it needs of the database gives up after
+        // 5 s.
         siege.processes.iter_mut().for_each(Process::keep_up);
         let which = siege.dice.random_range(0..3);
         if siege.dice.random_ratio(1, 3) {
-            // Past the lease: another takes over, and this one wakes up believing that it still owns.
+            // Past the lease: another takes over, and this one wakes up believing that it still
+            // owns.
             siege.processes[which].signal("STOP");
             siege.stir(&load, &mut contacts);
             siege.pause(1000 * LEASE..1000 * LEASE + 3000).await;

@@ -1,4 +1,5 @@
-//! GoHighLevel's limits are kept, whatever comes at once: over many locations, through a restart, and by either way of counting.
+//! GoHighLevel's limits are kept, whatever comes at once: over many locations, through a restart,
+//! and by either way of counting.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! What the log says: one line a cause, however many meet it; and every line names what it belongs to.
+//! What the log says: one line a cause, however many meet it; and every line names what it belongs
+//! to.
 
 use std::fs;
 use std::io::{self, Write};

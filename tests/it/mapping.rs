@@ -184,7 +184,8 @@ async fn numbers_compare_as_numbers_and_what_is_none_is_missing() {
 
 #[tokio::test]
 async fn the_locations_own_zone_and_country_where_none_are_set() {
-    // Names as HighLevel gives them, of which Debian keeps some in a package of their own; Vancouver left its winter time in 2026.
+    // Names as HighLevel gives them, of which Debian keeps some in a package of their own;
+    // Vancouver left its winter time in 2026.
     for (zone, due, visit) in [
         ("Asia/Kolkata", "2026-12-09 01:30", "2026-09-01 16:00:00"),
         ("US/Central", "2026-12-08 14:00", "2026-09-01 06:00:00"),
@@ -233,7 +234,8 @@ async fn other_rules_project_every_known_contact_anew_from_what_was_read() {
     world.deliver_all().await;
     assert_eq!(world.contact(&contacts[2]).await["status"], "filtered");
 
-    // The filter goes, and the last name is made otherwise: for the first contact only it is another one.
+    // The filter goes, and the last name is made otherwise: for the first contact only it is
+    // another one.
     world.stop().await;
     world.set_mapping("[customer]\nlast_name = \"{{ last_name }} {{ company }}\"");
     let told = command::run(&world.settings(), &["doctor"]).await.out;
@@ -330,7 +332,8 @@ async fn no_more_than_five_hundred_wait_also_after_a_restart() {
     }
 }
 
-/// The process that begins the pass dies in the middle of it; another one goes on, and a third finds it done.
+/// The process that begins the pass dies in the middle of it; another one goes on, and a third
+/// finds it done.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_process_goes_on_where_the_rules_were_changed() {
     if Database::postgres().is_none() {

@@ -1,4 +1,5 @@
-//! A stranger's mistakes each give one clear line with the fix, and `docs/operations.md` has them all, word for word.
+//! A stranger's mistakes each give one clear line with the fix, and `docs/operations.md` has them
+//! all, word for word.
 
 use std::collections::BTreeSet;
 use std::net::TcpListener;

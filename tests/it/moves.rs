@@ -1,5 +1,5 @@
-//! Tasks and appointments that go from one contact to another, and those that two contacts have under one id: each customer shows
-//! what its own contact has.
+//! Tasks and appointments that go from one contact to another, and those that two contacts have
+//! under one id: each customer shows what its own contact has.
 
 use std::time::Duration;
 
@@ -81,7 +81,8 @@ async fn a_task_that_moves_without_an_event_is_found_for_both() {
     world.sandbox.ghl.move_task(&ada, &blaise, &call);
     world.rest(Duration::from_mins(61)).await;
     assert_eq!((world.tells(&ada, "Call").await, world.tells(&blaise, "Call").await), (false, true));
-    // Nobody has told of that contact: it is not for this sweep, but the task is not Ada's any more.
+    // Nobody has told of that contact: it is not for this sweep, but the task is not Ada's any
+    // more.
     world.sandbox.ghl.move_task(&ada, &unknown, &write);
     world.rest(Duration::from_mins(61)).await;
     assert!(!world.tells(&ada, "Write").await);

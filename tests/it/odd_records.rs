@@ -1,4 +1,5 @@
-//! One odd record stops no other: it is read as far as it can be, or left as it was, named and counted; the others go on.
+//! One odd record stops no other: it is read as far as it can be, or left as it was, named and
+//! counted; the others go on.
 
 use std::time::Duration;
 
@@ -88,7 +89,8 @@ async fn a_member_of_a_list_that_cannot_be_read_is_left_as_it_was() {
         for there in [&format!("first {number}"), "call back", &format!("task {number}")] {
             assert!(description.contains(there), "{text}: `{there}` is gone: {description}");
         }
-        // What has another id than ours is another note, so ours is gone; what has none may be ours.
+        // What has another id than ours is another note, so ours is gone; what has none may be
+        // ours.
         assert_eq!(description.contains("second"), named != "a b", "{text}: {description}");
     }
     assert!(world.odd("ghl", "notes").await >= 4 && world.odd("ghl", "tasks").await >= 4);
@@ -232,7 +234,8 @@ async fn odd_records_in_searches_stop_no_sweep() {
     world.rest(HOUR).await;
     let description = world.customer_of(&ids[1]).await.description.unwrap();
     assert!(description.contains("send the other form"), "{description}");
-    // Nobody is taken as deleted by a pass that met somebody without an id, though one was never met and one really went.
+    // Nobody is taken as deleted by a pass that met somebody without an id, though one was never
+    // met and one really went.
     ghl.delete_contact(&ids[1]);
     ghl.take_events();
     world.forget_calls();
@@ -382,7 +385,8 @@ async fn a_stored_row_that_means_nothing_is_an_error_of_that_row_alone() {
         ghl.add_note(id, json!({ "body": "second" }));
     }
     world.deliver_all().await;
-    // Somebody edits the database: Ada's row, one note of Blaise's, a sweep, an event whose contact has to be found.
+    // Somebody edits the database: Ada's row, one note of Blaise's, a sweep, an event whose contact
+    // has to be found.
     let first = format!("'{}'", ids[0]);
     for statement in [
         format!("UPDATE contacts SET gone_at = 9223372036854775807 WHERE contact_id = {first}"),
@@ -404,7 +408,8 @@ async fn a_stored_row_that_means_nothing_is_an_error_of_that_row_alone() {
     let mut answers = Vec::new();
     world.advance(MINUTE);
     for event in ghl.take_events() {
-        // Nobody told the service of what was edited: its next look at the location finds all of it.
+        // Nobody told the service of what was edited: its next look at the location finds all of
+        // it.
         answers.push(world.deliver_now(&event).await);
     }
     for (answer, status, column) in [
@@ -417,7 +422,8 @@ async fn a_stored_row_that_means_nothing_is_an_error_of_that_row_alone() {
     }
     assert_eq!(world.customer_of(&ids[2]).await.last_name, "Edited");
     world.drain().await;
-    // An event whose status is no word of ours is left out of the list of events; the others are shown.
+    // An event whose status is no word of ours is left out of the list of events; the others are
+    // shown.
     let shown = async || world.get("/api/v1/events?limit=200").await.json["events"].as_array().unwrap().len();
     let all = shown().await;
     world

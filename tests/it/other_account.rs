@@ -1,5 +1,5 @@
-//! A location whose Trafft URL was changed in the settings: its links are another account's, so it stands still and says so. The others
-//! go on.
+//! A location whose Trafft URL was changed in the settings: its links are another account's, so it
+//! stands still and says so. The others go on.
 
 use std::path::Path;
 
@@ -125,7 +125,8 @@ async fn its_links_can_be_forgotten_and_it_begins_anew_with_the_other_account() 
 async fn of_two_locations_with_one_account_the_second_stands_still() {
     let (mut world, others, file) = three().await;
     let home = world.sandbox.ghl.location_id();
-    // One that was never connected, with the account of the first; and one that was, with the account of another.
+    // One that was never connected, with the account of the first; and one that was, with the
+    // account of another.
     let token = world.sandbox.ghl.add_location("locationOfNobody0001", "Studio", "UTC", "US");
     let text = std::fs::read_to_string(&file).unwrap().replacen(&others.traffts[0].url(), &others.traffts[1].url(), 1);
     let trafft = &world.sandbox.trafft;

@@ -1,4 +1,5 @@
-//! A vendor that is down: webhooks are answered as ever, nobody's attempts are spent, and afterwards all is made good in order.
+//! A vendor that is down: webhooks are answered as ever, nobody's attempts are spent, and
+//! afterwards all is made good in order.
 
 use std::time::Duration;
 
@@ -39,7 +40,8 @@ async fn a_day_without_trafft_costs_nobody_anything() {
         world.rest(HOUR).await;
     }
     let calls = world.sandbox.trafft.journal().entries().len();
-    // One contact at a time tries, every five minutes at the end: 288 a day, and a few before it was sure.
+    // One contact at a time tries, every five minutes at the end: 288 a day, and a few before it
+    // was sure.
     assert!(calls < 350, "{calls} calls to a vendor that is down");
     let mut spent = 0;
     for contact in &contacts {
@@ -108,8 +110,9 @@ async fn one_record_that_trafft_fails_over_stops_nobody_else_and_is_given_up_in_
     assert_eq!(world.customer_of(&poison).await.last_name, "Odder");
 }
 
-/// Ten minutes in which all calls to one vendor meet this. Ten contacts are edited, and one a minute is created; afterwards
-/// nothing is deleted, nothing is given up, and everything is synced without a person. How many calls the vendor got meanwhile.
+/// Ten minutes in which all calls to one vendor meet this. Ten contacts are edited, and one a
+/// minute is created; afterwards nothing is deleted, nothing is given up, and everything is synced
+/// without a person. How many calls the vendor got meanwhile.
 async fn ten_minutes_of(trafft: bool, fault: Fault) -> usize {
     // The clock stands still while a webhook is answered, so its answer waits for nothing.
     let mut world = World::with(&[("DELETE_POLICY", "delete-created"), ("SYNC_INLINE_DEADLINE_MS", "0")]).await;
@@ -138,7 +141,8 @@ async fn ten_minutes_of(trafft: bool, fault: Fault) -> usize {
         for event in world.sandbox.ghl.take_events() {
             let answer = world.deliver_now(&event).await;
             assert_eq!(answer.code, 200, "{shown}: {}", answer.json);
-            // One after the other: how many are on their way when the vendor counts as down is no matter of chance then.
+            // One after the other: how many are on their way when the vendor counts as down is no
+            // matter of chance then.
             world.idle().await;
         }
         world.rest(Duration::from_secs(60)).await;

@@ -15,7 +15,8 @@ fn ada() -> Value {
     json!({ "firstName": "Ada", "lastName": "Example", "email": "ada@example.com", "phone": "+14155550142" })
 }
 
-/// Takes the contact's customer away from it while HighLevel is being read, then lets the read go on.
+/// Takes the contact's customer away from it while HighLevel is being read, then lets the read go
+/// on.
 async fn unlinked_meanwhile(world: &World, contact: &str) {
     let faults = world.sandbox.ghl.faults();
     while faults.unspent() > 0 {

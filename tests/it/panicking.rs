@@ -1,5 +1,6 @@
-//! The service with panics injected into its contact tasks: into all of them here, and into one in fifty in a program of its own, which is
-//! this test binary, asked for the test at the end. Nothing of it is in the service's own binary.
+//! The service with panics injected into its contact tasks: into all of them here, and into one in
+//! fifty in a program of its own, which is this test binary, asked for the test at the end. Nothing
+//! of it is in the service's own binary.
 
 use std::ffi::OsString;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -42,7 +43,8 @@ impl<S: Subscriber> Layer<S> for Always {
     }
 }
 
-/// More panics than there are places in flight: each place is given back, and what was not settled is tried again.
+/// More panics than there are places in flight: each place is given back, and what was not settled
+/// is tried again.
 #[tokio::test]
 async fn a_task_that_panics_gives_its_place_back_and_is_tried_again() {
     for twice in [false, true] {

@@ -1,7 +1,7 @@
 //! Phone numbers: what HighLevel has reaches Trafft as libphonenumber reads it, or not at all.
 //!
-//! The oracle is `tests/data/phones.tsv`, made from Google's metadata by `tests/phones/table.py`. `PHONES_TABLE` names another
-//! one, such as that with every region as home region.
+//! The oracle is `tests/data/phones.tsv`, made from Google's metadata by `tests/phones/table.py`.
+//! `PHONES_TABLE` names another one, such as that with every region as home region.
 
 use std::collections::BTreeMap;
 
@@ -168,7 +168,8 @@ fn person(number: usize, phone: &str) -> Value {
     json!({ "firstName": "Ada", "lastName": format!("Example {number}"), "email": format!("ada{number}@example.com"), "phone": phone })
 }
 
-/// HighLevel keeps only the digits of its phone field, and a `+` in front; other fields hold what people typed.
+/// HighLevel keeps only the digits of its phone field, and a `+` in front; other fields hold what
+/// people typed.
 fn phones_as_typed(world: &mut World) {
     let path = world.path("mapping.toml");
     std::fs::write(&path, "[customer]\nphone = \"{{ company }}\"\n").unwrap();
@@ -337,7 +338,8 @@ async fn a_refused_location_record_is_asked_for_again_and_nothing_is_guessed_mea
     let told = customer.description.unwrap_or_default();
     assert!(told.contains("2026-09-08 14:30 UTC"), "{told}");
 
-    // Mended: the read is allowed from now on. With the next contact that is looked for all are put right, without a restart.
+    // Mended: the read is allowed from now on. With the next contact that is looked for all are put
+    // right, without a restart.
     world.rest(std::time::Duration::from_secs(61)).await;
     world.synced(json!({ "firstName": "Eve", "email": "eve@example.com" })).await;
     world.drain().await;

@@ -1,5 +1,5 @@
-//! PgBouncer between the service and PostgreSQL: in session mode it works, and in the others the service says at the start what to
-//! change.
+//! PgBouncer between the service and PostgreSQL: in session mode it works, and in the others the
+//! service says at the start what to change.
 
 use std::time::{Duration, Instant};
 

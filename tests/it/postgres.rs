@@ -1,5 +1,5 @@
-//! What PostgreSQL, and what stands before it, can be like: it works, or says at the start what to do; and webhooks are answered
-//! 429 within seconds for as long as nothing can be stored.
+//! What PostgreSQL, and what stands before it, can be like: it works, or says at the start what to
+//! do; and webhooks are answered 429 within seconds for as long as nothing can be stored.
 
 #![expect(clippy::disallowed_methods, reason = "tests wait for processes and databases")]
 

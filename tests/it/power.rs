@@ -1,4 +1,5 @@
-//! What a power cut leaves, on a disk whose fsync has failed before: everything that was ever acknowledged.
+//! What a power cut leaves, on a disk whose fsync has failed before: everything that was ever
+//! acknowledged.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
@@ -14,7 +15,8 @@ use crate::support::process::Process;
 /// The keys of what is stored there.
 async fn keys(path: &str) -> (SqliteConnection, BTreeSet<String>) {
     let mut database = SqliteConnection::connect(&format!("sqlite://{path}?mode=ro")).await.unwrap();
-    // Left open: who looks at the file while nobody works with it, and goes on looking, must not stand in anybody's way.
+    // Left open: who looks at the file while nobody works with it, and goes on looking, must not
+    // stand in anybody's way.
     database.execute("BEGIN").await.unwrap();
     let bodies: Vec<String> = sqlx::query_scalar("SELECT body FROM events").fetch_all(&mut database).await.unwrap();
     (database, bodies.into_iter().collect())
@@ -92,7 +94,8 @@ async fn what_is_acknowledged_after_a_failed_fsync_and_a_kill_outlives_a_power_c
         if seen == disk.first(2) {
             break reader;
         }
-        // A heartbeat or a settle met the broken disk first, and the event was not let in. Once more, then.
+        // A heartbeat or a settle met the broken disk first, and the event was not let in. Once
+        // more, then.
         tries += 1;
         assert!(tries < 10, "the system shows what the disk does not hold, or this test shows nothing: {seen:?}");
     };
@@ -109,7 +112,8 @@ async fn what_is_acknowledged_after_a_failed_fsync_by_the_same_process_outlives_
     let mut process = disk.start().await;
     disk.is_answered(&process, 0, 200).await;
     disk.is_broken(true);
-    // As long as it is broken, whoever comes again is refused again, though the event can be read by now.
+    // As long as it is broken, whoever comes again is refused again, though the event can be read
+    // by now.
     disk.is_answered(&process, 1, 429).await;
     disk.is_answered(&process, 1, 429).await;
     disk.is_broken(false);

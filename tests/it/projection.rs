@@ -1,4 +1,5 @@
-//! By which rules everybody is projected: they may be taken back half-way, and HighLevel may not tell its part for a moment.
+//! By which rules everybody is projected: they may be taken back half-way, and HighLevel may not
+//! tell its part for a moment.
 
 use std::time::Duration;
 

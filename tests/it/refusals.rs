@@ -1,4 +1,5 @@
-//! Refusals: what they are about decides whether a contact is given up at once, or goes on by itself.
+//! Refusals: what they are about decides whether a contact is given up at once, or goes on by
+//! itself.
 
 use std::time::Duration;
 
@@ -196,7 +197,8 @@ async fn what_waits_for_credentials_goes_on_as_soon_as_they_are_mended() {
     }
     world.rest(Duration::from_secs(30)).await;
     world.sandbox.ghl.set_scopes(&token, &["contacts.readonly", "locations.readonly", "locations/tasks.readonly"]);
-    // One finds out, within five minutes; the others go on with it and do not wait for times of their own.
+    // One finds out, within five minutes; the others go on with it and do not wait for times of
+    // their own.
     world.rest(Duration::from_mins(5) + SECOND).await;
     for contact in &contacts {
         assert_eq!(world.contact(contact).await["status"], "synced");

@@ -1,4 +1,5 @@
-//! No secret and no token is in the database as it lies on the disk, in the logs of a full run at debug level, or in an answer.
+//! No secret and no token is in the database as it lies on the disk, in the logs of a full run at
+//! debug level, or in an answer.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

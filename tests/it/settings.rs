@@ -1,4 +1,5 @@
-//! Whatever is wrong with the settings is told at start, all at once, each with its fix, and no secret is shown.
+//! Whatever is wrong with the settings is told at start, all at once, each with its fix, and no
+//! secret is shown.
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};

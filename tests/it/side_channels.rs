@@ -1,4 +1,5 @@
-//! What the work does beside itself can fail without stopping it: a log that nobody can write, a proxy in the environment.
+//! What the work does beside itself can fail without stopping it: a log that nobody can write, a
+//! proxy in the environment.
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};

@@ -1,5 +1,5 @@
-//! How a location stands whatever its vendors answer: one message with the fix, the same by API, page, metric and `doctor`; and it is
-//! gone by itself once it is well.
+//! How a location stands whatever its vendors answer: one message with the fix, the same by API,
+//! page, metric and `doctor`; and it is gone by itself once it is well.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -136,7 +136,8 @@ async fn events_that_do_not_come_any_more() {
     let logging = tracing::Dispatch::new(
         tracing_subscriber::fmt().with_max_level(tracing::Level::INFO).with_writer(move || writer.clone()).finish(),
     );
-    // While there is only one, tracing asks whoever comes first to a line whether it is wanted, and other tests do not want it.
+    // While there is only one, tracing asks whoever comes first to a line whether it is wanted, and
+    // other tests do not want it.
     let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default());
     let _guard = tracing::dispatcher::set_default(&logging);
     let world = world(&[("SWEEP_CONTACTS_MINUTES", "15")]).await;

@@ -1,4 +1,5 @@
-//! How a process ends, and what becomes of its locations: the real program, alone and two on one database.
+//! How a process ends, and what becomes of its locations: the real program, alone and two on one
+//! database.
 
 #![expect(clippy::disallowed_methods, reason = "tests talk HTTP themselves")]
 
@@ -69,7 +70,8 @@ impl Stage {
         Some((answer.status().as_u16(), answer.json().await.ok()?))
     }
 
-    /// A contact that is being synced when these signals come, a moment apart: how its webhook is answered.
+    /// A contact that is being synced when these signals come, a moment apart: how its webhook is
+    /// answered.
     async fn signalled(&self, process: &Process, signals: &[&str]) -> Option<(u16, String)> {
         let during = self.contact(process, "during");
         let stop = async {
@@ -118,7 +120,8 @@ async fn the_first_signal_finishes_what_is_in_flight_and_exits_with_zero() {
     assert_eq!(stage.contact(&next, "after").await, done("synced"));
 }
 
-/// As when a terminal is closed: once by the system, once by the shell, and by systemd beside a SIGTERM.
+/// As when a terminal is closed: once by the system, once by the shell, and by systemd beside a
+/// SIGTERM.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hangup_is_a_soft_stop_however_often_it_comes_and_none_under_nohup() {
     for signals in [&["HUP", "HUP", "HUP"][..], &["TERM", "HUP"], &["HUP", "TERM"]] {
@@ -168,8 +171,8 @@ async fn a_part_that_dies_takes_the_process_with_it_and_the_exit_says_so() {
     let stage = Stage::set(&[("LEASE_SECONDS", "3")]).await;
     let folder = tempfile::TempDir::new().unwrap();
     let file = |name: &str| folder.path().join(name).display().to_string();
-    // From a moment on the machine says that it is the year 33658: no part that asks can go on from there, and each heartbeat asks.
-    // The first thread only waits for the parts, and is left alone.
+    // From a moment on the machine says that it is the year 33658: no part that asks can go on from
+    // there, and each heartbeat asks. The first thread only waits for the parts, and is left alone.
     let shim = "#define _GNU_SOURCE\n#include <stdlib.h>\n#include <sys/syscall.h>\n#include <time.h>\n#include <unistd.h>\n\
         int clock_gettime(clockid_t id, struct timespec *now) {\n\
             int said = syscall(SYS_clock_gettime, id, now);\n\
@@ -241,7 +244,8 @@ async fn who_stops_hands_over_at_once_and_who_dies_within_the_lease() {
     }
 }
 
-/// Requests that never arrive whole, and connections without any, neither stay open for ever nor hold up a stop.
+/// Requests that never arrive whole, and connections without any, neither stay open for ever nor
+/// hold up a stop.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn half_a_request_has_its_time_and_does_not_hold_up_a_stop() {
     let head = "POST /login HTTP/1.1\r\nhost: localhost\r\nsec-fetch-site: same-origin\r\n\

@@ -1,4 +1,5 @@
-//! Storage in trouble: answered 429, never a false 2xx, and taken without a restart once the trouble is over.
+//! Storage in trouble: answered 429, never a false 2xx, and taken without a restart once the
+//! trouble is over.
 
 use std::collections::HashMap;
 use std::fs;
@@ -58,7 +59,8 @@ async fn a_file_that_was_moved_away_takes_nothing_in_until_it_is_back() {
     is_taken(&world, &event).await;
 }
 
-/// A link in a folder that is one itself, to a file that is not there yet; then by the file's own name. Odd letters and all.
+/// A link in a folder that is one itself, to a file that is not there yet; then by the file's own
+/// name. Odd letters and all.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_symbolic_link_is_the_file_that_it_leads_to() {
     let (world, mut settings, _) = settings().await;
@@ -111,7 +113,8 @@ async fn a_damaged_file_is_refused_at_the_start_with_what_to_do() {
     }
 }
 
-/// For the real program on a file of its own, which comes last, with vendors that are away: what it acknowledges is all that counts.
+/// For the real program on a file of its own, which comes last, with vendors that are away: what it
+/// acknowledges is all that counts.
 pub async fn settings() -> (World, HashMap<String, String>, String) {
     let world = World::stopped(&[("SYNC_INLINE_DEADLINE_MS", "0")]).await;
     let path = world.path("own.db");
@@ -145,7 +148,8 @@ impl World {
 
 #[tokio::test]
 async fn the_files_of_the_database_are_for_their_owner_alone() {
-    // Whatever the umask; and a log that outlived its process, beside files that an earlier version left open to others.
+    // Whatever the umask; and a log that outlived its process, beside files that an earlier version
+    // left open to others.
     let open = |command: &mut Command| {
         command.args(["sh", "-c", "umask 000; exec \"$@\"", "sh"]);
     };
@@ -172,7 +176,8 @@ async fn stored(path: &str) -> i64 {
 
 #[tokio::test]
 async fn a_full_disk_is_answered_429_and_room_is_noticed() {
-    // A limit on the size of files is a full disk that a test can make, and make go away, in a process that runs.
+    // A limit on the size of files is a full disk that a test can make, and make go away, in a
+    // process that runs.
     let ignore = |command: &mut Command| {
         command.args(["sh", "-c", "trap '' XFSZ; exec \"$@\"", "sh"]);
     };

@@ -155,7 +155,8 @@ async fn a_customer_that_staff_deleted_is_a_conflict_after_two_passes() {
 #[tokio::test]
 async fn a_backfill_takes_everyone_over_and_its_dry_run_says_so_before() {
     let world = world().await;
-    // One is there already and matches, one lacks the phone, one is in doubt, one cannot become a customer.
+    // One is there already and matches, one lacks the phone, one is in doubt, one cannot become a
+    // customer.
     for (first, email) in [("Ada", "ada@example.com"), ("Carol", "family@example.com")] {
         world.sandbox.trafft.staff_create(json!({ "first_name": first, "last_name": "Example", "email": email }));
     }

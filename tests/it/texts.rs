@@ -39,7 +39,8 @@ async fn a_note_is_told_as_it_was_written() {
     assert!(!told.contains("editor"), "{told}");
 }
 
-/// An editor that was opened and left: neither a line of its own, nor one of the three that are told.
+/// An editor that was opened and left: neither a line of its own, nor one of the three that are
+/// told.
 #[tokio::test]
 async fn a_note_without_a_word_is_not_told() {
     let world = World::new().await;

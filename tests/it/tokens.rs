@@ -56,7 +56,8 @@ async fn a_missing_scope_is_no_reason_to_refresh() {
     world.sandbox.ghl.forgive();
 }
 
-/// The pair is rotated at GHL, and the answer does not come, or only in part: the same is asked once more, and is enough.
+/// The pair is rotated at GHL, and the answer does not come, or only in part: the same is asked
+/// once more, and is enough.
 #[tokio::test]
 async fn a_pair_whose_answer_was_lost_is_asked_for_once_more() {
     let mut world = World::installed(&[]).await;
@@ -251,7 +252,8 @@ fn oauth(world: &World) -> OAuth {
     OAuth::new(http(), app, Clock::system())
 }
 
-/// Two locations of one agency, worked by two processes: its token is renewed once, and each gets its own from it.
+/// Two locations of one agency, worked by two processes: its token is renewed once, and each gets
+/// its own from it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_replicas_share_an_agency() {
     if Database::postgres().is_none() {
@@ -266,7 +268,8 @@ async fn two_replicas_share_an_agency() {
         let trafft = world.sandbox.add_trafft().await.unwrap();
         assert_eq!(world.enter(location, &trafft, json!({})).await.code, 200);
     }
-    // Two true processes on the same database, with a clock of their own; the first one hands over and goes.
+    // Two true processes on the same database, with a clock of their own; the first one hands over
+    // and goes.
     let settings = world.settings();
     world.stop().await;
     let (one, other) = (Process::start(settings.clone()), Process::start(settings));
@@ -321,7 +324,8 @@ async fn killed_in_the_middle_of_a_rotation_it_is_connected_again_without_a_pers
     process.ready(&world.http).await;
     let mut moment = tokio::time::interval(Duration::from_millis(1));
     for (round, late) in [0_u32, 0, 1, 2, 5].into_iter().enumerate() {
-        // One that remembers nothing: a token that replaced a refused one is not itself replaced within minutes.
+        // One that remembers nothing: a token that replaced a refused one is not itself replaced
+        // within minutes.
         process.kill_and_start();
         process.ready(&world.http).await;
         ghl.expire_access_tokens();
@@ -348,7 +352,8 @@ async fn killed_in_the_middle_of_a_rotation_it_is_connected_again_without_a_pers
         process.kill_and_start();
         let _ = asking.await;
         process.ready(&world.http).await;
-        // A dead process's lease, and a retry or two: seconds, and more where many tests share the machine.
+        // A dead process's lease, and a retry or two: seconds, and more where many tests share the
+        // machine.
         for _ in 0..20_000 {
             if is_synced(&world, &process, &contact).await {
                 break;
@@ -364,7 +369,8 @@ async fn killed_in_the_middle_of_a_rotation_it_is_connected_again_without_a_pers
     assert_eq!((ghl.reconnects(), ghl.refresh_reuses()), (0, 0));
 }
 
-/// What is wrong with an agency's own token, or with the app, is not a loss of its locations' tokens.
+/// What is wrong with an agency's own token, or with the app, is not a loss of its locations'
+/// tokens.
 #[tokio::test]
 async fn what_an_agency_lacks_is_mended_there_and_its_locations_go_on() {
     let mut world = World::app(&[]).await;
@@ -404,7 +410,8 @@ async fn what_an_agency_lacks_is_mended_there_and_its_locations_go_on() {
         world.rest(Duration::from_mins(1)).await;
         assert_eq!((trafft.customers().len(), world.install_of(location).await), (made, json!("active")), "{status}");
     }
-    // The agency's tokens are lost: a person authorises the agency again, and nobody has to look after its locations.
+    // The agency's tokens are lost: a person authorises the agency again, and nobody has to look
+    // after its locations.
     ghl.lose_tokens(&ghl.company_id());
     world.advance(DAY);
     let answer = world.contact_in(location).await;

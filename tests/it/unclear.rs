@@ -1,4 +1,5 @@
-//! Answers that never came, vendors that fail, a service that is stopped: in the end Trafft is as it should be, once.
+//! Answers that never came, vendors that fail, a service that is stopped: in the end Trafft is as
+//! it should be, once.
 
 use std::time::Duration;
 

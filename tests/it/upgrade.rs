@@ -1,4 +1,5 @@
-//! Databases as earlier versions left them: they open, converge, and only what was wrong is written.
+//! Databases as earlier versions left them: they open, converge, and only what was wrong is
+//! written.
 
 use std::borrow::Cow;
 

@@ -1,5 +1,5 @@
-//! A vendor that is down or refuses us: one message with the fix, the same by API, page, metric and `doctor`; and it is gone by itself
-//! once it is well.
+//! A vendor that is down or refuses us: one message with the fix, the same by API, page, metric and
+//! `doctor`; and it is gone by itself once it is well.
 
 use std::time::Duration;
 
@@ -102,7 +102,8 @@ async fn credentials_that_are_refused() {
     works(&world).await;
 }
 
-/// Whatever way new credentials come, what waits for them goes on at once, while the clock stands still.
+/// Whatever way new credentials come, what waits for them goes on at once, while the clock stands
+/// still.
 #[tokio::test]
 async fn new_credentials_take_effect_at_once() {
     // Trafft's, by the API and by the page.

@@ -1,4 +1,5 @@
-//! A command that is about a location finds it by itself where only one fits, and names its own flag where several do.
+//! A command that is about a location finds it by itself where only one fits, and names its own
+//! flag where several do.
 
 use sandbox::Trafft;
 use serde_json::{Value, json};

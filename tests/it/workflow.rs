@@ -1,4 +1,5 @@
-//! Webhook actions of HighLevel workflows: unsigned by HighLevel, so believed by a token or a relay's signature (G §9).
+//! Webhook actions of HighLevel workflows: unsigned by HighLevel, so believed by a token or a
+//! relay's signature (G §9).
 
 use std::time::Duration;
 
@@ -10,7 +11,8 @@ use serde_json::{Value, json};
 
 use crate::support::{Answer, WORKFLOW, World};
 
-/// Of the specification's own example, as people paste it: its libraries decode it with `whsec_` before it and without.
+/// Of the specification's own example, as people paste it: its libraries decode it with `whsec_`
+/// before it and without.
 const SECRET: &str = "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 fn ada() -> Value {

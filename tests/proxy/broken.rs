@@ -1,4 +1,5 @@
-//! Services that fail in their own ways, for a proxy to stand before; and one that answers, and counts.
+//! Services that fail in their own ways, for a proxy to stand before; and one that answers, and
+//! counts.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

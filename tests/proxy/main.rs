@@ -1,4 +1,5 @@
-//! The shipped proxy files, each in Debian's program: signatures survive, and whatever fails on the way is answered 429.
+//! The shipped proxy files, each in Debian's program: signatures survive, and whatever fails on the
+//! way is answered 429.
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, missing_docs, reason = "tests")]
 
@@ -83,7 +84,8 @@ async fn post(
     Some((status, retry.unwrap_or_default(), body))
 }
 
-/// The first words of an answer that may come before the whole body is sent. `tells`: the length, or else the body comes in a chunk.
+/// The first words of an answer that may come before the whole body is sent. `tells`: the length,
+/// or else the body comes in a chunk.
 async fn early_status(url: &str, body: &[u8], headers: &[(String, String)], tells: bool) -> String {
     let address = url.strip_prefix("http://").unwrap();
     let (mut from, mut to) = TcpStream::connect(address).await.unwrap().into_split();
@@ -143,7 +145,8 @@ async fn signatures_survive_and_the_services_own_answers_pass() {
         let admin = http.get(format!("{url}/api/v1/events")).send().await.unwrap();
         assert_eq!(admin.status().as_u16(), 404, "{kind:?}: the admin API stays inside");
 
-        // The pages are there, and whatever a client claims to be, it is the one that the proxy saw.
+        // The pages are there, and whatever a client claims to be, it is the one that the proxy
+        // saw.
         let login = format!("{url}/login");
         assert_eq!(http.get(&login).send().await.unwrap().status().as_u16(), 200, "{kind:?}");
         for page in ["/", "/connections/aLocation", "/oauth/install", "/oauth/callback?code=none"] {
@@ -240,8 +243,8 @@ async fn what_nginx_itself_cannot_do_is_429() {
     let answer = post(&Client::new(), &proxy.url, " ".repeat(1 << 16), Vec::new()).await;
     assert!(is_not_stored(&answer), "{answer:?}");
     assert_eq!(upstream.connections(), 0, "nothing was passed on");
-    // No connection is left to pass it on by (500), whichever of the two it lacks first; or webhooks have no more (503). A connection that
-    // nginx cannot accept gets no answer.
+    // No connection is left to pass it on by (500), whichever of the two it lacks first; or
+    // webhooks have no more (503). A connection that nginx cannot accept gets no answer.
     for setup in [Setup::Crowded(64), Setup::Crowded(65), Setup::Limited] {
         let folder = TempDir::new().unwrap();
         let proxy = Proxy::start(Kind::Nginx, folder.path(), broken::start(Broken::Silent).await, setup).await;

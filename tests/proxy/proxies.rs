@@ -1,4 +1,5 @@
-//! The four proxies of Debian, each with its shipped file, changed as every user changes it: names, ports, certificates.
+//! The four proxies of Debian, each with its shipped file, changed as every user changes it: names,
+//! ports, certificates.
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
@@ -88,7 +89,8 @@ impl Place {
         self.path(name)
     }
 
-    /// The shipped file, with `changes`, each of which must still apply. `timeout`: what it says about patience.
+    /// The shipped file, with `changes`, each of which must still apply. `timeout`: what it says
+    /// about patience.
     fn shipped(&self, name: &str, timeout: &str, changes: &[(&str, &str)]) -> String {
         let mut text = shipped(name);
         let is_impatient = matches!(self.setup, Setup::Impatient | Setup::Crowded(_) | Setup::Limited);

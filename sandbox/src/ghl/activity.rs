@@ -1,4 +1,5 @@
-//! Tasks, notes and appointments of a contact, as the API shows them and as their events tell of them (G §6.10 to §6.19, §8.5).
+//! Tasks, notes and appointments of a contact, as the API shows them and as their events tell of
+//! them (G §6.10 to §6.19, §8.5).
 
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
@@ -101,7 +102,8 @@ fn appointment(activity: &Activity, contact: &Contact, zone: &TimeZone) -> Value
     Value::Object(out)
 }
 
-/// The fields of the event (G §8.5): note events have four and no author; appointments sit under a key of their own.
+/// The fields of the event (G §8.5): note events have four and no author; appointments sit under a
+/// key of their own.
 fn event(sort: Sort, activity: &Activity, contact: &Contact, zone: &TimeZone) -> Map<String, Value> {
     let mut out = match sort {
         Sort::Task => picked(activity, contact, &["assignedTo", "body", "title", "dueDate"]),
@@ -267,8 +269,8 @@ impl State {
         true
     }
 
-    /// It becomes another contact's. That is a change of it, told like any other: a task's not at all, an appointment's with its new
-    /// contact alone.
+    /// It becomes another contact's. That is a change of it, told like any other: a task's not at
+    /// all, an appointment's with its new contact alone.
     pub(crate) fn move_activity(&mut self, now: i64, sort: Sort, from: &str, to: &str, id: &str) -> bool {
         if from == to || self.contacts.get(to).is_none() {
             return false;
@@ -285,7 +287,8 @@ impl State {
         true
     }
 
-    /// Runs `change` on one activity and hands back what an event about it needs; the activity only if it changed.
+    /// Runs `change` on one activity and hands back what an event about it needs; the activity only
+    /// if it changed.
     fn touch(
         &mut self,
         sort: Sort,

@@ -1,4 +1,5 @@
-//! Who gets in: path, then version, then token, then allowance (G §2, §3, §5), then what the body may hold.
+//! Who gets in: path, then version, then token, then allowance (G §2, §3, §5), then what the body
+//! may hold.
 
 use serde_json::{Map, Value, json};
 
@@ -90,7 +91,8 @@ impl Shared {
         let bearer = self.state().bearer(token, now);
         match bearer {
             Bearer::Location(..) | Bearer::Company(_) => {}
-            // It was good once. That a day is over, or that an admin uninstalls, is nobody's mistake.
+            // It was good once. That a day is over, or that an admin uninstalls, is nobody's
+            // mistake.
             Bearer::Ended => return Some(refusal(401, &json!("Invalid JWT"))),
             Bearer::Unknown => return refuse(401, message),
         }
@@ -112,7 +114,8 @@ impl Shared {
         let bearer = self.state().bearer(call.bearer().unwrap_or_default(), self.now());
         let (location, scopes) = match bearer {
             Bearer::Location(location, scopes) => (location, scopes),
-            // Contacts need a location's token (G §3). The text is that of a missing scope: refreshing does not help.
+            // Contacts need a location's token (G §3). The text is that of a missing scope:
+            // refreshing does not help.
             Bearer::Company(_) => return refuse(401, json!("The token is not authorized for this scope.")),
             // A token that ended between the gate and here.
             Bearer::Ended => return Err(refusal(401, &json!("Invalid JWT"))),

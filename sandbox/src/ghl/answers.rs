@@ -52,7 +52,8 @@ impl Shared {
         Answer::json(call.operation.ok, body)
     }
 
-    /// A missing object, in the disguise of the day. No complaint: things may vanish under a correct client.
+    /// A missing object, in the disguise of the day. No complaint: things may vanish under a
+    /// correct client.
     pub(super) fn absent(&self, message: &str) -> Answer {
         let status = match self.state().not_found {
             NotFound::BadRequest => 400,
@@ -61,7 +62,8 @@ impl Shared {
         refusal(status, &json!(message))
     }
 
-    /// The answer when the path's contact exists in the token's location, else the refusal that `GET` has (G §4).
+    /// The answer when the path's contact exists in the token's location, else the refusal that
+    /// `GET` has (G §4).
     pub(super) fn for_contact(&self, call: &Admitted<'_>, answer: impl FnOnce() -> Answer) -> Answer {
         let id = call.at(0);
         if self.state().contact(&call.location, id).is_none() {

@@ -1,4 +1,5 @@
-//! The contacts as they are now, and who can be found among them without looking at all: by e-mail, phone and task.
+//! The contacts as they are now, and who can be found among them without looking at all: by e-mail,
+//! phone and task.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};

@@ -1,7 +1,8 @@
 //! What HighLevel makes of a webhook URL that does not accept its deliveries (G §8.6).
 //!
-//! Every three days it looks at the past three. A URL that was busy and accepted too few is warned about, and at the next such
-//! look it is off: nothing is sent until a person switches the events on again, and what happens meanwhile is told to nobody.
+//! Every three days it looks at the past three. A URL that was busy and accepted too few is warned
+//! about, and at the next such look it is off: nothing is sent until a person switches the events
+//! on again, and what happens meanwhile is told to nobody.
 
 use serde::Serialize;
 
@@ -17,7 +18,8 @@ pub const ACCEPTED_PERCENT: usize = 90;
 pub struct Breaker {
     /// More deliveries than so many between two looks, and the share counts.
     pub busy: usize,
-    /// Tries since the last look. Whether repeats count is not published; here they do, which is the harsher reading.
+    /// Tries since the last look. Whether repeats count is not published; here they do, which is
+    /// the harsher reading.
     pub tries: usize,
     /// Those answered 2xx.
     pub accepted: usize,

@@ -1,4 +1,5 @@
-//! Which keys each request body may and must have. Unknown ones get 422 (G §4); create is not update (G §6.2, §6.3).
+//! Which keys each request body may and must have. Unknown ones get 422 (G §4); create is not
+//! update (G §6.2, §6.3).
 
 use serde_json::{Map, Value};
 

@@ -75,7 +75,8 @@ impl Contact {
             .collect()
     }
 
-    /// Takes over the keys that are there; null and the empty string clear. Says which keys really changed.
+    /// Takes over the keys that are there; null and the empty string clear. Says which keys really
+    /// changed.
     pub(crate) fn apply(&mut self, changes: &Map<String, Value>, location: &Location) -> BTreeSet<String> {
         let before = self.fields.clone();
         for (key, value) in changes {
@@ -163,7 +164,8 @@ impl Contact {
     }
 }
 
-/// Spaces, dashes and brackets go; a national number of a +1 country gets its prefix (G §6.2: stored as E.164).
+/// Spaces, dashes and brackets go; a national number of a +1 country gets its prefix (G §6.2:
+/// stored as E.164).
 pub(crate) fn e164(text: &str, country: &str) -> String {
     let digits: String = text.chars().filter(char::is_ascii_digit).collect();
     let international = text.trim_start().starts_with('+');
@@ -176,7 +178,8 @@ pub(crate) fn e164(text: &str, country: &str) -> String {
     }
 }
 
-/// Year-month-day or month-day-year with any of the documented separators, as year-month-day (G §6.2).
+/// Year-month-day or month-day-year with any of the documented separators, as year-month-day (G
+/// §6.2).
 fn birth_date(text: &str) -> String {
     let day = text.split('T').next().unwrap_or(text);
     let parts: Vec<&str> = day.split(['-', '/', '.', '_']).collect();

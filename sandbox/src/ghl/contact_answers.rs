@@ -47,7 +47,8 @@ impl Shared {
         self.for_contact(call, || self.ok(call, &json!({ "contact": self.read(call.at(0)) })))
     }
 
-    /// The refusal that names the contact already there (G §4); `None` where nobody collides or the location does not mind.
+    /// The refusal that names the contact already there (G §4); `None` where nobody collides or the
+    /// location does not mind.
     fn duplicate(&self, location: &str, body: &Map<String, Value>, but: &str) -> Option<Answer> {
         let state = self.state();
         if state.locations.get(location)?.allow_duplicates {
@@ -101,8 +102,8 @@ impl Shared {
         self.absent("Contact not found")
     }
 
-    /// Updates the contact that the location's order names first and says nothing of the other one (G §6.5, #37); a secondary e-mail
-    /// matches as well and takes the primary one's place (#337).
+    /// Updates the contact that the location's order names first and says nothing of the other one
+    /// (G §6.5, #37); a secondary e-mail matches as well and takes the primary one's place (#337).
     pub(super) fn upsert_contact(&self, call: &Admitted<'_>) -> Answer {
         if let Some(refused) = self.nobody(call) {
             return refused;
@@ -139,7 +140,8 @@ impl Shared {
         }
         let (number, email) =
             (call.call.query("number").unwrap_or_default(), call.call.query("email").unwrap_or_default());
-        // An unescaped plus arrives as a space (G §6.9); the number is then not the one that was meant.
+        // An unescaped plus arrives as a space (G §6.9); the number is then not the one that was
+        // meant.
         if number.starts_with(' ') {
             self.complain(call.call, "number begins with a space: + must be sent as %2B");
         }

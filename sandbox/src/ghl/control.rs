@@ -1,4 +1,5 @@
-//! The back door over HTTP: what a person would do, for other processes and for the curious. Never journaled, never limited.
+//! The back door over HTTP: what a person would do, for other processes and for the curious. Never
+//! journaled, never limited.
 
 use serde_json::{Value, json};
 

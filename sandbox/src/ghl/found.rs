@@ -61,7 +61,8 @@ impl Serialize for Found<'_> {
     }
 }
 
-/// What a search result has under this key, for filters and orders; besides, keys that are kept but not shown.
+/// What a search result has under this key, for filters and orders; besides, keys that are kept but
+/// not shown.
 pub(super) fn value_of(contact: &Contact, field: &str) -> Value {
     if let Some(id) = field.strip_prefix("customFields.") {
         let fields = contact.fields.get("customFields").and_then(Value::as_array);

@@ -9,7 +9,8 @@ use crate::front::Answer;
 pub(super) const INTERVAL_MS: i64 = 10_000;
 const DAY_MS: i64 = 86_400_000;
 
-/// How the ten seconds are counted. Nobody has published which; a client that survives `Sliding` survives both.
+/// How the ten seconds are counted. Nobody has published which; a client that survives `Sliding`
+/// survives both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Window {
     /// Counters that start again every full ten seconds.

@@ -10,7 +10,8 @@ use super::state::{State, new_id};
 const FIRST_NUMBER: u32 = 2_000_000;
 
 impl State {
-    /// One contact like no other; `events` tells whether anybody hears of it. `None`: no such location.
+    /// One contact like no other; `events` tells whether anybody hears of it. `None`: no such
+    /// location.
     fn seed_contact(&mut self, now: i64, location: &str, events: bool) -> Option<String> {
         const FIRST: [&str; 10] =
             ["Ada", "Blaise", "Chien", "Dorothy", "Emmy", "Fatima", "Grace", "Hedy", "Ines", "Jordan"];
@@ -40,7 +41,8 @@ impl State {
 /// # Panics
 /// When there is no such location, or no such contact.
 impl Ghl {
-    /// So many contacts, no two alike in name, e-mail or phone; without `events` nobody is told. Their ids, in order.
+    /// So many contacts, no two alike in name, e-mail or phone; without `events` nobody is told.
+    /// Their ids, in order.
     #[track_caller]
     pub fn seed_contacts(&self, location: &str, count: usize, events: bool) -> Vec<String> {
         let made: Option<Vec<String>> =

@@ -1,4 +1,5 @@
-//! The location record, its custom fields, its tasks (G §7.1 to §7.3), and the lists of contacts (G §6.7, §6.8).
+//! The location record, its custom fields, its tasks (G §7.1 to §7.3), and the lists of contacts (G
+//! §6.7, §6.8).
 
 use serde_json::{Value, json};
 
@@ -100,7 +101,8 @@ impl Shared {
         self.ok(call, &json!({ "tasks": page }))
     }
 
-    /// The deprecated list: newest first, paged by `startAfter` and `startAfterId` or by the latter alone (G §6.7).
+    /// The deprecated list: newest first, paged by `startAfter` and `startAfterId` or by the latter
+    /// alone (G §6.7).
     pub(super) fn list_contacts(&self, call: &Admitted<'_>) -> Answer {
         if call.call.query("locationId").is_none() {
             return self.unprocessable(call, "locationId must be a string");

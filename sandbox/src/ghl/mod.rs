@@ -1,4 +1,5 @@
-//! A GoHighLevel: contacts with tasks, notes and appointments, its API, its webhooks, and the people at its screens.
+//! A GoHighLevel: contacts with tasks, notes and appointments, its API, its webhooks, and the
+//! people at its screens.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -165,7 +166,8 @@ impl Ghl {
         self.set_on_location(location, |location| location.allow_duplicates = allow);
     }
 
-    /// Phones are kept as they were typed; at first they become E.164 or digits, which is assumed, not known (G §6.2).
+    /// Phones are kept as they were typed; at first they become E.164 or digits, which is assumed,
+    /// not known (G §6.2).
     pub fn set_phones_as_typed(&self, location: &str, as_typed: bool) {
         self.set_on_location(location, |location| location.phones_as_typed = as_typed);
     }
@@ -190,7 +192,8 @@ impl Ghl {
         self.0.state().index.set_lag(lag);
     }
 
-    /// The key under which a task search puts a task's id: `_id` at first, or `id` (G §7.3: either may be).
+    /// The key under which a task search puts a task's id: `_id` at first, or `id` (G §7.3: either
+    /// may be).
     pub fn set_task_search_id_key(&self, key: &'static str) {
         self.0.state().task_id_key = key;
     }
@@ -206,9 +209,10 @@ impl Ghl {
         (state.limits.burst, state.limits.daily) = (burst, daily);
     }
 
-    /// The most calls that came with this token in any ten seconds so far, counted as `window` counts them. Those that
-    /// were refused for being too many are among them, and it does not matter which limit or window is in force. All OAuth
-    /// tokens of a location, or of the company, count as one, and its id may stand for them (G §5).
+    /// The most calls that came with this token in any ten seconds so far, counted as `window`
+    /// counts them. Those that were refused for being too many are among them, and it does not
+    /// matter which limit or window is in force. All OAuth tokens of a location, or of the company,
+    /// count as one, and its id may stand for them (G §5).
     pub fn most_in_a_window(&self, token: &str, window: Window) -> u32 {
         let state = self.0.state();
         state.limits.most(state.papers.payer(token), window)
@@ -274,7 +278,8 @@ impl Ghl {
         self.0.deliver(event, url).await
     }
 
-    /// Where events go by themselves from now on, those already waiting included; `None` keeps them.
+    /// Where events go by themselves from now on, those already waiting included; `None` keeps
+    /// them.
     pub fn set_webhook_url(&self, url: Option<String>) {
         self.0.change(|state, now| state.set_webhook_url(url, now));
     }
@@ -327,7 +332,8 @@ impl Ghl {
         self.0.change(|state, now| state.breaker.switch_on(now));
     }
 
-    /// *Resend* in the app's log (G §8.6). `None`: no delivery of this event failed and never succeeded.
+    /// *Resend* in the app's log (G §8.6). `None`: no delivery of this event failed and never
+    /// succeeded.
     pub async fn resend(&self, webhook_id: &str) -> Option<std::io::Result<Delivery>> {
         self.0.resend(webhook_id).await
     }

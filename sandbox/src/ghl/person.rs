@@ -1,4 +1,5 @@
-//! What people do in the GHL screens. Every change moves `dateUpdated` and causes the events of G §8.5.
+//! What people do in the GHL screens. Every change moves `dateUpdated` and causes the events of G
+//! §8.5.
 
 use serde_json::{Map, Value};
 
@@ -13,7 +14,8 @@ pub(super) fn object(value: Value) -> Map<String, Value> {
     }
 }
 
-/// A person cannot click on what is not on the screen: a test that tries is wrong and should hear it.
+/// A person cannot click on what is not on the screen: a test that tries is wrong and should hear
+/// it.
 #[track_caller]
 pub(super) fn there(found: bool, what: &str, id: &str) {
     assert!(found, "the sandbox has no {what} {id}");
@@ -52,7 +54,8 @@ impl Ghl {
         there(self.0.change(|state, now| state.restore_contact(now, id)), "deleted contact", id);
     }
 
-    /// `gone` vanishes; its tasks, notes, appointments, and what `keep` lacked go to `keep` (G §13).
+    /// `gone` vanishes; its tasks, notes, appointments, and what `keep` lacked go to `keep` (G
+    /// §13).
     #[track_caller]
     pub fn merge_contacts(&self, keep: &str, gone: &str) {
         there(self.0.change(|state, now| state.merge_contacts(now, keep, gone)), "pair of contacts", gone);
@@ -152,7 +155,8 @@ impl Ghl {
         self.delete(Sort::Note, contact, note);
     }
 
-    /// `title`, `startTime` and `endTime` (ISO, or the location's wall time), `appointmentStatus`, … (G §6.19).
+    /// `title`, `startTime` and `endTime` (ISO, or the location's wall time), `appointmentStatus`,
+    /// … (G §6.19).
     #[track_caller]
     pub fn add_appointment(&self, contact: &str, fields: Value) -> String {
         self.add(Sort::Appointment, contact, fields)
@@ -170,7 +174,8 @@ impl Ghl {
         self.delete(Sort::Appointment, contact, appointment);
     }
 
-    /// A custom field of the usual location. `key` is without the `contact.` that the API puts before it (G §7.2).
+    /// A custom field of the usual location. `key` is without the `contact.` that the API puts
+    /// before it (G §7.2).
     pub fn define_custom_field(&self, id: &str, name: &str, key: &str) {
         let home = self.location_id();
         self.define_custom_field_in(&home, id, name, key);

@@ -1,4 +1,5 @@
-//! Webhook signatures by test keys of the sandbox's own (G §8.2, §8.3). A service is pointed at these keys by its settings.
+//! Webhook signatures by test keys of the sandbox's own (G §8.2, §8.3). A service is pointed at
+//! these keys by its settings.
 
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use aws_lc_rs::rand::SystemRandom;
@@ -6,7 +7,8 @@ use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-/// The seed of the test vector in G §8.3: the bytes 00 to 1f. Everybody knows it; it signs nothing but tests.
+/// The seed of the test vector in G §8.3: the bytes 00 to 1f. Everybody knows it; it signs nothing
+/// but tests.
 pub const TEST_SEED: [u8; 32] = {
     let mut seed = [0_u8; 32];
     let mut at = 0;
@@ -19,7 +21,8 @@ pub const TEST_SEED: [u8; 32] = {
     seed
 };
 
-/// PKCS#8 of a 4096-bit RSA key made for this sandbox alone, so that legacy signatures have their true 512 bytes.
+/// PKCS#8 of a 4096-bit RSA key made for this sandbox alone, so that legacy signatures have their
+/// true 512 bytes.
 const LEGACY_KEY: &str = include_str!("../../fixtures/ghl/legacy-test-key.b64");
 
 /// What stands before the 32 bytes of an Ed25519 key in SPKI form.

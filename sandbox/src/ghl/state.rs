@@ -1,4 +1,5 @@
-//! What this GoHighLevel remembers: locations, tokens, contacts, the lagging search index, and events not yet sent.
+//! What this GoHighLevel remembers: locations, tokens, contacts, the lagging search index, and
+//! events not yet sent.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -278,8 +279,8 @@ impl State {
         true
     }
 
-    /// A deleted contact is there again, as it was; false when there is none. Whether an event tells of it is not known (G §13): none
-    /// does here.
+    /// A deleted contact is there again, as it was; false when there is none. Whether an event
+    /// tells of it is not known (G §13): none does here.
     pub(crate) fn restore_contact(&mut self, now: i64, id: &str) -> bool {
         let Some(contact) = self.deleted.remove(id) else {
             return false;

@@ -1,11 +1,13 @@
-//! The short way of a search: by one date only, so that the page is read off an order that is there already (G §6.6).
+//! The short way of a search: by one date only, so that the page is read off an order that is there
+//! already (G §6.6).
 
 use super::found::Found;
 use super::index::Index;
 use super::query::{DATES, Plan, Test, moment};
 use super::search::Page;
 
-/// The first and last moment that pass, when the test is about ranges of this date and nothing else.
+/// The first and last moment that pass, when the test is about ranges of this date and nothing
+/// else.
 fn span(test: &Test, date: &str) -> Option<(i64, i64)> {
     // Two of the three names are one date here.
     let same = |field: &str| (field == "dateAdded") == (date == "dateAdded");
@@ -33,7 +35,8 @@ fn span(test: &Test, date: &str) -> Option<(i64, i64)> {
     Some(span)
 }
 
-/// The page, when the search asks for a range of one date at most, in the order of that date; else `None`.
+/// The page, when the search asks for a range of one date at most, in the order of that date; else
+/// `None`.
 pub(super) fn walk<'a>(index: &'a Index, location: &str, plan: &Plan) -> Option<Page<'a>> {
     let [(date, down)] = &plan.sort[..] else {
         return None;

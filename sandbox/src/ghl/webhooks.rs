@@ -14,7 +14,8 @@ use super::events::Event;
 
 /// Repeats of a delivery that was not answered 2xx: at most so many (G §8.6).
 pub const MAX_RETRIES: u32 = 12;
-/// Pause before the first repeat. Each is twice the one before: "from seconds to minutes" is all that is published (G §8.6).
+/// Pause before the first repeat. Each is twice the one before: "from seconds to minutes" is all
+/// that is published (G §8.6).
 pub const RETRY_FIRST_MS: i64 = 5_000;
 /// Longest pause, with its jitter.
 pub const RETRY_LONGEST_MS: i64 = 1_200_000;
@@ -116,7 +117,8 @@ impl Shared {
         Ok(Delivery { status, headers, body: body.to_vec() })
     }
 
-    /// One event to its end: the first 2xx, or the last repeat. Every other answer is repeated, and silence as well (G §8.6).
+    /// One event to its end: the first 2xx, or the last repeat. Every other answer is repeated, and
+    /// silence as well (G §8.6).
     async fn see_through(self: Arc<Self>, event: Event, url: String) {
         for retry in 0..=MAX_RETRIES {
             if retry > 0 && !self.is_still_wanted(&event) {
@@ -167,8 +169,9 @@ impl Shared {
         is_accepted
     }
 
-    /// *Resend* in the app's log: a delivery that never succeeded goes out once more, as it was, to where it went; if it is
-    /// accepted, the repeats to come are dropped (G §8.6). `None`: there is no such delivery.
+    /// *Resend* in the app's log: a delivery that never succeeded goes out once more, as it was, to
+    /// where it went; if it is accepted, the repeats to come are dropped (G §8.6). `None`: there is
+    /// no such delivery.
     pub(super) async fn resend(&self, webhook_id: &str) -> Option<std::io::Result<Delivery>> {
         let (event, url) = self.state().undelivered.get(webhook_id).cloned()?;
         let (at_ms, answer) = (self.now(), self.deliver(&event, &url).await);
@@ -187,7 +190,8 @@ pub(super) fn outgoing(switches: &WebhookSwitches, batch: Vec<Event>) -> Vec<Eve
     out
 }
 
-/// Before the repeat after this try: exponential, up to half as long again, and the same for the same event and try.
+/// Before the repeat after this try: exponential, up to half as long again, and the same for the
+/// same event and try.
 fn pause(webhook_id: &str, retry: u32) -> i64 {
     let sum = webhook_id.bytes().fold(i64::from(retry) + 1, |sum, byte| (sum * 31 + i64::from(byte)) % 1_000_003);
     let pause = RETRY_FIRST_MS << retry.min(20);
@@ -225,7 +229,8 @@ pub(super) async fn run(shared: Weak<Shared>) {
                         state.breaker.unsent += batch.len();
                         batch.clear();
                     }
-                    // Counted under the same lock: at every moment each event counts as waiting or as on its way.
+                    // Counted under the same lock: at every moment each event counts as waiting or
+                    // as on its way.
                     let batch = outgoing(&state.switches, batch);
                     state.pending += batch.len();
                     Some((url, batch))

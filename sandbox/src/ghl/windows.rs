@@ -1,4 +1,5 @@
-//! How many calls came in ten seconds at most, whatever the limit in force: what a test of a client's own brake asks.
+//! How many calls came in ten seconds at most, whatever the limit in force: what a test of a
+//! client's own brake asks.
 
 use std::collections::VecDeque;
 

@@ -1,4 +1,5 @@
-//! The back door over HTTP: what staff do at the dashboard, and what the API hides. Never journaled.
+//! The back door over HTTP: what staff do at the dashboard, and what the API hides. Never
+//! journaled.
 
 use serde_json::{Map, Value, json};
 

@@ -17,7 +17,8 @@ pub(super) struct Page {
 }
 
 impl Page {
-    /// Of all rows those on this page: there may be tens of thousands, and the others are passed over unread.
+    /// Of all rows those on this page: there may be tens of thousands, and the others are passed
+    /// over unread.
     pub(super) fn of<T>(&self, rows: impl Iterator<Item = T>) -> impl Iterator<Item = T> {
         rows.skip((self.number - 1).saturating_mul(self.limit)).take(self.limit)
     }
@@ -68,7 +69,8 @@ impl Shared {
         shown.map_or_else(|| refusal(404, "Customer not found"), |shown| Answer::json(200, &shown))
     }
 
-    /// The body as an object of known keys with text; what the real service does with others is unknown.
+    /// The body as an object of known keys with text; what the real service does with others is
+    /// unknown.
     fn fields(&self, call: &Call) -> Result<Map<String, Value>, Answer> {
         let Some(Value::Object(body)) = call.json() else {
             return Err(self.refuse(call, 400, "the body is not a JSON object"));

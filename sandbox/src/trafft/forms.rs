@@ -1,5 +1,5 @@
-//! Values in Trafft's own form: what a service may make of what it was sent before it shows it. Which of them the real one does is
-//! not known (T §10).
+//! Values in Trafft's own form: what a service may make of what it was sent before it shows it.
+//! Which of them the real one does is not known (T §10).
 
 use serde_json::Value;
 use unicode_normalization::UnicodeNormalization;
@@ -11,8 +11,8 @@ pub struct Forms {
     pub lower_email: bool,
     /// Names cut after so many characters.
     pub longest_name: Option<usize>,
-    /// Phones as they are dialled at home, such as `(415) 555-0142`, beside their country. The countries are those that
-    /// `phone_country_code` knows.
+    /// Phones as they are dialled at home, such as `(415) 555-0142`, beside their country. The
+    /// countries are those that `phone_country_code` knows.
     pub national_phone: bool,
     /// An apostrophe in names as `&#039;`, an ampersand as `&amp;`.
     pub escaped: bool,

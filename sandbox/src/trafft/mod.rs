@@ -1,4 +1,5 @@
-//! A Trafft: customers, appointments, its public API v2, and the staff at its dashboard. It sends no webhooks.
+//! A Trafft: customers, appointments, its public API v2, and the staff at its dashboard. It sends
+//! no webhooks.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -126,7 +127,8 @@ impl Trafft {
         self.0.book(customer, start, end, 12, 5).0
     }
 
-    /// Right after the next page of customers is answered, staff create this one (T §2 "Paging hazard").
+    /// Right after the next page of customers is answered, staff create this one (T §2 "Paging
+    /// hazard").
     pub fn create_between_pages(&self, fields: Value) {
         self.0.state().between_pages.push_back(Meanwhile::Create(object(fields)));
     }
@@ -162,7 +164,8 @@ impl Trafft {
         self.0.state().tokens.values_mut().for_each(|ends| *ends = i64::MIN);
     }
 
-    /// The client secret and every access token there ever was: what no log and no database may show.
+    /// The client secret and every access token there ever was: what no log and no database may
+    /// show.
     pub fn tokens_seen(&self) -> Vec<String> {
         std::iter::once(&self.0.client_secret).chain(self.0.state().tokens.keys()).cloned().collect()
     }

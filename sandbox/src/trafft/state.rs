@@ -53,7 +53,8 @@ impl Customer {
         value
     }
 
-    /// Takes over `phone` or `phone_number`, and whatever else is named; null and the empty string clear.
+    /// Takes over `phone` or `phone_number`, and whatever else is named; null and the empty string
+    /// clear.
     pub(crate) fn apply(&mut self, changes: &Map<String, Value>) {
         for (key, value) in changes {
             let text = value.as_str().map(str::to_owned).filter(|text| !text.is_empty());

@@ -1,4 +1,5 @@
-//! The sandbox against the books in `docs/vendors/`: their examples, the official description, and every unpleasant habit they list.
+//! The sandbox against the books in `docs/vendors/`: their examples, the official description, and
+//! every unpleasant habit they list.
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
 mod control;

@@ -1,4 +1,5 @@
-//! The sandbox against the official descriptions of the contacts and OAuth APIs, where copies lie beside the checkout.
+//! The sandbox against the official descriptions of the contacts and OAuth APIs, where copies lie
+//! beside the checkout.
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use crate::world::{World, ids};
 
-/// Every search both ways: by the order that is kept, and, for a filter that holds for all, by looking at everyone.
+/// Every search both ways: by the order that is kept, and, for a filter that holds for all, by
+/// looking at everyone.
 #[tokio::test]
 async fn the_short_way_finds_what_the_long_way_finds() {
     let world = World::new().await;

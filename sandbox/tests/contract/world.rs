@@ -111,7 +111,8 @@ impl World {
     }
 }
 
-/// Lets everything else run until the condition holds. No waiting by the clock on the wall, but for giving up.
+/// Lets everything else run until the condition holds. No waiting by the clock on the wall, but for
+/// giving up.
 #[expect(clippy::disallowed_methods, reason = "a test that hangs helps nobody")]
 pub async fn until(what: &str, condition: impl Fn() -> bool) {
     let waiting = async {

@@ -1,4 +1,5 @@
-//! `doctor`: tries everything that a set-up needs, and says for each what was tried, what came back, what to change.
+//! `doctor`: tries everything that a set-up needs, and says for each what was tried, what came
+//! back, what to change.
 
 mod database;
 mod service;

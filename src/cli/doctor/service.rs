@@ -1,4 +1,5 @@
-//! What the running service says, what is said where there is none, and what the world outside sees of it.
+//! What the running service says, what is said where there is none, and what the world outside sees
+//! of it.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -14,8 +15,8 @@ use crate::model::{Check, ConnectionState, Level, LocationId, Vendor};
 use crate::store::InstallStatus;
 
 impl Doctor {
-    /// Every location as the running service has it; and what is to be told of asking for that. It alone tries those that people
-    /// have connected, since it alone may renew their tokens.
+    /// Every location as the running service has it; and what is to be told of asking for that. It
+    /// alone tries those that people have connected, since it alone may renew their tokens.
     pub(super) async fn ask(
         &self,
         service: Service,
@@ -44,7 +45,8 @@ impl Doctor {
         (Some(json!(told)), Vec::new())
     }
 
-    /// The locations that the settings do not connect: each that somebody has connected, and how many others there are.
+    /// The locations that the settings do not connect: each that somebody has connected, and how
+    /// many others there are.
     pub(super) async fn listed(&self, listed: &[Listed], config: &Config, sources: &Sources) -> Vec<Value> {
         let mut checks = Vec::new();
         let further = listed.iter().filter(|one| !config.pairs.iter().any(|pair| pair.location == one.location_id));
@@ -118,7 +120,8 @@ pub(super) fn add(listed: &mut Vec<Listed>, apart: Vec<(LocationId, ConnectionSt
 }
 
 impl Listed {
-    /// Where Trafft's credentials were not entered yet, or the app was uninstalled, the state says enough.
+    /// Where Trafft's credentials were not entered yet, or the app was uninstalled, the state says
+    /// enough.
     fn can_be_tried(&self) -> bool {
         self.entered && self.is_installed()
     }
@@ -153,7 +156,8 @@ pub(super) fn with_states(location: &str, checks: Vec<Value>, listed: &[Listed])
     checks.iter().cloned().chain(states).map(|check| of(location, check)).collect()
 }
 
-/// An agency has many locations that are not meant to be connected: that is no problem, and one line.
+/// An agency has many locations that are not meant to be connected: that is no problem, and one
+/// line.
 fn not_connected(count: usize) -> Check {
     let found = match count {
         1 => "1 has the app and no Trafft account; what comes for it is kept".to_owned(),

@@ -12,7 +12,8 @@ use crate::clients::http::Answer;
 use crate::clock::Clock;
 use crate::model::Lane;
 
-/// Longest wait of a call for its slot in the budget; a longer wait is an error that says when to try again.
+/// Longest wait of a call for its slot in the budget; a longer wait is an error that says when to
+/// try again.
 const BUDGET_WAIT: Duration = Duration::from_secs(2);
 
 /// A budget that many calls share.
@@ -65,7 +66,8 @@ impl Allowance {
     }
 }
 
-/// A call's slot, from before it is sent until after its answer, or until its caller loses interest.
+/// A call's slot, from before it is sent until after its answer, or until its caller loses
+/// interest.
 pub(super) struct BudgetSlot<'a>(&'a Allowance);
 
 impl Drop for BudgetSlot<'_> {

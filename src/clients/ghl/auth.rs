@@ -17,7 +17,8 @@ pub enum Credential {
 }
 
 impl Credential {
-    /// The token for the next call; `refused`: the one that GHL has just not taken. None: there is no other one.
+    /// The token for the next call; `refused`: the one that GHL has just not taken. None: there is
+    /// no other one.
     pub(super) async fn bearer(&self, refused: Option<Secret>) -> Result<Option<Secret>, Error> {
         match self {
             Self::PrivateToken(token) => Ok(refused.is_none().then(|| token.clone())),

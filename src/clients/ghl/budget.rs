@@ -8,7 +8,8 @@ use reqwest::header::HeaderMap;
 
 use crate::model::Lane;
 
-/// Where HighLevel does not say when the day's allowance starts anew (G §5): look again after so long.
+/// Where HighLevel does not say when the day's allowance starts anew (G §5): look again after so
+/// long.
 const DAY_USED_UP: SignedDuration = SignedDuration::from_hours(1);
 
 /// What is believed of that, in milliseconds: a day at most. What is sooner counts as a minute.
@@ -18,9 +19,10 @@ const DAY_SOON: u64 = 60_000;
 /// So many answers without the headers of G §5, and there will be none.
 const SILENT: usize = 2;
 
-/// How much of the burst window a lane may fill, and how much of the day's allowance it leaves to the lanes before it,
-/// in percent: a backfill must not make a webhook wait. No lane fills the window to its end: a process
-/// that takes over makes its first call without knowing what was spent.
+/// How much of the burst window a lane may fill, and how much of the day's allowance it leaves to
+/// the lanes before it, in percent: a backfill must not make a webhook wait. No lane fills the
+/// window to its end: a process that takes over makes its first call without knowing what was
+/// spent.
 fn shares(lane: Lane) -> (usize, u64) {
     match lane {
         Lane::Live => (95, 0),
@@ -41,12 +43,13 @@ pub(super) enum Wait {
 
 /// What may still be sent. Pure: the time is handed in.
 ///
-/// Calls that were sent before a restart, or by an owner before us, still count at GHL. So one call goes alone, and
-/// what its answer says is spent counts as spent.
+/// Calls that were sent before a restart, or by an owner before us, still count at GHL. So one call
+/// goes alone, and what its answer says is spent counts as spent.
 ///
-/// Whether GHL counts in fixed or in sliding windows is not known, nor when exactly it counts a call. So a call takes
-/// its place from before it is sent until one window *after it was answered*: GHL has counted it somewhere in
-/// between, and thus never counts more than `max` in any window of either kind.
+/// Whether GHL counts in fixed or in sliding windows is not known, nor when exactly it counts a
+/// call. So a call takes its place from before it is sent until one window *after it was answered*:
+/// GHL has counted it somewhere in between, and thus never counts more than `max` in any window of
+/// either kind.
 #[derive(Debug)]
 pub(super) struct Budget {
     max: usize,
@@ -88,7 +91,8 @@ impl Default for Budget {
 }
 
 impl Budget {
-    /// Takes a place for one call, to be given back with [`Budget::answered`]; or says what to wait for.
+    /// Takes a place for one call, to be given back with [`Budget::answered`]; or says what to wait
+    /// for.
     pub(super) fn reserve(&mut self, lane: Lane, now: Timestamp) -> Result<(), Wait> {
         let (_, of_day) = shares(lane);
         if let Some(until) = self.full_until(lane, now) {
@@ -184,8 +188,8 @@ impl Budget {
         }
     }
 
-    /// Answers overtake each other, so an older, larger number must not win; one that is larger by more than can be
-    /// under way is a new day.
+    /// Answers overtake each other, so an older, larger number must not win; one that is larger by
+    /// more than can be under way is a new day.
     fn learn_day(&mut self, told: u64, now: Timestamp) {
         let under_way = self.in_flight.saturating_sub(1) as u64;
         let left = told.saturating_sub(under_way);
@@ -202,7 +206,8 @@ impl Budget {
         self.closed_until = self.closed_until.max(until);
     }
 
-    /// How long an answered call keeps its place: the window, and the millisecond that our clock cuts off.
+    /// How long an answered call keeps its place: the window, and the millisecond that our clock
+    /// cuts off.
     fn occupied(&self) -> SignedDuration {
         self.window + SignedDuration::from_millis(1)
     }

@@ -10,7 +10,8 @@ use super::wire::{
 use super::{Answer, Call, Error, Ghl, Listed, NO_BODY, Odd};
 use crate::model::{ContactId, EmailKey, ObjectId, Phone};
 
-/// Where a page of [`Ghl::list_contacts`] begins: what the page before it said under `meta` (G §6.7).
+/// Where a page of [`Ghl::list_contacts`] begins: what the page before it said under `meta` (G
+/// §6.7).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListAfter {
     /// Epoch milliseconds. Paging by the id alone has worked, too (G §6.7).
@@ -23,8 +24,8 @@ impl Ghl {
     /// A contact (G §6.1).
     ///
     /// # Errors
-    /// [`Error::Gone`]: HighLevel says that there is no such contact. [`Error::AnotherRecord`]: the answer is another contact's, or
-    /// another location's.
+    /// [`Error::Gone`]: HighLevel says that there is no such contact. [`Error::AnotherRecord`]: the
+    /// answer is another contact's, or another location's.
     pub async fn contact(&self, id: &ContactId) -> Result<Contact, Error> {
         let path = ["contacts", id.as_str()];
         let call = read("contact", &path, &[]).about("contact", id.as_str());
@@ -35,7 +36,8 @@ impl Ghl {
         .await
     }
 
-    /// All contacts, newest first, at most 100 a page (G §6.7; deprecated by GHL, and still answered).
+    /// All contacts, newest first, at most 100 a page (G §6.7; deprecated by GHL, and still
+    /// answered).
     pub async fn list_contacts(&self, limit: u32, after: Option<&ListAfter>) -> Result<ContactList, Error> {
         let limit = limit.to_string();
         let start_after = after.and_then(|after| after.start_after).map(|millis| millis.to_string());
@@ -70,7 +72,8 @@ impl Ghl {
         contact.location_id.as_ref().is_none_or(|location| location == self.location_id())
     }
 
-    /// Contacts of a list. One that names another location is not believed: it counts as one that cannot be read.
+    /// Contacts of a list. One that names another location is not believed: it counts as one that
+    /// cannot be read.
     fn here(&self, operation: &'static str, list: Listed<Contact>) -> Listed<Contact> {
         let Listed { items, mut odd } = list;
         let (items, strangers): (Vec<_>, Vec<_>) = items.into_iter().partition(|contact| self.is_here(contact));
@@ -78,8 +81,9 @@ impl Ghl {
         self.listed(operation, Listed { items, odd })
     }
 
-    /// The contact that has this e-mail address or phone number already; the location's settings decide which of the
-    /// two counts first (G §6.9). Unlike a search it knows what was written a moment ago.
+    /// The contact that has this e-mail address or phone number already; the location's settings
+    /// decide which of the two counts first (G §6.9). Unlike a search it knows what was written a
+    /// moment ago.
     pub async fn find_duplicate(
         &self,
         email: Option<&EmailKey>,
@@ -99,8 +103,9 @@ impl Ghl {
         }
     }
 
-    /// Creates a contact (G §6.2). [`Error::Duplicate`] names the one that is there. Where duplicates are allowed
-    /// nothing refuses a second one, so look first; and after a 422 as well, which once had created (G §4, #64).
+    /// Creates a contact (G §6.2). [`Error::Duplicate`] names the one that is there. Where
+    /// duplicates are allowed nothing refuses a second one, so look first; and after a 422 as well,
+    /// which once had created (G §4, #64).
     pub async fn create_contact(&self, contact: &NewContact) -> Result<Contact, Error> {
         let body = NewContactBody { location_id: self.location_id(), contact };
         let call = write("create_contact", Method::POST, &["contacts", ""]);
@@ -163,8 +168,8 @@ pub(super) fn write<'a>(operation: &'static str, method: Method, path: &'a [&'a 
     Call { scope: CONTACTS_WRITE, method, writes: true, ..read(operation, path, &[]) }
 }
 
-/// "None" has no documented form: nothing at all, `null`, no `contact`, or an empty one (G §6.9, §13). A contact that
-/// cannot be read is not none.
+/// "None" has no documented form: nothing at all, `null`, no `contact`, or an empty one (G §6.9,
+/// §13). A contact that cannot be read is not none.
 fn duplicate(answer: &Answer) -> Result<Option<Contact>, Error> {
     if answer.body.trim_ascii().is_empty() {
         return Ok(None);

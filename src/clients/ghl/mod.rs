@@ -1,7 +1,7 @@
 //! GoHighLevel's API, version 2021-07-28, for one location.
 //!
-//! Nothing is repeated here: whether to try again is the caller's decision. Calls are kept within the location's
-//! budget; a wait of up to two seconds for it is waited out.
+//! Nothing is repeated here: whether to try again is the caller's decision. Calls are kept within
+//! the location's budget; a wait of up to two seconds for it is waited out.
 
 mod activities;
 mod allowance;
@@ -47,12 +47,13 @@ pub struct GhlSettings {
     pub location: LocationId,
     /// A credential for that location: a company's is not enough (G §3).
     pub credential: Credential,
-    /// What the credential may do; `None` when nobody knows, as with private tokens, which do not tell.
+    /// What the credential may do; `None` when nobody knows, as with private tokens, which do not
+    /// tell.
     pub scopes: Option<Scopes>,
 }
 
-/// A connection to one location. Cheap to clone; clones share the location's budget, so there should be no second
-/// one for the same location.
+/// A connection to one location. Cheap to clone; clones share the location's budget, so there
+/// should be no second one for the same location.
 #[derive(Debug, Clone)]
 pub struct Ghl {
     connection: Arc<Connection>,
@@ -124,7 +125,8 @@ impl Ghl {
         self.connection.allowance.full_until(lane)
     }
 
-    /// How far our clock is ahead of GHL's, to the second, by the `Date` of its last answer; none: it has not said.
+    /// How far our clock is ahead of GHL's, to the second, by the `Date` of its last answer; none:
+    /// it has not said.
     pub fn clock_skew(&self) -> Option<SignedDuration> {
         self.connection.skew.get()
     }

@@ -1,7 +1,7 @@
 //! How HighLevel lets an app in: codes become tokens, tokens become newer ones (G §3).
 //!
-//! A refresh token is good once; for 30 seconds HighLevel answers the same one with the same new pair (G §3.3). Nothing here is
-//! repeated, and nothing is kept: that is the caller's business.
+//! A refresh token is good once; for 30 seconds HighLevel answers the same one with the same new
+//! pair (G §3.3). Nothing here is repeated, and nothing is kept: that is the caller's business.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,8 +30,8 @@ use crate::model::{CompanyId, Installer, Lane, LocationId, Scopes, Secret, Token
 
 /// A day, as long as an access token lives (G §3.3).
 const USUAL_LIFE: Duration = Duration::from_secs(86_399);
-/// For a request to the token endpoint: two of them have room in the 30 seconds in which the same refresh token is answered
-/// with the same pair (G §3.3).
+/// For a request to the token endpoint: two of them have room in the 30 seconds in which the same
+/// refresh token is answered with the same pair (G §3.3).
 const LIMIT: Duration = Duration::from_secs(12);
 /// Locations on one page of an agency's list; 20 is what it gives by itself (G §3.5).
 const PAGE: usize = 100;
@@ -106,7 +106,8 @@ impl OAuth {
         self.app.client_id.split('-').next().unwrap_or_default()
     }
 
-    /// Where an admin chooses the location, on that host (G §3.1). `state` comes back with the browser, or does not.
+    /// Where an admin chooses the location, on that host (G §3.1). `state` comes back with the
+    /// browser, or does not.
     pub fn chooser(&self, host: &Url, state: &str) -> Url {
         let client = self.client().set_auth_uri(AuthUrl::from_url(host.clone()));
         let scopes = self.app.scopes.to_string();
@@ -117,7 +118,8 @@ impl OAuth {
     /// A browser's code becomes tokens (G §3.2).
     ///
     /// # Errors
-    /// [`Error::GrantInvalid`]: the code is used up or too old. [`Error::AppRefused`]: the settings of the app are wrong.
+    /// [`Error::GrantInvalid`]: the code is used up or too old. [`Error::AppRefused`]: the settings
+    /// of the app are wrong.
     pub async fn exchange(&self, code: &str) -> Result<Grant, Error> {
         let judge = |answer: &Answer| self.judge(answer);
         let adapter = self.adapter("exchange_code", &judge);
@@ -129,7 +131,8 @@ impl OAuth {
     /// A new pair for an old one, which is good once, or again within 30 seconds (G §3.3).
     ///
     /// # Errors
-    /// [`Error::GrantInvalid`]: the pair is lost. [`Error::LocationInactive`], [`Error::AppRefused`]: it stays good.
+    /// [`Error::GrantInvalid`]: the pair is lost. [`Error::LocationInactive`],
+    /// [`Error::AppRefused`]: it stays good.
     pub async fn refresh(&self, installer: &Installer, refresh: &Secret) -> Result<Grant, Error> {
         let judge = |answer: &Answer| self.judge(answer);
         let adapter = self.adapter("refresh", &judge);
@@ -147,8 +150,8 @@ impl OAuth {
     /// A token for one location of an agency, by the agency's (G §3.4).
     ///
     /// # Errors
-    /// [`Error::CredentialsRefused`]: the agency's token is not good any more. [`Error::GrantInvalid`]: the app is not installed
-    /// there. [`Error::LocationInactive`].
+    /// [`Error::CredentialsRefused`]: the agency's token is not good any more.
+    /// [`Error::GrantInvalid`]: the app is not installed there. [`Error::LocationInactive`].
     pub async fn location_token(
         &self,
         agency: &Secret,
@@ -208,11 +211,12 @@ impl OAuth {
         }
     }
 
-    /// A code for an app that is still installed and has lost its tokens. Reported, not documented, and since September 2026
-    /// removed for some (G §3.6).
+    /// A code for an app that is still installed and has lost its tokens. Reported, not documented,
+    /// and since September 2026 removed for some (G §3.6).
     ///
     /// # Errors
-    /// [`Error::GrantInvalid`]: HighLevel refuses, or the endpoint is gone: a person has to authorise again.
+    /// [`Error::GrantInvalid`]: HighLevel refuses, or the endpoint is gone: a person has to
+    /// authorise again.
     pub async fn reconnect(&self, installer: &Installer) -> Result<String, Error> {
         let key = match installer {
             Installer::Location(_) => "locationId",

@@ -1,4 +1,5 @@
-//! GHL's records as they are read: tolerant, since nearly everything is optional, and unknown keys pass (G §2).
+//! GHL's records as they are read: tolerant, since nearly everything is optional, and unknown keys
+//! pass (G §2).
 
 mod activities;
 mod answers;

@@ -44,7 +44,8 @@ impl Tokens {
         Self { http, endpoint, client_id, client_secret, clock, held: Mutex::default() }
     }
 
-    /// A token that is good for now. That there is none means that the call it was for was not sent.
+    /// A token that is good for now. That there is none means that the call it was for was not
+    /// sent.
     pub(super) async fn bearer(&self) -> Result<Secret, Error> {
         let mut held = self.held.lock().await;
         if let Some(held) = held.as_ref().filter(|held| self.clock.now() < held.until) {
@@ -99,7 +100,8 @@ impl Tokens {
     }
 }
 
-/// Without a token the call it was for was not sent: nothing of that call can have been carried out.
+/// Without a token the call it was for was not sent: nothing of that call can have been carried
+/// out.
 fn no_token(error: Error) -> Error {
     match error {
         Error::CredentialsRefused { .. } | Error::RateLimited { .. } | Error::NotSent { .. } => error,

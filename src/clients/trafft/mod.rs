@@ -29,8 +29,8 @@ const AT_ONCE: usize = 2;
 /// Base URL and credentials of one client.
 #[derive(Debug, Clone)]
 pub struct TrafftSettings {
-    /// The whole origin, such as `https://studio.admin.trafft.com`; it cannot be made from a name (T §2). With `/api/v2`
-    /// at its end, as people copy it, it is taken as it is.
+    /// The whole origin, such as `https://studio.admin.trafft.com`; it cannot be made from a name
+    /// (T §2). With `/api/v2` at its end, as people copy it, it is taken as it is.
     pub origin: Url,
     /// From the API card in the account.
     pub client_id: String,
@@ -45,7 +45,8 @@ pub struct Trafft {
     may_write: MayWrite,
 }
 
-/// Asked right before a write leaves, after the wait for a free place and for a token: may this process still write?
+/// Asked right before a write leaves, after the wait for a free place and for a token: may this
+/// process still write?
 #[derive(Clone)]
 pub struct MayWrite(Arc<dyn Fn() -> bool + Send + Sync>);
 
@@ -92,7 +93,8 @@ impl Trafft {
         Self { connection, may_write: MayWrite::new(|| true) }
     }
 
-    /// The same connection; its writes leave only while `may_write` says so, else they end as [`Error::Withdrawn`].
+    /// The same connection; its writes leave only while `may_write` says so, else they end as
+    /// [`Error::Withdrawn`].
     #[must_use]
     pub fn guarded(&self, may_write: MayWrite) -> Self {
         Self { connection: self.connection.clone(), may_write }
@@ -121,15 +123,17 @@ impl Trafft {
         .await
     }
 
-    /// Creates a customer (T §5.2). What happens when the e-mail address is taken nobody knows (T §10): look first.
+    /// Creates a customer (T §5.2). What happens when the e-mail address is taken nobody knows (T
+    /// §10): look first.
     pub async fn create_customer(&self, customer: &NewCustomer) -> Result<CustomerId, Error> {
         let url = under(&self.connection.base, &["customers"]);
         let call = Call { operation: "create_customer", method: Method::POST, url, customer: None };
         self.call(call, Some(customer), |answer| Ok(answer.json::<Written>()?.id)).await
     }
 
-    /// Writes the four fields (T §5.3). There is no version to compare: read, merge and write close together. An empty 2xx is a
-    /// success; any other has to name this customer, as Trafft's own answer does: another service's JSON does not.
+    /// Writes the four fields (T §5.3). There is no version to compare: read, merge and write close
+    /// together. An empty 2xx is a success; any other has to name this customer, as Trafft's own
+    /// answer does: another service's JSON does not.
     pub async fn update_customer(&self, id: CustomerId, patch: &CustomerPatch) -> Result<(), Error> {
         self.call(self.one("update_customer", Method::PATCH, id), Some(patch), |answer| {
             if is_empty(answer) {
@@ -181,7 +185,8 @@ impl Trafft {
         body: Option<&impl Serialize>,
         read: impl Fn(&Answer) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        // Held for the token's request and for the repeat as well: two in flight, whatever they are for.
+        // Held for the token's request and for the repeat as well: two in flight, whatever they are
+        // for.
         let closed = |_| Error::NotSent { reason: NotSent::Kept("the client is shut") };
         let _place = self.connection.places.acquire().await.map_err(closed)?;
         let token = self.connection.tokens.bearer().await?;
@@ -235,7 +240,8 @@ fn base(origin: Url) -> Url {
     if path.ends_with("/api/v2") { origin } else { under(&origin, &["api", "v2"]) }
 }
 
-/// An address below another. One that cannot have anything below it is left as it is; sending to it is refused.
+/// An address below another. One that cannot have anything below it is left as it is; sending to it
+/// is refused.
 fn under(base: &Url, path: &[&str]) -> Url {
     let mut url = base.clone();
     if let Ok(mut segments) = url.path_segments_mut() {

@@ -1,4 +1,5 @@
-//! Trafft's records: tolerant when read, exact when written. The names differ between the two directions (T §5).
+//! Trafft's records: tolerant when read, exact when written. The names differ between the two
+//! directions (T §5).
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -7,7 +8,8 @@ use serde_json::Value;
 use crate::clients::{Listed, lenient};
 use crate::model::CustomerId;
 
-/// A customer, as it is read (T §5.1). Times of creation or change, `description` and custom fields are not to be had.
+/// A customer, as it is read (T §5.1). Times of creation or change, `description` and custom fields
+/// are not to be had.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Customer {
     /// A positive integer; text in webhooks, and read in either form.
@@ -22,7 +24,8 @@ pub struct Customer {
     /// May be `null` or empty.
     #[serde(default, deserialize_with = "lenient::identity")]
     pub email: Option<String>,
-    /// E.164 in the accounts seen; `-` and empty mean none (T §5.5). Absent from customers inside appointments.
+    /// E.164 in the accounts seen; `-` and empty mean none (T §5.5). Absent from customers inside
+    /// appointments.
     #[serde(default, deserialize_with = "lenient::identity")]
     pub phone_number: Option<String>,
     /// Country or prefix, nobody knows; to be read only (T §5.1).
@@ -82,7 +85,8 @@ pub struct Page<T> {
 }
 
 impl<T> Page<T> {
-    /// Is this the last page, read as number `number`? The answer's own paging is the truth, not what was asked for (T §10).
+    /// Is this the last page, read as number `number`? The answer's own paging is the truth, not
+    /// what was asked for (T §10).
     pub fn is_last(&self, number: u32) -> bool {
         self.data.given() == 0 || self.pagination.pages.is_some_and(|pages| i64::from(number) >= pages)
     }

@@ -1,4 +1,5 @@
-//! Which locations there are, and a page for each: how it stands, its Trafft credentials, what to do next.
+//! Which locations there are, and a page for each: how it stands, its Trafft credentials, what to
+//! do next.
 
 use std::sync::Arc;
 

@@ -1,7 +1,8 @@
 //! Installing the app: to HighLevel's chooser, and back with a code.
 //!
-//! Only somebody who is signed in gets here. A code that comes with a `state` must come back to the browser that began; one
-//! that comes without, as installs do that are started in the marketplace (G §3.1, §13), needs a confirmation.
+//! Only somebody who is signed in gets here. A code that comes with a `state` must come back to the
+//! browser that began; one that comes without, as installs do that are started in the marketplace
+//! (G §3.1, §13), needs a confirmation.
 
 use std::sync::Arc;
 
@@ -72,7 +73,8 @@ pub(super) async fn back(
     }
 }
 
-/// A person has said that an install without a state is theirs. That a page of ours sent it, the guard has seen.
+/// A person has said that an install without a state is theirs. That a page of ours sent it, the
+/// guard has seen.
 pub(super) async fn confirmed(
     State(service): State<Arc<Service>>,
     form: Result<Form<Back>, FormRejection>,

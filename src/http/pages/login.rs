@@ -14,8 +14,8 @@ use super::Refused;
 use crate::http::Service;
 use crate::http::source::Source;
 
-/// What is redirected to another host. Browsers hold all redirects of a form against the policy's `form-action`, so a
-/// form must not end there; a page that goes on by itself may.
+/// What is redirected to another host. Browsers hold all redirects of a form against the policy's
+/// `form-action`, so a form must not end there; a page that goes on by itself may.
 const ELSEWHERE: &str = "/oauth/install";
 
 /// What the form sends; its address may carry `next` alone.
@@ -69,7 +69,8 @@ fn show(service: &Service, next: &str, error: Option<&str>) -> Response {
     super::page("Log in", "login.html", context! { off => service.admin.is_none(), next => local(next), error })
 }
 
-/// A place on this host, whatever the link said: not another one, by any of the ways in which browsers read an address.
+/// A place on this host, whatever the link said: not another one, by any of the ways in which
+/// browsers read an address.
 fn local(next: &str) -> &str {
     let plain = next.starts_with('/') && !next.contains("//") && !next.contains('\\');
     if plain && next.bytes().all(|byte| byte.is_ascii_graphic()) { next } else { "/" }

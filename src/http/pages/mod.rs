@@ -1,4 +1,5 @@
-//! Pages for a person with a browser. Plain HTML: no scripts, so nothing that could be injected would run.
+//! Pages for a person with a browser. Plain HTML: no scripts, so nothing that could be injected
+//! would run.
 
 mod connections;
 mod install;
@@ -20,7 +21,8 @@ use url::form_urlencoded;
 use super::{Problem, Service};
 use crate::model::ProblemCode;
 
-/// Every template; `base.html` is what the others extend. Names end in `.html`, because that turns escaping on.
+/// Every template; `base.html` is what the others extend. Names end in `.html`, because that turns
+/// escaping on.
 const TEMPLATES: [(&str, &str); 9] = [
     ("base.html", include_str!("base.html")),
     ("connection.html", include_str!("connection.html")),
@@ -86,8 +88,8 @@ async fn guard(State(service): State<Arc<Service>>, request: Request, next: Next
     }
 }
 
-/// A page made of `template`, which extends `base.html`. `notice` and `error` in the context are shown above it: what
-/// was done, and what could not be.
+/// A page made of `template`, which extends `base.html`. `notice` and `error` in the context are
+/// shown above it: what was done, and what could not be.
 pub(super) fn page(title: &str, template: &str, context: Value) -> Response {
     let context = context! { title, version => env!("CARGO_PKG_VERSION"), ..context };
     match ENVIRONMENT.get_template(template).and_then(|template| template.render(context)) {
@@ -100,7 +102,8 @@ pub(super) fn page(title: &str, template: &str, context: Value) -> Response {
     }
 }
 
-/// A refusal, as a page. Handlers of pages return `Result<_, Refused>`; whatever becomes a [`Problem`] becomes one.
+/// A refusal, as a page. Handlers of pages return `Result<_, Refused>`; whatever becomes a
+/// [`Problem`] becomes one.
 #[derive(Debug)]
 pub(super) struct Refused(Problem);
 

@@ -1,4 +1,5 @@
-//! SQLite's log (WAL) is copied into the database file by a task of its own, so that commits do not wait for it.
+//! SQLite's log (WAL) is copied into the database file by a task of its own, so that commits do not
+//! wait for it.
 
 use std::time::Duration;
 
@@ -7,8 +8,8 @@ use tracing::warn;
 use super::db::Db;
 use crate::clock::Clock;
 
-/// Commits are taken together for so long: a page that many of them wrote is copied once. In longer, more comes together than the
-/// disk takes unnoticed.
+/// Commits are taken together for so long: a page that many of them wrote is copied once. In
+/// longer, more comes together than the disk takes unnoticed.
 const PAUSE: Duration = Duration::from_millis(700);
 
 impl Db {

@@ -27,21 +27,23 @@ pub(in crate::store) struct Db {
     file: Option<Arc<Sqlite>>,
 }
 
-/// An acknowledged event must survive a power cut, not only a crash. With `NORMAL`, SQLite brings its log to the disk before it is
-/// copied; that a commit is on the disk before it is acknowledged, [`super::log`] sees to. Ids are random, so every event
-/// touches pages all over the indexes: 8 MiB of them stay in memory (the default is 2). More costs more than it saves: where a page
-/// in the middle is split, SQLite goes through all that it holds at the end of the commit. In memory stays also what a statement
-/// needs to undo itself, which would else be a file for each. The log is copied into the file by [`Db::checkpoint`]; only where
-/// that does not keep up, at 384 MiB, does a commit have to do it. Only this process writes the file; a lock of another
-/// program is waited for no longer than a webhook can wait.
+/// An acknowledged event must survive a power cut, not only a crash. With `NORMAL`, SQLite brings
+/// its log to the disk before it is copied; that a commit is on the disk before it is acknowledged,
+/// [`super::log`] sees to. Ids are random, so every event touches pages all over the indexes: 8 MiB
+/// of them stay in memory (the default is 2). More costs more than it saves: where a page in the
+/// middle is split, SQLite goes through all that it holds at the end of the commit. In memory stays
+/// also what a statement needs to undo itself, which would else be a file for each. The log is
+/// copied into the file by [`Db::checkpoint`]; only where that does not keep up, at 384 MiB, does a
+/// commit have to do it. Only this process writes the file; a lock of another program is waited for
+/// no longer than a webhook can wait.
 const SQLITE: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; \
     PRAGMA cache_size = -8192; PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 98304; PRAGMA busy_timeout = 2000";
 
 /// Pages of the log, 128 MiB: to begin it anew costs more than to let it grow.
 const LONG: i64 = 32768;
 
-/// So few pages, 2 MiB, that commits may wait until they are copied; and how often that is tried for, since under full load there
-/// are always more.
+/// So few pages, 2 MiB, that commits may wait until they are copied; and how often that is tried
+/// for, since under full load there are always more.
 const SHORT: i64 = 512;
 const TRIES: usize = 3;
 
@@ -67,8 +69,8 @@ impl Db {
         let path = file::absolute(file)?;
         let lock = file::lock(&path)?;
         file::make_private(&path)?;
-        // Only now may it be made: a connection that makes the file anew where it was moved away would have SQLite throw the log away
-        // (`findings/sqlite-new-file-beside-a-log.sh`).
+        // Only now may it be made: a connection that makes the file anew where it was moved away
+        // would have SQLite throw the log away (`findings/sqlite-new-file-beside-a-log.sh`).
         let made = file::address(&path, "rwc")?;
         let url = file::address(&path, "rw")?;
         let read_only = file::address(&path, "ro")?;
@@ -98,7 +100,8 @@ impl Db {
     pub(in crate::store) async fn begin_first(&self) -> Result<Tx> {
         let mut own = soon(self.own.clone().lock_owned()).await?;
         self.is_there()?;
-        // Taken out until the transaction has begun: a connection that is lost, or half-way through BEGIN, must not be found by the next writer.
+        // Taken out until the transaction has begun: a connection that is lost, or half-way through
+        // BEGIN, must not be found by the next writer.
         let old = own.take();
         *own = Some(soon(self.begun(old)).await??);
         let mut turn = WriterGuard::new(own, self.own.clone()).ok_or(sqlx::Error::PoolClosed)?;
@@ -160,7 +163,8 @@ impl Db {
         code.parse::<u32>().is_ok_and(|code| !matches!(code & 0xff, 5 | 6 | 8 | 10 | 11 | 13 | 14 | 26))
     }
 
-    /// Asks for the database's own time, in Unix milliseconds: the one clock that all its processes share. SQLite's is the machine's.
+    /// Asks for the database's own time, in Unix milliseconds: the one clock that all its processes
+    /// share. SQLite's is the machine's.
     pub(in crate::store) fn time_query(&self) -> &'static str {
         match self.file {
             Some(_) => "SELECT CAST(unixepoch('subsec') * 1000 AS BIGINT)",
@@ -181,12 +185,14 @@ impl Db {
         }
     }
 
-    /// Copies SQLite's log (WAL) into the database file while writers go on. When the log is long, the rest is copied while writers
-    /// wait, because SQLite starts a new log only after the old one was copied completely. We sync and copy several times before
-    /// that, so that this last wait is short.
+    /// Copies SQLite's log (WAL) into the database file while writers go on. When the log is long,
+    /// the rest is copied while writers wait, because SQLite starts a new log only after the old
+    /// one was copied completely. We sync and copy several times before that, so that this last
+    /// wait is short.
     pub(in crate::store) async fn checkpoint(&self) -> Result<()> {
         let Some(file) = &self.file else { return Ok(()) };
-        // What the disk may not hold must not go into the file either, or a power cut would leave half of it there.
+        // What the disk may not hold must not go into the file either, or a power cut would leave
+        // half of it there.
         if file.log.fsync_failed() || file.fsync_failed() {
             // To begin is to mend the log.
             let writing = self.begin().await?;
@@ -215,7 +221,8 @@ impl Db {
             file.rest().await;
         }
         self.read.close().await;
-        // A write still hangs on a disk that does not answer. The lock stays until this process ends, so that no other process writes.
+        // A write still hangs on a disk that does not answer. The lock stays until this process
+        // ends, so that no other process writes.
         let Ok(mut own) = soon(self.own.lock()).await else { return };
         if let Some(own) = own.take() {
             own.close().await;
@@ -228,8 +235,8 @@ impl Db {
 
 fn pool(connections: u32, prepare: &'static str) -> AnyPoolOptions {
     let options = AnyPoolOptions::new().max_connections(connections).acquire_timeout(DB_WAIT);
-    // After an I/O error SQLite has ended the transaction itself, and sqlx still counts it as open: such a connection would never
-    // begin another one.
+    // After an I/O error SQLite has ended the transaction itself, and sqlx still counts it as open:
+    // such a connection would never begin another one.
     let options = options.before_acquire(|connection, _| {
         let clean = !connection.is_in_transaction();
         Box::pin(async move { Ok(clean) })

@@ -1,4 +1,5 @@
-//! The file of a SQLite database: locked, looked through at the start, and what its log holds copied into it.
+//! The file of a SQLite database: locked, looked through at the start, and what its log holds
+//! copied into it.
 
 use std::borrow::Cow;
 use std::fs::{File, OpenOptions, Permissions, TryLockError};
@@ -31,9 +32,11 @@ pub(in crate::store) struct Sqlite {
     inode: u64,
     /// Held as long as anybody may write.
     lock: Mutex<Option<File>>,
-    /// Queue of the writers other than the group commit, so that the group commit waits behind one of them at most.
+    /// Queue of the writers other than the group commit, so that the group commit waits behind one
+    /// of them at most.
     pub(in crate::store) next: Arc<Semaphore>,
-    /// The file itself. Open as long as SQLite is at work: closing it would let go of SQLite's own locks.
+    /// The file itself. Open as long as SQLite is at work: closing it would let go of SQLite's own
+    /// locks.
     data: Arc<File>,
     pub(in crate::store) log: Arc<Log>,
     /// Something was copied, and an fsync of the file may have failed.
@@ -62,7 +65,8 @@ impl Sqlite {
         })
     }
 
-    /// Is the file where it was? A file that was moved or deleted can still be written, but it is never read again.
+    /// Is the file where it was? A file that was moved or deleted can still be written, but it is
+    /// never read again.
     pub(in crate::store) fn is_there(&self) -> Result<()> {
         match std::fs::metadata(&self.path).is_ok_and(|there| there.ino() == self.inode) {
             true => Ok(()),
@@ -80,13 +84,15 @@ impl Sqlite {
         if let Ok(mut lock) = self.lock.lock()
             && let Some(file) = lock.take()
         {
-            // Not by closing it: a process that is just being started has a copy of it, until it is another program.
+            // Not by closing it: a process that is just being started has a copy of it, until it is
+            // another program.
             let _ = file.unlock();
         }
     }
 
-    /// Copies what is in the log now. Returns how many pages that is, also of those that were copied before. After an
-    /// fsync that failed, both files are written again before anything more is made of them.
+    /// Copies what is in the log now. Returns how many pages that is, also of those that were
+    /// copied before. After an fsync that failed, both files are written again before anything more
+    /// is made of them.
     pub(in crate::store) async fn copy(&self) -> Result<i64> {
         let query = sqlx::query_as("PRAGMA wal_checkpoint(PASSIVE)");
         let (_busy, pages, _copied): (i64, i64, i64) = query.fetch_one(&self.copier).await.inspect_err(|error| {
@@ -98,16 +104,17 @@ impl Sqlite {
         Ok(pages)
     }
 
-    /// The same, and brings it to the disk: SQLite does so only when all is copied, and goes on from there even if it never was.
-    /// Where the copying takes longer, it is brought there in parts: an fsync of the log waits behind all that the disk was given
-    /// before.
+    /// The same, and brings it to the disk: SQLite does so only when all is copied, and goes on
+    /// from there even if it never was. Where the copying takes longer, it is brought there in
+    /// parts: an fsync of the log waits behind all that the disk was given before.
     pub(in crate::store) async fn copy_and_sync(&self) -> Result<i64> {
         let mut copying = pin!(self.copy());
         let mut synced = Ok(());
         let copied = loop {
             match Clock::system().timeout(PART, &mut copying).await {
                 Some(copied) => break copied,
-                // It runs to its end even then: the file must not be written by others while a checkpoint writes it.
+                // It runs to its end even then: the file must not be written by others while a
+                // checkpoint writes it.
                 None if synced.is_err() => {}
                 None => synced = self.sync().await,
             }
@@ -133,8 +140,8 @@ impl Sqlite {
         self.fsync_failed.load(Ordering::Acquire)
     }
 
-    /// Writes the file once more, as it is, for the same reason as [`Log::rewrite`]. What keeps others from writing is not let
-    /// go before that is done.
+    /// Writes the file once more, as it is, for the same reason as [`Log::rewrite`]. What keeps
+    /// others from writing is not let go before that is done.
     pub(in crate::store) async fn rewrite(&self, turn: impl Send + 'static) -> Result<()> {
         let data = self.data.clone();
         on_disk(&self.path, move || {
@@ -147,8 +154,9 @@ impl Sqlite {
     }
 }
 
-/// The file that an address of a SQLite database leads to, through symbolic links; it need not be there yet. None: it is no
-/// such address. SQLite names its log by the file itself, and so does the lock: the file is the same, whatever it is called.
+/// The file that an address of a SQLite database leads to, through symbolic links; it need not be
+/// there yet. None: it is no such address. SQLite names its log by the file itself, and so does the
+/// lock: the file is the same, whatever it is called.
 pub fn sqlite_file(url: &str) -> Option<PathBuf> {
     const LONGEST_CHAIN: usize = 40;
     if !url.starts_with("sqlite:") || url.contains(":memory:") {
@@ -163,7 +171,8 @@ pub fn sqlite_file(url: &str) -> Option<PathBuf> {
     (!file.as_os_str().is_empty()).then_some(file)
 }
 
-/// The same by its one absolute name. What a link leads to may change, and connections are made at any time.
+/// The same by its one absolute name. What a link leads to may change, and connections are made at
+/// any time.
 pub(in crate::store) fn absolute(file: &Path) -> Result<PathBuf> {
     let unusable = |source| Error::File { path: file.to_owned(), source };
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -180,9 +189,9 @@ pub(in crate::store) fn address(file: &Path, mode: &str) -> Result<String> {
     Ok(format!("{url}?mode={mode}"))
 }
 
-/// Reads the whole file once: what is damaged is better told now than when a page is needed. By a connection of its own, since
-/// a pool tries for long what will never succeed. Before that, a log that outlived its process is rewritten: the last connection
-/// that closes the file copies it.
+/// Reads the whole file once: what is damaged is better told now than when a page is needed. By a
+/// connection of its own, since a pool tries for long what will never succeed. Before that, a log
+/// that outlived its process is rewritten: the last connection that closes the file copies it.
 pub(in crate::store) async fn check(url: &str, path: &Path, log: &Arc<Log>) -> Result<()> {
     let damaged = |error| damaged(path, error);
     let mut connection = AnyConnection::connect(url).await.map_err(damaged)?;
@@ -211,8 +220,9 @@ fn damaged(path: &Path, error: sqlx::Error) -> Error {
     }
 }
 
-/// Makes the database's file if there is none: SQLite would let everybody read it. It gives the log and that one's index the
-/// permissions of the file. What an earlier version left open to others is closed.
+/// Makes the database's file if there is none: SQLite would let everybody read it. It gives the log
+/// and that one's index the permissions of the file. What an earlier version left open to others is
+/// closed.
 pub(in crate::store) fn make_private(database: &Path) -> Result<()> {
     private().append(true).open(database).map_err(|source| Error::File { path: database.to_owned(), source })?;
     for path in ["", "-wal", "-shm", ".lock"].map(|name| beside(database, name)) {
@@ -238,7 +248,8 @@ fn private() -> OpenOptions {
     options
 }
 
-/// One process works with a SQLite database. The lock is on a file beside it: SQLite's own locks come and go.
+/// One process works with a SQLite database. The lock is on a file beside it: SQLite's own locks
+/// come and go.
 pub(in crate::store) fn lock(database: &Path) -> Result<File> {
     let path = beside(database, ".lock");
     let file = private().open(&path).map_err(|source| Error::File { path: path.clone(), source })?;

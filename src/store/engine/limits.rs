@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 
-/// Longest wait for a connection. After that the webhook gets 429: an early retry is better than a late write.
+/// Longest wait for a connection. After that the webhook gets 429: an early retry is better than a
+/// late write.
 pub(in crate::store) const DB_WAIT: Duration = Duration::from_secs(5);
 
 /// Of the pool, with PostgreSQL.

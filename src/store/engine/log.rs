@@ -1,5 +1,6 @@
-//! SQLite's log on its way to the disk. SQLite itself would let every commit wait for it with the file locked; here the next one
-//! may begin meanwhile, and one fsync serves all that were committed before it.
+//! SQLite's log on its way to the disk. SQLite itself would let every commit wait for it with the
+//! file locked; here the next one may begin meanwhile, and one fsync serves all that were committed
+//! before it.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind};
@@ -12,7 +13,8 @@ use tokio::sync::Mutex;
 
 use crate::store::error::{Error, Result};
 
-/// A commit that may not be on the disk yet, so it must not be acknowledged. None with PostgreSQL, which answers COMMIT only when it is on the disk.
+/// A commit that may not be on the disk yet, so it must not be acknowledged. None with PostgreSQL,
+/// which answers COMMIT only when it is on the disk.
 #[derive(Debug)]
 pub(in crate::store) struct Ahead(Option<(Arc<Log>, u64)>);
 
@@ -34,7 +36,8 @@ impl Ahead {
 pub(in crate::store) struct Log {
     path: PathBuf,
     commits: AtomicU64,
-    /// An fsync has failed: the page cache holds data that the disk may lack, and the kernel will not write it again.
+    /// An fsync has failed: the page cache holds data that the disk may lack, and the kernel will
+    /// not write it again.
     fsync_failed: AtomicBool,
     /// Locked by the task that syncs; the tasks that waited for the lock find their commits synced.
     disk: Arc<Mutex<Disk>>,
@@ -45,7 +48,8 @@ pub(in crate::store) struct Log {
 struct Disk {
     /// The number of the last commit that it holds.
     reached: u64,
-    /// Stays open: the kernel reports a failed write once to each open file, and not to files opened later.
+    /// Stays open: the kernel reports a failed write once to each open file, and not to files
+    /// opened later.
     file: Option<File>,
 }
 
@@ -93,12 +97,14 @@ impl Log {
         .await
     }
 
-    /// After a failed fsync the page cache holds data that the disk may lack and the kernel will not write again. Every process
-    /// that reads the file sees that data, and a power cut would lose it together with all commits behind it. So the log is
-    /// rewritten in place and synced; only what the kernel has dropped from its cache since is lost. A checkpoint instead would have
-    /// to wait for readers.
+    /// After a failed fsync the page cache holds data that the disk may lack and the kernel will
+    /// not write again. Every process that reads the file sees that data, and a power cut would
+    /// lose it together with all commits behind it. So the log is rewritten in place and synced;
+    /// only what the kernel has dropped from its cache since is lost. A checkpoint instead would
+    /// have to wait for readers.
     ///
-    /// `turn` keeps other writers out. It is returned at the end, and held until then even if the caller has gone.
+    /// `turn` keeps other writers out. It is returned at the end, and held until then even if the
+    /// caller has gone.
     pub(in crate::store) async fn rewrite<T: Send + 'static>(self: &Arc<Self>, turn: T) -> Result<T> {
         let mut disk = self.disk.clone().lock_owned().await;
         let log = self.clone();
@@ -143,7 +149,8 @@ pub(in crate::store) async fn on_disk<T: Send + 'static>(
     done.map_err(io::Error::other).and_then(|done| done).map_err(failed)
 }
 
-/// Rewrites a file in place with the content that the page cache has. The caller keeps other writers out.
+/// Rewrites a file in place with the content that the page cache has. The caller keeps other
+/// writers out.
 pub(in crate::store) fn write_same(file: &File) -> io::Result<()> {
     let (mut buffer, mut offset) = (vec![0; 1 << 20], 0);
     loop {

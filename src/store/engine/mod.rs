@@ -1,5 +1,5 @@
-//! How anything gets onto the disk: connections, transactions, SQLite's file and its log, statements about many rows. Nothing here
-//! knows a table, and a new table needs nothing here.
+//! How anything gets onto the disk: connections, transactions, SQLite's file and its log,
+//! statements about many rows. Nothing here knows a table, and a new table needs nothing here.
 
 mod checkpoints;
 mod db;

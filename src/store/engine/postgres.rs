@@ -1,4 +1,5 @@
-//! What is particular to PostgreSQL: how its sessions are set up, and what is looked at before the first one is used.
+//! What is particular to PostgreSQL: how its sessions are set up, and what is looked at before the
+//! first one is used.
 
 use sqlx::any::AnyPoolOptions;
 use sqlx::error::DatabaseError;
@@ -8,9 +9,10 @@ use sqlx::{AnyConnection, AnyPool, Connection, Executor, Row};
 use super::limits::{DB_WAIT, soon};
 use crate::store::error::{Error, Result};
 
-/// What a process was in the middle of when it was paused must not keep its locks from those that take over. Nobody waits longer
-/// for a lock than a webhook can wait. What is written is fenced by row locks, so each statement has to see what was committed
-/// before it, whatever the role's default is.
+/// What a process was in the middle of when it was paused must not keep its locks from those that
+/// take over. Nobody waits longer for a lock than a webhook can wait. What is written is fenced by
+/// row locks, so each statement has to see what was committed before it, whatever the role's
+/// default is.
 pub(in crate::store) const SESSION: &str = "SET idle_in_transaction_session_timeout = '10s'; SET statement_timeout = '20s'; \
     SET lock_timeout = '3s'; SET default_transaction_isolation = 'read committed'";
 
@@ -18,7 +20,8 @@ pub(in crate::store) const SESSION: &str = "SET idle_in_transaction_session_time
 const MIGRATION: &str = "SET idle_in_transaction_session_timeout = 0; SET statement_timeout = 0; SET lock_timeout = 0; \
     SET default_transaction_isolation = 'read committed'";
 
-/// Looks whether this database will do, and brings its schema up to date. Takes as long as the migrations do.
+/// Looks whether this database will do, and brings its schema up to date. Takes as long as the
+/// migrations do.
 pub(in crate::store) async fn prepare(url: &str) -> Result<()> {
     let pool = AnyPoolOptions::new().max_connections(2).acquire_timeout(DB_WAIT).connect(url).await;
     let pool = pool.map_err(|error| match code(&error).as_deref() {
@@ -40,8 +43,9 @@ pub(in crate::store) async fn prepare(url: &str) -> Result<()> {
     Ok(())
 }
 
-/// Looks first: sqlx begins with a CREATE TABLE, which PostgreSQL refuses to a role without CREATE even where the table is there.
-/// Where there is something to do, its lock sees to it that one process does it.
+/// Looks first: sqlx begins with a CREATE TABLE, which PostgreSQL refuses to a role without CREATE
+/// even where the table is there. Where there is something to do, its lock sees to it that one
+/// process does it.
 async fn migrate(connection: &mut AnyConnection) -> Result<()> {
     let migrator = sqlx::migrate!();
     if is_up_to_date(connection, &migrator).await {
@@ -55,7 +59,8 @@ async fn migrate(connection: &mut AnyConnection) -> Result<()> {
     })
 }
 
-/// Does the schema have exactly what this program knows? What cannot be read is told by the migration.
+/// Does the schema have exactly what this program knows? What cannot be read is told by the
+/// migration.
 async fn is_up_to_date(connection: &mut AnyConnection, migrator: &Migrator) -> bool {
     // Where sqlx takes down what it has done.
     const APPLIED: &str = "_sqlx_migrations";
@@ -69,16 +74,18 @@ fn is_denied(error: &sqlx::Error) -> bool {
     code(error).as_deref() == Some("42501")
 }
 
-/// What PgBouncer refuses comes with this code: a startup that names a parameter that it does not keep track of, as sqlx's does with
-/// `extra_float_digits` and lets nobody leave out of an `Any` connection; and BEGIN with `pool_mode = statement`. PostgreSQL itself
-/// gives it for bytes that sqlx never sends.
+/// What PgBouncer refuses comes with this code: a startup that names a parameter that it does not
+/// keep track of, as sqlx's does with `extra_float_digits` and lets nobody leave out of an `Any`
+/// connection; and BEGIN with `pool_mode = statement`. PostgreSQL itself gives it for bytes that
+/// sqlx never sends.
 const PROTOCOL: &str = "08P01";
 
-/// A pooler that gives each transaction another server connection loses what belongs to a session: prepared statements, LISTEN,
-/// the settings above, and the lock of the migrations.
+/// A pooler that gives each transaction another server connection loses what belongs to a session:
+/// prepared statements, LISTEN, the settings above, and the lock of the migrations.
 ///
-/// It is noticed by a setting of one connection's session, looked at while another one has a transaction open: with such a pooler
-/// the second holds the first's server connection, and sees its setting; or the first has been given another, and does not.
+/// It is noticed by a setting of one connection's session, looked at while another one has a
+/// transaction open: with such a pooler the second holds the first's server connection, and sees
+/// its setting; or the first has been given another, and does not.
 async fn keeps_sessions(pool: &AnyPool, first: &mut AnyConnection) -> Result<()> {
     const MARK: &str = "SET ghl_trafft_sync.session = 'first'";
     const MARKED: &str = "SELECT COALESCE(current_setting('ghl_trafft_sync.session', true), '')";
@@ -111,8 +118,8 @@ async fn keeps_sessions(pool: &AnyPool, first: &mut AnyConnection) -> Result<()>
     Ok(())
 }
 
-/// Is the statement refused for what one of its rows holds? Then the other rows need not share its fate. Data, constraints, limits
-/// of the program, row security, and what triggers raise.
+/// Is the statement refused for what one of its rows holds? Then the other rows need not share its
+/// fate. Data, constraints, limits of the program, row security, and what triggers raise.
 pub(in crate::store) fn is_about_rows(code: &str) -> bool {
     code == "42501" || ["22", "23", "44", "54", "P0"].iter().any(|class| code.starts_with(class))
 }

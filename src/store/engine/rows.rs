@@ -1,8 +1,9 @@
-//! Statements about many rows at once. A statement costs a round trip to the database (with SQLite: to the thread that
-//! works for it), so a batch of events takes a few of them, not a few for each event.
+//! Statements about many rows at once. A statement costs a round trip to the database (with SQLite:
+//! to the thread that works for it), so a batch of events takes a few of them, not a few for each
+//! event.
 //!
-//! The rows are parameters. Their number is rounded up, so that a handful of texts serves every batch, and both databases
-//! have them prepared already; what is too many is NULL, and left out.
+//! The rows are parameters. Their number is rounded up, so that a handful of texts serves every
+//! batch, and both databases have them prepared already; what is too many is NULL, and left out.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -14,7 +15,8 @@ use sqlx::{Any, Arguments, AssertSqlSafe, SqlSafeStr, SqlStr};
 
 use crate::store::error::Result;
 
-/// How parameters are written: SQLite finds them by their order sooner than by name; PostgreSQL knows no others than by name.
+/// How parameters are written: SQLite finds them by their order sooner than by name; PostgreSQL
+/// knows no others than by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(in crate::store) enum Dialect {
     Sqlite,
@@ -118,7 +120,8 @@ impl Text {
     }
 }
 
-/// Adds the rows as parameters, of which there is at least one, and so many NULLs before that the statement has its number of them.
+/// Adds the rows as parameters, of which there is at least one, and so many NULLs before that the
+/// statement has its number of them.
 fn fill<const N: usize>(arguments: &mut AnyArguments, rows: Vec<[Cell<'_>; N]>, number: usize) -> Result<()> {
     let padding: Vec<_> = rows.first().map(|row| row.each_ref().map(Cell::null)).into_iter().collect();
     let padding = padding.iter().cycle().take(number - rows.len()).cloned();
@@ -133,7 +136,8 @@ fn fill<const N: usize>(arguments: &mut AnyArguments, rows: Vec<[Cell<'_>; N]>, 
     Ok(())
 }
 
-/// Statements that SQLite takes together, in one round trip. PostgreSQL takes no parameters with more than one.
+/// Statements that SQLite takes together, in one round trip. PostgreSQL takes no parameters with
+/// more than one.
 pub(in crate::store) struct Script {
     text: String,
     arguments: AnyArguments,

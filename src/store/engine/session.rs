@@ -1,8 +1,8 @@
-//! Connections to the database as sessions: each statement has a time limit, and a connection whose last statement was not
-//! seen to end is closed instead of used again.
+//! Connections to the database as sessions: each statement has a time limit, and a connection whose
+//! last statement was not seen to end is closed instead of used again.
 //!
-//! SQLite needs neither: its answers come from a thread of this process, and it waits for locks no longer than its
-//! `busy_timeout`.
+//! SQLite needs neither: its answers come from a thread of this process, and it waits for locks no
+//! longer than its `busy_timeout`.
 
 use std::time::Duration;
 
@@ -17,8 +17,8 @@ use super::limits::{soon, within};
 use super::rows::Script;
 use crate::store::error::{ReadOnly, Result};
 
-/// PostgreSQL ends a statement itself, by its `statement_timeout`; this limit is for a network that does not carry the
-/// answer.
+/// PostgreSQL ends a statement itself, by its `statement_timeout`; this limit is for a network that
+/// does not carry the answer.
 const STATEMENT: Duration = Duration::from_secs(25);
 
 /// A connection that one task uses.
@@ -39,7 +39,8 @@ struct Line<C> {
     connection: C,
     /// A transaction was begun and has not ended.
     is_open: bool,
-    /// A statement was sent and its end was not seen: its answer could be taken for that of the next one.
+    /// A statement was sent and its end was not seen: its answer could be taken for that of the
+    /// next one.
     is_lost: bool,
 }
 
@@ -128,8 +129,9 @@ impl Session {
         Ok(())
     }
 
-    /// Ready to begin anew. None: it is of no use any more. One to PostgreSQL is closed rather than rolled back: after an error
-    /// nobody knows what its server has become. After an I/O error SQLite has ended the transaction itself.
+    /// Ready to begin anew. None: it is of no use any more. One to PostgreSQL is closed rather than
+    /// rolled back: after an error nobody knows what its server has become. After an I/O error
+    /// SQLite has ended the transaction itself.
     pub(in crate::store) async fn rolled_back(mut self) -> Option<Self> {
         let is_shared = self.is_shared;
         let (connection, is_open, is_lost) = self.line();
@@ -143,7 +145,8 @@ impl Session {
     /// Ends the connection; a pool ends its own.
     pub(in crate::store) async fn close(self) {
         if let Held::Own(Line { connection, is_lost: false, .. }) = self.held {
-            // What it had begun is rolled back; whatever else is wrong with it, nothing is lost by it.
+            // What it had begun is rolled back; whatever else is wrong with it, nothing is lost by
+            // it.
             let _ = soon(connection.close()).await;
         }
     }
@@ -165,7 +168,8 @@ impl Session {
         done
     }
 
-    /// All that the statements bring. Nothing here reads as it goes: answers are small, and a limit for each row would be none.
+    /// All that the statements bring. Nothing here reads as it goes: answers are small, and a limit
+    /// for each row would be none.
     async fn all<'q>(
         &mut self,
         query: impl Execute<'q, Any> + 'q,

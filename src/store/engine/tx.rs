@@ -23,8 +23,8 @@ pub(in crate::store) struct Tx {
 pub(in crate::store) enum Writing {
     /// PostgreSQL's pool has many.
     Pooled(Session),
-    /// The connection that SQLite's writers take turns at: each commit of another one would make it forget all pages that it
-    /// knows. With PostgreSQL it is the group commit's.
+    /// The connection that SQLite's writers take turns at: each commit of another one would make it
+    /// forget all pages that it knows. With PostgreSQL it is the group commit's.
     Own(WriterGuard),
 }
 
@@ -47,8 +47,9 @@ impl WriterGuard {
 
 impl Drop for WriterGuard {
     fn drop(&mut self) {
-        // The transaction was dropped: by an error, or because its task ended. The next writer would roll it back; without a next
-        // writer it is done here, since SQLite's lock keeps other programs out until then.
+        // The transaction was dropped: by an error, or because its task ended. The next writer
+        // would roll it back; without a next writer it is done here, since SQLite's lock keeps
+        // other programs out until then.
         if self.own.is_open()
             && let Ok(runtime) = Handle::try_current()
         {
@@ -66,7 +67,8 @@ async fn roll_back(shared: Shared) {
 }
 
 impl Tx {
-    /// Returns once it is on the disk; others may write before that. After an error it may have happened all the same.
+    /// Returns once it is on the disk; others may write before that. After an error it may have
+    /// happened all the same.
     pub(in crate::store) async fn commit(self) -> Result<()> {
         self.commit_ahead().await?.arrived().await
     }

@@ -1,5 +1,5 @@
-//! Takes over all contacts of a location, or says what that would do. Contacts come from the search, a hundred a call; their
-//! tasks, notes and appointments follow with the rotation.
+//! Takes over all contacts of a location, or says what that would do. Contacts come from the
+//! search, a hundred a call; their tasks, notes and appointments follow with the rotation.
 
 use std::time::Duration;
 

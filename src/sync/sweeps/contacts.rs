@@ -1,4 +1,5 @@
-//! Searches over a location's contacts: for changes without an event, and for contacts that are gone.
+//! Searches over a location's contacts: for changes without an event, and for contacts that are
+//! gone.
 
 use std::time::Duration;
 
@@ -14,14 +15,16 @@ use crate::store::{Drift, Finding, Step, Store, Sweeping};
 /// A page of the search: 100 is what was seen to work (G §6.6).
 const PAGE: u32 = 100;
 
-/// Searches lag behind writes by seconds (G §6.6), and clocks differ: each search begins so long before the one before it did.
+/// Searches lag behind writes by seconds (G §6.6), and clocks differ: each search begins so long
+/// before the one before it did.
 const OVERLAP: Duration = Duration::from_mins(5);
 
-/// A record without an id may be of a contact that changed: the next search begins where this one did, for so long.
+/// A record without an id may be of a contact that changed: the next search begins where this one
+/// did, for so long.
 const LOOKED_FOR: Duration = Duration::from_hours(24);
 
-/// Where a search for changes goes on, and when it began, by GHL's clock: the times that it searches for are GHL's, and ours may be
-/// wrong.
+/// Where a search for changes goes on, and when it began, by GHL's clock: the times that it
+/// searches for are GHL's, and ours may be wrong.
 #[derive(Serialize, Deserialize)]
 struct Changes {
     began: Timestamp,
@@ -67,13 +70,15 @@ pub(super) async fn changed(store: &Store, connection: &Connection, at: &Sweepin
     match step.cursor.take() {
         Some(next) => step.cursor = serde_json::to_string(&Changes { began, nameless, next }).ok(),
         None if nameless > 0 && began < since + LOOKED_FOR => {}
-        // From the beginning of this sweep: what changed while it went on is found again, and not marked again.
+        // From the beginning of this sweep: what changed while it went on is found again, and not
+        // marked again.
         None => step.since = Some(began),
     }
     Ok(step)
 }
 
-/// Where a pass over all ids is: where the search goes on, and how many of the contacts before were there without an id.
+/// Where a pass over all ids is: where the search goes on, and how many of the contacts before were
+/// there without an id.
 #[derive(Default, Serialize, Deserialize)]
 struct Pass {
     nameless: usize,
@@ -83,8 +88,8 @@ struct Pass {
     is_read: bool,
 }
 
-/// One page of all contacts. A contact that was taken for gone and is met is read again. Behind the last page, those that no page has shown are
-/// read, so many a step, and two not-founds decide.
+/// One page of all contacts. A contact that was taken for gone and is met is read again. Behind the
+/// last page, those that no page has shown are read, so many a step, and two not-founds decide.
 pub(super) async fn gone(store: &Store, connection: &Connection, at: &Sweeping) -> Result<Step, Failure> {
     let now = connection.clock.now();
     let mut pass: Pass = at.cursor.as_deref().and_then(|cursor| serde_json::from_str(cursor).ok()).unwrap_or_default();

@@ -1,5 +1,5 @@
-//! The slow pass over Trafft's customers: what staff edited or deleted there. GoHighLevel wins on the fields it has, so what
-//! differs is looked at again.
+//! The slow pass over Trafft's customers: what staff edited or deleted there. GoHighLevel wins on
+//! the fields it has, so what differs is looked at again.
 
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +21,8 @@ struct Pass {
     shown: i64,
     #[serde(default)]
     total: Option<i64>,
-    /// Two pages told different totals: a customer was created or deleted meanwhile, and one may have moved to a page that was read already (T §2).
+    /// Two pages told different totals: a customer was created or deleted meanwhile, and one may
+    /// have moved to a page that was read already (T §2).
     #[serde(default)]
     is_torn: bool,
     /// The last page has been read: now those are marked that no page has shown.
@@ -62,7 +63,8 @@ impl Pass {
     }
 }
 
-/// One page; behind the last, those that neither this pass nor the one before has shown, so many a step.
+/// One page; behind the last, those that neither this pass nor the one before has shown, so many a
+/// step.
 pub(super) async fn step(store: &Store, connection: &Connection, at: &Sweeping) -> Result<Step, Failure> {
     let now = connection.clock.now();
     let location = &connection.location;
@@ -87,7 +89,8 @@ pub(super) async fn step(store: &Store, connection: &Connection, at: &Sweeping) 
     })
 }
 
-/// Some of those that no page has shown. A deletion while we page hides a customer from one pass (T §2), hardly from two.
+/// Some of those that no page has shown. A deletion while we page hides a customer from one pass (T
+/// §2), hardly from two.
 async fn unseen(store: &Store, connection: &Connection, at: &Sweeping, doubt: Option<String>) -> Result<Step, Failure> {
     let now = connection.clock.now();
     let location = &connection.location;

@@ -1,5 +1,6 @@
-//! Looks for what no webhook tells. A sweep marks what may have changed and writes nothing itself; each step is about one
-//! call, recorded in one transaction, so a sweep goes on where it was after a restart or on another process.
+//! Looks for what no webhook tells. A sweep marks what may have changed and writes nothing itself;
+//! each step is about one call, recorded in one transaction, so a sweep goes on where it was after
+//! a restart or on another process.
 
 mod backfill;
 mod contacts;
@@ -22,14 +23,15 @@ use crate::clients::Error;
 use crate::model::{Sweep, Vendor, Verdict};
 use crate::store::{self, Store, Sweeping};
 
-/// Sees to it that the location's sweeps come round as its policy says. What changed while nobody was looking is searched for at
-/// once.
+/// Sees to it that the location's sweeps come round as its policy says. What changed while nobody
+/// was looking is searched for at once.
 pub(super) async fn plan(store: &Store, connection: &Connection) -> Result<(), store::Error> {
     let now = connection.clock.now();
     for kind in Sweep::ALL.into_iter().filter(|kind| !matches!(kind, Sweep::Backfill | Sweep::DryRun)) {
         let pace = connection.policy.pace.of(kind);
         let at_once = matches!(kind, Sweep::Contacts | Sweep::Projection);
-        // Not by the clock: the rules change while the service is not running, or the location's owner begins anew.
+        // Not by the clock: the rules change while the service is not running, or the location's
+        // owner begins anew.
         let pace = if kind == Sweep::Projection { Some(Duration::ZERO) } else { pace };
         let first = pace.map(|pace| if at_once { now } else { now + pace });
         store.plan(&connection.location, kind, first, at_once, now).await?;
@@ -62,7 +64,8 @@ pub(super) async fn step(store: &Store, connection: &Connection, sweeping: Sweep
     let asked = match sweeping.kind {
         Sweep::Contacts | Sweep::Ids | Sweep::Backfill | Sweep::DryRun => Some(Vendor::Ghl),
         Sweep::Customers => Some(Vendor::Trafft),
-        // They ask nobody, as a rule; and the search for tasks, with a scope of its own, says nothing about contacts.
+        // They ask nobody, as a rule; and the search for tasks, with a scope of its own, says
+        // nothing about contacts.
         Sweep::Rotation | Sweep::Projection | Sweep::Tasks => None,
     };
     if let Some(vendor) = asked.filter(|_| step.calls > 0) {
@@ -114,7 +117,8 @@ async fn put_off(store: &Store, connection: &Connection, kind: Sweep, failure: F
     store.put_off(location, kind, until, &format!("{vendor}: {error}")).await
 }
 
-/// Once, until the sweep goes on; and not at all where it only waits, or meets what is told for the whole location.
+/// Once, until the sweep goes on; and not at all where it only waits, or meets what is told for the
+/// whole location.
 async fn tell(connection: &Connection, kind: Sweep, failure: &Failure) {
     let is_told = match failure {
         Failure::Ghl(Error::BudgetUsedUp { .. } | Error::RateLimited { .. })
@@ -137,8 +141,8 @@ impl Connection {
     }
 }
 
-/// Findings that one step marks: a webhook waits behind one step at most, also where a page that is empty by mistake makes
-/// everybody a finding.
+/// Findings that one step marks: a webhook waits behind one step at most, also where a page that is
+/// empty by mistake makes everybody a finding.
 const FINDINGS: usize = 200;
 
 /// What a vendor refuses is asked again after so long.

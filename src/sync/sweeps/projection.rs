@@ -1,5 +1,6 @@
-//! Projects every known contact anew when the rules have changed: the mapping with its filter, a policy, the zone, the region, or
-//! the projection itself. Nothing is read that was read before, and only what differs is written.
+//! Projects every known contact anew when the rules have changed: the mapping with its filter, a
+//! policy, the zone, the region, or the projection itself. Nothing is read that was read before,
+//! and only what differs is written.
 
 use std::fmt;
 use std::time::Duration;
@@ -62,7 +63,8 @@ impl Revision {
         })
     }
 
-    /// Was everybody projected by these rules before? While HighLevel tells less than it did, what it told counts.
+    /// Was everybody projected by these rules before? While HighLevel tells less than it did, what
+    /// it told counts.
     fn holds(&self, before: Option<&str>) -> bool {
         let is_same_but_untold = self.told == UNTOLD && before.is_some_and(|before| before.starts_with(&self.rules));
         is_same_but_untold || before == Some(self.to_string().as_str())
@@ -86,7 +88,8 @@ fn word<'a>(parts: impl Iterator<Item = &'a String>) -> String {
     digest.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The next contacts, by id. The cursor holds for which revision the pass is: with another one it begins anew.
+/// The next contacts, by id. The cursor holds for which revision the pass is: with another one it
+/// begins anew.
 pub(super) async fn step(store: &Store, connection: &Connection, at: &Sweeping) -> Result<Step, Failure> {
     let Connection { location, metadata, ghl, .. } = connection;
     let now = connection.clock.now();
@@ -98,7 +101,8 @@ pub(super) async fn step(store: &Store, connection: &Connection, at: &Sweeping) 
     let before = store.projection(location).await?;
     if revision.holds(before.as_deref()) && (revision.told == UNTOLD || !was_without) {
         if was_without {
-            // Contacts that are worked meanwhile are projected without it. Once it is told again, all contacts are projected anew.
+            // Contacts that are worked meanwhile are projected without it. Once it is told again,
+            // all contacts are projected anew.
             store.projected(location, connection.epoch, Some(&revision.to_string())).await?;
         }
         return Ok(end);
@@ -107,7 +111,8 @@ pub(super) async fn step(store: &Store, connection: &Connection, at: &Sweeping) 
     let place_of_pass = at.cursor.as_deref().and_then(|cursor| cursor.strip_prefix(&revision)?.strip_prefix(' '));
     let mut total = None;
     if place_of_pass.is_none() {
-        // Until the pass has ended some are projected by these rules and some by others, whichever come next.
+        // Until the pass has ended some are projected by these rules and some by others, whichever
+        // come next.
         store.projected(location, connection.epoch, None).await?;
         let contacts = store.count_projectable(location).await?;
         total = Some(contacts);
@@ -143,7 +148,8 @@ pub(super) async fn step(store: &Store, connection: &Connection, at: &Sweeping) 
     })
 }
 
-/// How many contacts of a location will be projected anew, because the rules have changed since. Writes nothing.
+/// How many contacts of a location will be projected anew, because the rules have changed since.
+/// Writes nothing.
 ///
 /// # Errors
 /// In words: the store's, or the vendor's.

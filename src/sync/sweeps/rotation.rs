@@ -1,6 +1,7 @@
-//! Reads the notes, tasks and appointments of every linked contact anew, in turn: their events can get lost, there is no bulk
-//! read, and a change need not move the contact's own time of change (G §6.6). A contact that was given up on gets its turn, too: what
-//! stood in its way may be gone, such as a customer with its e-mail.
+//! Reads the notes, tasks and appointments of every linked contact anew, in turn: their events can
+//! get lost, there is no bulk read, and a change need not move the contact's own time of change (G
+//! §6.6). A contact that was given up on gets its turn, too: what stood in its way may be gone,
+//! such as a customer with its e-mail.
 
 use std::time::Duration;
 
@@ -24,7 +25,8 @@ pub(super) async fn step(store: &Store, connection: &Connection) -> Result<Step,
     let turn = store.longest_unread(location, now - period, room).await?;
     let activities: Facets = [Facet::Tasks, Facet::Notes, Facet::Appointments].into_iter().collect();
     let found = turn.into_iter().map(|(contact, never)| {
-        // What a backfill took from a search is read once from the contact itself (G §6.7: names may have lost their capitals).
+        // What a backfill took from a search is read once from the contact itself (G §6.7: names
+        // may have lost their capitals).
         let facets = if never { Facets::ALL } else { activities };
         Finding { contact, facets, what: None, drift: Drift::None }
     });

@@ -7,7 +7,8 @@ use crate::store::{Drift, Finding, Step, Store, Sweeping};
 
 const PAGE: u32 = 100;
 
-/// One page, from the newest on. After its share of calls a sweep rests, and the next goes on there.
+/// One page, from the newest on. After its share of calls a sweep rests, and the next goes on
+/// there.
 pub(super) async fn step(store: &Store, connection: &Connection, at: &Sweeping) -> Result<Step, Failure> {
     let now = connection.clock.now();
     let pace = connection.policy.pace;

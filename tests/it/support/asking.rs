@@ -1,4 +1,5 @@
-//! What is sent to the service, and what it answers: webhooks, signed as HighLevel does it, and calls to the admin API.
+//! What is sent to the service, and what it answers: webhooks, signed as HighLevel does it, and
+//! calls to the admin API.
 
 use std::time::Duration;
 
@@ -63,8 +64,8 @@ impl World {
         self.deliver_now(event).await
     }
 
-    /// Lets a moment pass, and what becomes due in it be done: a contact that was just settled takes a breather, and
-    /// with a clock that stands still it would take it for ever.
+    /// Lets a moment pass, and what becomes due in it be done: a contact that was just settled
+    /// takes a breather, and with a clock that stands still it would take it for ever.
     pub async fn pass(&self) {
         self.advance(Duration::from_secs(1));
         self.idle().await;
@@ -76,8 +77,8 @@ impl World {
         self.signed(event.body.clone()).await
     }
 
-    /// A body of the test's own making, signed, a second after whatever was before: a contact that was just settled
-    /// rests for a moment.
+    /// A body of the test's own making, signed, a second after whatever was before: a contact that
+    /// was just settled rests for a moment.
     pub async fn tell(&self, body: impl Into<Vec<u8>>) -> Answer {
         self.advance(Duration::from_secs(1));
         self.signed(body).await
@@ -164,8 +165,8 @@ impl World {
         assert_eq!(self.customer_of(&id).await.email, Some(email));
     }
 
-    /// HTTP by hand: these bytes, and all that comes back. The service may answer, and hang up, before it has read
-    /// everything.
+    /// HTTP by hand: these bytes, and all that comes back. The service may answer, and hang up,
+    /// before it has read everything.
     pub async fn raw(&self, request: &str) -> String {
         let mut stream = tokio::net::TcpStream::connect(self.address()).await.unwrap();
         let _ = stream.write_all(request.as_bytes()).await;

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use sqlx::Connection;
 
-/// With `TEST_DATABASE_URL` (a PostgreSQL address whose user may create databases) every world lives there.
+/// With `TEST_DATABASE_URL` (a PostgreSQL address whose user may create databases) every world
+/// lives there.
 pub const SERVER: &str = "TEST_DATABASE_URL";
 
 /// Gone when dropped.

@@ -1,4 +1,5 @@
-//! Somebody sets the service up and asks the doctor; and the table of the documentation, which has to say the same.
+//! Somebody sets the service up and asks the doctor; and the table of the documentation, which has
+//! to say the same.
 
 use std::collections::HashMap;
 
@@ -10,7 +11,8 @@ use super::command::{Said, run};
 use super::process::Process;
 use super::{ADMIN, SEALING};
 
-/// A row of the table in the documentation: a mistake, what one sees, what to do. `…` stands for what varies.
+/// A row of the table in the documentation: a mistake, what one sees, what to do. `…` stands for
+/// what varies.
 pub struct Row {
     pub mistake: String,
     pub sees: String,
@@ -45,7 +47,8 @@ pub fn fits(pattern: &str, text: &str) -> bool {
     rest.is_empty() || (last.is_empty() && pattern.ends_with('…'))
 }
 
-/// Vendors, and a machine on which somebody sets the service up; by the computer's own clock, as the program lives.
+/// Vendors, and a machine on which somebody sets the service up; by the computer's own clock, as
+/// the program lives.
 pub struct Desk {
     pub sandbox: Sandbox,
     pub settings: HashMap<String, String>,

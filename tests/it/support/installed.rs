@@ -1,4 +1,5 @@
-//! A location that has been connected as real ones are: by an install and by Trafft credentials that somebody entered.
+//! A location that has been connected as real ones are: by an install and by Trafft credentials
+//! that somebody entered.
 
 use std::time::Duration;
 

@@ -108,7 +108,8 @@ impl World {
         world
     }
 
-    /// Running, its files in memory where the machine has such a place: for tests that make many worlds.
+    /// Running, its files in memory where the machine has such a place: for tests that make many
+    /// worlds.
     pub async fn in_memory(settings: &[(&str, &str)]) -> Self {
         let folder = TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap();
         let mut world = Self::build_in(folder, settings, Database::from_environment).await;

@@ -94,8 +94,8 @@ impl Process {
     }
 }
 
-/// An address for something that is started, killed and started again there: below the range from which the system gives ports
-/// to whoever does not ask for one, so that nobody takes it meanwhile.
+/// An address for something that is started, killed and started again there: below the range from
+/// which the system gives ports to whoever does not ask for one, so that nobody takes it meanwhile.
 pub fn free_address() -> SocketAddr {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let first = u16::try_from(std::process::id() % 100).unwrap() * 100;
@@ -114,7 +114,8 @@ impl Drop for Process {
     }
 }
 
-/// What stands between a program and the machine, compiled from its source beside the tests. Returns where it is.
+/// What stands between a program and the machine, compiled from its source beside the tests.
+/// Returns where it is.
 pub fn shim(source: &str, folder: &Path) -> String {
     let (source, shim) = (format!("{}/tests/it/{source}", env!("CARGO_MANIFEST_DIR")), folder.join(source));
     let shim = shim.with_extension("so").display().to_string();
@@ -123,7 +124,8 @@ pub fn shim(source: &str, folder: &Path) -> String {
 }
 
 fn spawn(program: &[OsString], settings: &HashMap<String, String>) -> Child {
-    // It runs what it is given, as itself; tests may run under nohup, which would make a hangup nothing to it.
+    // It runs what it is given, as itself; tests may run under nohup, which would make a hangup
+    // nothing to it.
     let mut command = Command::new("/usr/bin/env");
     command.arg("--default-signal=HUP").args(program).env_clear().env("PATH", "/usr/bin:/bin");
     // What it says is of interest only to whoever looks into a failure, or into the log itself.

@@ -1,4 +1,5 @@
-//! How a location stands, by everything that says so. `docs/operations.md` has each state, word for word.
+//! How a location stands, by everything that says so. `docs/operations.md` has each state, word for
+//! word.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -45,7 +46,8 @@ pub fn read(html: &str) -> String {
     shown.iter().fold(html.to_owned(), |text, (html, plain)| text.replace(html, plain))
 }
 
-/// This state and none besides (but that contacts wait): the API, both pages, the metric and the doctor say so, and how to mend it.
+/// This state and none besides (but that contacts wait): the API, both pages, the metric and the
+/// doctor say so, and how to mend it.
 pub async fn stands(world: &World, state: &str) {
     let states = states(world).await;
     let others: Vec<_> = states.as_array().unwrap().iter().skip(1).map(|one| &one["state"]).collect();
@@ -88,7 +90,8 @@ pub async fn works(world: &World) {
 /// Connected as real ones are; nothing waits for an answer while the clock stands still.
 pub async fn world(settings: &[(&str, &str)]) -> World {
     let mut world = World::installed(&[&[("SYNC_INLINE_DEADLINE_MS", "0")], settings].concat()).await;
-    // Faults that nobody met are left over when the vendor comes back, and the doctor tries what is refused.
+    // Faults that nobody met are left over when the vendor comes back, and the doctor tries what is
+    // refused.
     world.forgiving = true;
     works(&world).await;
     world

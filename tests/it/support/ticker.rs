@@ -9,8 +9,9 @@ use tokio::time::MissedTickBehavior;
 
 use super::World;
 
-/// Moves the clocks a step whenever nothing has been asked of the vendors for a moment: then nearly everyone who could go on
-/// without time passing has done so. The smaller the step, the less the machine's own slowness counts as waiting.
+/// Moves the clocks a step whenever nothing has been asked of the vendors for a moment: then nearly
+/// everyone who could go on without time passing has done so. The smaller the step, the less the
+/// machine's own slowness counts as waiting.
 pub struct Ticker(Arc<AtomicBool>, tokio::task::JoinHandle<()>);
 
 impl Ticker {

@@ -23,7 +23,8 @@ impl Authority {
         let authority = Self { folder: TempDir::new().unwrap(), servers: Vec::new() };
         authority.write("ca.conf", CONFIG);
         authority.write("index.txt", "");
-        // A name of its own: whoever knows another authority of that name would take the signature for a wrong one.
+        // A name of its own: whoever knows another authority of that name would take the signature
+        // for a wrong one.
         let name = format!("/CN={}", uuid::Uuid::new_v4());
         authority.openssl(&[&["req", "-x509", "-out", "ca.pem", "-keyout", "ca.key", "-subj", &name], KEY].concat());
         authority
@@ -43,7 +44,8 @@ impl Authority {
         self.folder.path().join("ca.pem").display().to_string()
     }
 
-    /// The URL of a server on this machine whose certificate is for that name, from and until these years.
+    /// The URL of a server on this machine whose certificate is for that name, from and until these
+    /// years.
     pub async fn server(&mut self, name: &str, [from, until]: [u16; 2]) -> String {
         self.write("name", &format!("subjectAltName={name}\nbasicConstraints=CA:FALSE\n"));
         self.openssl(&[&["req", "-out", "server.csr", "-keyout", "server.key", "-subj", "/CN=server"], KEY].concat());
@@ -55,7 +57,8 @@ impl Authority {
         self.serve("server.pem", "server.key").await
     }
 
-    /// The same of one that shows the authority's own certificate, as one that signs for itself does.
+    /// The same of one that shows the authority's own certificate, as one that signs for itself
+    /// does.
     pub async fn self_signed(&mut self) -> String {
         self.serve("ca.pem", "ca.key").await
     }

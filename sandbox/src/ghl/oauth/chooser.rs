@@ -6,7 +6,8 @@ use crate::front::{Answer, Call, form};
 use crate::ghl::Shared;
 use crate::ghl::state::Scopes;
 
-/// What an app asks for that is installed from the marketplace's own page: more than this service needs (G §3.8).
+/// What an app asks for that is installed from the marketplace's own page: more than this service
+/// needs (G §3.8).
 const LISTED: [&str; 8] = [
     "contacts.readonly",
     "contacts.write",
@@ -79,7 +80,8 @@ impl Shared {
         Ok(Wish { redirect: redirect.to_owned(), scopes: scopes(&named), state })
     }
 
-    /// Both pages of the app's own link. `POST` is an admin's choice, with everything that the page was opened with.
+    /// Both pages of the app's own link. `POST` is an admin's choice, with everything that the page
+    /// was opened with.
     pub(super) fn chooser(&self, call: &Call) -> Answer {
         let body = form(&String::from_utf8_lossy(&call.body));
         let choosing = call.method == "POST";

@@ -64,7 +64,8 @@ impl State {
         let (paper, approved) = self.papers.redeem(now, code, redirect, |paper| installs.active(&paper.seat))?;
         let mut out = self.pair(now, &paper);
         if paper.seat == Seat::Company {
-            // Only here: the keys of a refresh are not documented, and the file says "may" of this one.
+            // Only here: the keys of a refresh are not documented, and the file says "may" of this
+            // one.
             out["approvedLocations"] = json!(approved);
         }
         Ok(out)
@@ -79,12 +80,14 @@ impl State {
                 return Ok(pair);
             }
             Rotation::Used => {
-                // No complaint: after a crash between this answer and its commit, the old one is all that a client has.
+                // No complaint: after a crash between this answer and its commit, the old one is
+                // all that a client has.
                 self.app.refresh_reuses += 1;
                 return Err(No::Sorry(400, BAD_REFRESH));
             }
         };
-        // What the account has granted by now (assumed: a new version of the app shows in the next token, G §8.5).
+        // What the account has granted by now (assumed: a new version of the app shows in the next
+        // token, G §8.5).
         if let Some(scopes) = self.installs.scopes(&paper.seat) {
             paper.scopes = scopes;
         }
@@ -103,7 +106,8 @@ impl Shared {
         let now = self.now();
         let mut state = self.state();
         state.is_app(id, secret)?;
-        // Of the two kinds the install decides; the field is a wish (assumed: a wrong wish is not refused).
+        // Of the two kinds the install decides; the field is a wish (assumed: a wrong wish is not
+        // refused).
         if !matches!(form.get("user_type"), None | Some("Location" | "Company")) {
             return wrong(422, "user_type must be one of the following values: Company, Location");
         }

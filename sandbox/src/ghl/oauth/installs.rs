@@ -39,7 +39,8 @@ impl Installs {
         self.placed.entry(location.to_owned()).or_insert(Placed { at_ms: now, own: None, through: false })
     }
 
-    /// Refuses a location that is paused or unpaid; whatever was handed in for it stays good (G §3.2).
+    /// Refuses a location that is paused or unpaid; whatever was handed in for it stays good (G
+    /// §3.2).
     pub(super) fn active(&self, seat: &Seat) -> Result<(), No> {
         match seat.location() {
             Some(location) if self.inactive.contains(location) => Err(No::Sorry(400, "Location is not active")),
@@ -75,7 +76,8 @@ enum By {
 }
 
 impl State {
-    /// A location's admin has chosen; the code that the browser takes back. `None`: no such location.
+    /// A location's admin has chosen; the code that the browser takes back. `None`: no such
+    /// location.
     pub(super) fn install_location(
         &mut self,
         now: i64,
@@ -114,7 +116,8 @@ impl State {
         Some(self.papers.code(now, Seat::Company, scopes, redirect, locations.to_vec()))
     }
 
-    /// The agency's admin adds a location to the company's install. False: no such location, or no such install.
+    /// The agency's admin adds a location to the company's install. False: no such location, or no
+    /// such install.
     pub(super) fn install_more(&mut self, now: i64, location: &str) -> bool {
         if !self.locations.contains_key(location) || self.installs.company.is_none() {
             return false;
@@ -124,7 +127,8 @@ impl State {
         true
     }
 
-    /// A new location of the agency; it has the app at once if the company's install covers the future.
+    /// A new location of the agency; it has the app at once if the company's install covers the
+    /// future.
     pub(super) fn add_company_location(&mut self, now: i64, location: Location) {
         let id = location.id.clone();
         self.locations.insert(id.clone(), location);
@@ -169,7 +173,8 @@ impl State {
         true
     }
 
-    /// Gone from the company and from the locations that had it from there. One event tells of all of it.
+    /// Gone from the company and from the locations that had it from there. One event tells of all
+    /// of it.
     pub(super) fn uninstall_company(&mut self, now: i64) -> bool {
         if self.installs.company.take().is_none() {
             return false;

@@ -32,7 +32,8 @@ impl Shared {
         let now = self.now();
         let mut state = self.state();
         if !state.is_installed(location) {
-            // The text is not documented. No complaint: an admin may have uninstalled it a moment ago.
+            // The text is not documented. No complaint: an admin may have uninstalled it a moment
+            // ago.
             return Err(No::Sorry(400, "App is not installed on this location"));
         }
         let (seat, scopes) = (Seat::Through(location.to_owned()), passed_on(&scopes));

@@ -151,7 +151,8 @@ impl Form {
 }
 
 impl Shared {
-    /// What of these calls is refused before a scripted fault is spent on it; `None`: not a call of this kind.
+    /// What of these calls is refused before a scripted fault is spent on it; `None`: not a call of
+    /// this kind.
     pub(super) fn admit_oauth(&self, call: &Call) -> Option<Option<Answer>> {
         Some(match route(call)? {
             // No bearer, no version, and no allowance that anybody has published (G §3.2).

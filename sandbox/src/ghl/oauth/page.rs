@@ -40,7 +40,8 @@ fn inputs(state: &State, kind: &str) -> String {
     out
 }
 
-/// Two forms: one location, or several of the agency. `carried` are the fields that the page was opened with.
+/// Two forms: one location, or several of the agency. `carried` are the fields that the page was
+/// opened with.
 pub(super) fn chooser(state: &State, action: &str, carried: &[(String, String)], scopes: &Scopes) -> Answer {
     let mut hidden = String::new();
     for (key, value) in carried.iter().filter(|(key, _)| CARRIED.contains(&key.as_str())) {

@@ -65,8 +65,8 @@ pub(crate) enum Bearer {
     Unknown,
 }
 
-/// Every code and token there ever was. Tokens end by number rather than one by one: who has thousands of
-/// locations must not pay for each of them.
+/// Every code and token there ever was. Tokens end by number rather than one by one: who has
+/// thousands of locations must not pay for each of them.
 #[derive(Default)]
 pub(crate) struct Papers {
     codes: HashMap<String, Code>,
@@ -92,7 +92,8 @@ impl Papers {
         paper.seat.location().is_some_and(below) || (paper.seat.hangs_on_company() && below(COMPANY))
     }
 
-    /// All codes and tokens of a location, or of the company and those that it passed on, are worthless from now on.
+    /// All codes and tokens of a location, or of the company and those that it passed on, are
+    /// worthless from now on.
     pub(super) fn void(&mut self, location_or_company: &str) {
         self.floors.insert(location_or_company.to_owned(), self.issued);
     }
@@ -118,7 +119,8 @@ impl Papers {
         code
     }
 
-    /// Takes a code in (G §3.2); `refused` looks at it once it is known to be good, and may leave it unspent.
+    /// Takes a code in (G §3.2); `refused` looks at it once it is known to be good, and may leave
+    /// it unspent.
     pub(super) fn redeem(
         &mut self,
         now: i64,
@@ -144,8 +146,9 @@ impl Papers {
         Ok((code.paper, code.approved))
     }
 
-    /// Looks at a refresh token that has come in; a new pair for it is to be [remembered](Self::rotated). `again`: for a while the
-    /// same one is answered with the same pair (G §3.3).
+    /// Looks at a refresh token that has come in; a new pair for it is to be
+    /// [remembered](Self::rotated). `again`: for a while the same one is answered with the same
+    /// pair (G §3.3).
     pub(super) fn rotate(
         &self,
         now: i64,
@@ -226,7 +229,8 @@ impl Papers {
         }
     }
 
-    /// Whose allowance a token spends: the app has one in each location, and one in the company (G §5).
+    /// Whose allowance a token spends: the app has one in each location, and one in the company (G
+    /// §5).
     pub(crate) fn payer<'a>(&'a self, token: &'a str) -> &'a str {
         self.access.get(token).map_or(token, |paper| paper.seat.location().unwrap_or(COMPANY))
     }
@@ -246,7 +250,8 @@ impl Papers {
     }
 }
 
-/// Looks like the real ones, which are JSON web tokens of several hundred characters. Nobody verifies it.
+/// Looks like the real ones, which are JSON web tokens of several hundred characters. Nobody
+/// verifies it.
 fn jwt(now: i64, kind: &str, paper: &Paper) -> String {
     let class = if paper.seat.location().is_some() { "Location" } else { "Company" };
     let claims = json!({

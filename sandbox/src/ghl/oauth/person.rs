@@ -14,7 +14,8 @@ fn chosen(names: &[&str]) -> Scopes {
 }
 
 /// # Panics
-/// Installing, uninstalling and pausing panic when the sandbox has no such location, scope or install.
+/// Installing, uninstalling and pausing panic when the sandbox has no such location, scope or
+/// install.
 impl Ghl {
     /// The app's client id, `<appId>-<suffix>` (G §3.1).
     pub fn client_id(&self) -> String {
@@ -36,22 +37,26 @@ impl Ghl {
         format!("{}/v2/oauth/chooselocation", self.url())
     }
 
-    /// The redirect URIs registered for the app; as long as there are none, any on this computer will do.
+    /// The redirect URIs registered for the app; as long as there are none, any on this computer
+    /// will do.
     pub fn set_redirect_uris(&self, uris: &[&str]) {
         self.0.state().app.redirect_uris = uris.iter().map(|uri| (*uri).to_owned()).collect();
     }
 
-    /// Whether `state` comes back with the code; it does at first, though nothing promises it (G §3.1, §13).
+    /// Whether `state` comes back with the code; it does at first, though nothing promises it (G
+    /// §3.1, §13).
     pub fn set_echo_state(&self, echo: bool) {
         self.0.state().app.echo_state = echo;
     }
 
-    /// Whether `POST /oauth/reconnect` is there; it is not at first, as it was removed for some in September 2026 (G §3.6).
+    /// Whether `POST /oauth/reconnect` is there; it is not at first, as it was removed for some in
+    /// September 2026 (G §3.6).
     pub fn set_reconnect(&self, on: bool) {
         self.0.state().app.reconnect = on;
     }
 
-    /// Whether a refresh token is answered with the same pair again for 30 seconds after its use; it is at first (G §3.3).
+    /// Whether a refresh token is answered with the same pair again for 30 seconds after its use;
+    /// it is at first (G §3.3).
     pub fn set_same_pair(&self, on: bool) {
         self.0.state().app.same_pair = on;
     }
@@ -61,13 +66,14 @@ impl Ghl {
         self.0.state().app.location_refresh_tokens = on;
     }
 
-    /// Whether [`Ghl::install_company`] causes an `INSTALL` for each location besides the company's own; it does not at first,
-    /// as no document promises those.
+    /// Whether [`Ghl::install_company`] causes an `INSTALL` for each location besides the company's
+    /// own; it does not at first, as no document promises those.
     pub fn set_bulk_install_events(&self, on: bool) {
         self.0.state().app.bulk_events = on;
     }
 
-    /// A location's admin installs the app: the code that the browser takes back, and `INSTALL` (G §3.1, §8.5).
+    /// A location's admin installs the app: the code that the browser takes back, and `INSTALL` (G
+    /// §3.1, §8.5).
     #[track_caller]
     pub fn install_location(&self, location: &str, scopes: &[&str]) -> String {
         let scopes = chosen(scopes);
@@ -76,8 +82,9 @@ impl Ghl {
         code.unwrap_or_default()
     }
 
-    /// The agency's admin installs the app on these locations, and on all `future` ones if wanted: the code for a company
-    /// token, and one `INSTALL` that names neither location nor user (G §3.1, §8.5).
+    /// The agency's admin installs the app on these locations, and on all `future` ones if wanted:
+    /// the code for a company token, and one `INSTALL` that names neither location nor user (G
+    /// §3.1, §8.5).
     #[track_caller]
     pub fn install_company(&self, locations: &[&str], future: bool, scopes: &[&str]) -> String {
         let scopes = chosen(scopes);
@@ -87,8 +94,8 @@ impl Ghl {
         code.unwrap_or_default()
     }
 
-    /// A new location of the agency. If the company's install covers the future the app is there at once, and `INSTALL`
-    /// names location and company but no user (G §8.5).
+    /// A new location of the agency. If the company's install covers the future the app is there at
+    /// once, and `INSTALL` names location and company but no user (G §8.5).
     pub fn add_company_location(&self, id: &str, name: &str, timezone: &str, country: &str) {
         let location = Location::new(id, name, timezone, country);
         self.0.change(|state, now| state.add_company_location(now, location));
@@ -100,8 +107,8 @@ impl Ghl {
         there(self.0.change(|state, now| state.install_more(now, location)), "company install for", location);
     }
 
-    /// An account, a location or the company, takes a new version of the app, with these scopes: `UPDATE`, and the next refresh
-    /// brings them (G §8.5).
+    /// An account, a location or the company, takes a new version of the app, with these scopes:
+    /// `UPDATE`, and the next refresh brings them (G §8.5).
     #[track_caller]
     pub fn take_update(&self, location_or_company: &str, scopes: &[&str]) {
         let scopes = chosen(scopes);
@@ -115,22 +122,23 @@ impl Ghl {
         there(self.0.change(|state, now| state.uninstall_location(now, location)), "install on", location);
     }
 
-    /// The app is removed from the company and the locations that had it from there: one `UNINSTALL` (G §8.5).
+    /// The app is removed from the company and the locations that had it from there: one
+    /// `UNINSTALL` (G §8.5).
     #[track_caller]
     pub fn uninstall_company(&self) {
         there(self.0.change(|state, now| state.uninstall_company(now)), "install on", COMPANY);
     }
 
-    /// Pauses a location, or ends the pause: meanwhile it gets no tokens, and its refresh token stays good (G §3.2). Assumed:
-    /// the access tokens it has go on working.
+    /// Pauses a location, or ends the pause: meanwhile it gets no tokens, and its refresh token
+    /// stays good (G §3.2). Assumed: the access tokens it has go on working.
     #[track_caller]
     pub fn set_active(&self, location: &str, active: bool) {
         let found = self.0.state().set_active(location, active);
         there(found, "location", location);
     }
 
-    /// All codes and tokens of a location, or of the company and its locations, are worthless; the app stays installed. So it
-    /// looks when the only copy of a pair is lost (G §3.6).
+    /// All codes and tokens of a location, or of the company and its locations, are worthless; the
+    /// app stays installed. So it looks when the only copy of a pair is lost (G §3.6).
     pub fn lose_tokens(&self, location_or_company: &str) {
         self.0.state().papers.void(location_or_company);
     }
@@ -150,8 +158,9 @@ impl Ghl {
         self.0.state().app.refresh_repeats
     }
 
-    /// How often a refresh token came that had been used before, and was refused. No complaint, because a crash between the answer and its
-    /// commit leaves a client with nothing else; more often than there were crashes is a fault.
+    /// How often a refresh token came that had been used before, and was refused. No complaint,
+    /// because a crash between the answer and its commit leaves a client with nothing else; more
+    /// often than there were crashes is a fault.
     pub fn refresh_reuses(&self) -> usize {
         self.0.state().app.refresh_reuses
     }
@@ -166,7 +175,8 @@ impl Ghl {
         self.0.state().app.reconnects
     }
 
-    /// The client secret and every code, access token and refresh token there ever was: what no log and no database may show.
+    /// The client secret and every code, access token and refresh token there ever was: what no log
+    /// and no database may show.
     pub fn oauth_tokens_seen(&self) -> Vec<String> {
         let state = self.0.state();
         std::iter::once(&state.app.client_secret).chain(&state.papers.seen).cloned().collect()

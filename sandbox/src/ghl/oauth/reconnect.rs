@@ -1,4 +1,5 @@
-//! `POST /oauth/reconnect`: a new code for an app that is installed but lost its tokens, where it has not been removed (G §3.6).
+//! `POST /oauth/reconnect`: a new code for an app that is installed but lost its tokens, where it
+//! has not been removed (G §3.6).
 
 use serde_json::{Map, Value, json};
 use uuid::Uuid;

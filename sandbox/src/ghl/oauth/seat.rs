@@ -31,7 +31,8 @@ pub(crate) fn scopes<T: AsRef<str>>(names: &[T]) -> Scopes {
     names.iter().map(|name| name.as_ref().to_owned()).collect::<Vec<_>>().into()
 }
 
-/// What of a company's scopes its location tokens have: those about the app itself are the company's own.
+/// What of a company's scopes its location tokens have: those about the app itself are the
+/// company's own.
 pub(super) fn passed_on(scopes: &Scopes) -> Scopes {
     scopes.iter().filter(|scope| !scope.starts_with("oauth.")).cloned().collect::<Vec<_>>().into()
 }

@@ -91,7 +91,8 @@ fn the_day_starts_anew_when_highlevel_says_so_within_reason() {
         assert_eq!(budget.reserve(Lane::Live, at(opens - 1)), Err(Wait::Until(at(opens))), "{reset}");
         assert_eq!(budget.reserve(Lane::Live, at(opens)), Ok(()), "{reset}");
     }
-    // Lanes that leave a part of the day to others wait for the new day too, and know it when it is there.
+    // Lanes that leave a part of the day to others wait for the new day too, and know it when it is
+    // there.
     let mut budget = warm();
     assert_eq!(budget.reserve(Lane::Live, at(0)), Ok(()));
     let day = [("x-ratelimit-limit-daily", 1000), ("x-ratelimit-daily-remaining", 100)];
@@ -157,7 +158,8 @@ impl Counting {
     }
 }
 
-/// 150 callers who call again as soon as they may, over a line that takes up to 2 s in each direction.
+/// 150 callers who call again as soon as they may, over a line that takes up to 2 s in each
+/// direction.
 #[test]
 fn no_window_of_either_kind_ever_sees_more_than_a_hundred() {
     #[derive(PartialEq, Eq, PartialOrd, Ord)]

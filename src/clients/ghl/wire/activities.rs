@@ -63,8 +63,8 @@ pub struct Note {
     pub pinned: Option<bool>,
 }
 
-/// An appointment of a contact (G §6.19). Its times are `YYYY-MM-DD HH:MM:SS` in the location's time zone, or ISO 8601
-/// with an offset; which of the two, the text tells.
+/// An appointment of a contact (G §6.19). Its times are `YYYY-MM-DD HH:MM:SS` in the location's
+/// time zone, or ISO 8601 with an offset; which of the two, the text tells.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[expect(missing_docs, reason = "the keys are GHL's, and so is what they mean")]

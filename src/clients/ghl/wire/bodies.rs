@@ -1,4 +1,5 @@
-//! What is sent to GHL: exactly the keys that it allows, since any other key is refused with 422 (G §4).
+//! What is sent to GHL: exactly the keys that it allows, since any other key is refused with 422 (G
+//! §4).
 //!
 //! A field that is `None` is left out, and stays as it is. An empty text clears it (G §13).
 
@@ -21,7 +22,8 @@ pub struct NewContact {
     pub fields: ContactPatch,
 }
 
-/// Body of `PUT /contacts/{id}` (G §6.3): the keys of [`NewContact`] without location, gender and company name.
+/// Body of `PUT /contacts/{id}` (G §6.3): the keys of [`NewContact`] without location, gender and
+/// company name.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 #[expect(missing_docs, reason = "the keys are GHL's, and so is what they mean")]

@@ -8,7 +8,8 @@ use crate::model::{ContactId, LocationId};
 
 /// A contact (G §6.1, and the differing lists of §6.6 and §6.7).
 ///
-/// Names from lists and searches may have lost their capitals: never write them anywhere, read the contact (G §6.7).
+/// Names from lists and searches may have lost their capitals: never write them anywhere, read the
+/// contact (G §6.7).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[expect(missing_docs, reason = "the keys are GHL's, and so is what they mean")]
@@ -79,7 +80,8 @@ pub struct Contact {
     /// True means *blocked*.
     #[serde(default, deserialize_with = "lenient::flag")]
     pub dnd: Option<bool>,
-    /// By channel, as it came: keys are `SMS` in v2 and `sms` in v3 (G §11). [`Contact::dnd_status`] reads both.
+    /// By channel, as it came: keys are `SMS` in v2 and `sms` in v3 (G §11).
+    /// [`Contact::dnd_status`] reads both.
     #[serde(default, deserialize_with = "lenient::map")]
     pub dnd_settings: Map<String, Value>,
     #[serde(default, deserialize_with = "lenient::parts")]
@@ -97,7 +99,8 @@ pub struct Contact {
 }
 
 impl Contact {
-    /// `active` (blocked), `inactive` or `permanent` for a channel such as `Email`, in either spelling of its key.
+    /// `active` (blocked), `inactive` or `permanent` for a channel such as `Email`, in either
+    /// spelling of its key.
     pub fn dnd_status(&self, channel: &str) -> Option<&str> {
         let (_, setting) = self.dnd_settings.iter().find(|(key, _)| key.eq_ignore_ascii_case(channel))?;
         setting["status"].as_str()

@@ -1,4 +1,5 @@
-//! What GHL sends us: marketplace webhooks and workflow webhooks, as far as they tell what to look at.
+//! What GHL sends us: marketplace webhooks and workflow webhooks, as far as they tell what to look
+//! at.
 
 use std::fmt;
 
@@ -9,15 +10,17 @@ use serde_json::{Map, Value};
 use crate::clients::lenient::{as_id, as_text};
 use crate::model::{ContactId, LocationId, ObjectId};
 
-/// The parts of a marketplace webhook that say what happened to what (G §8.4, §8.5). Anything else in it is a hint at
-/// best: the object is read back.
+/// The parts of a marketplace webhook that say what happened to what (G §8.4, §8.5). Anything else
+/// in it is a hint at best: the object is read back.
 ///
-/// Fields are flat in real deliveries, and wrapped in `data` in GHL's guide; both are read (G §8.4).
+/// Fields are flat in real deliveries, and wrapped in `data` in GHL's guide; both are read (G
+/// §8.4).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Envelope {
     /// `ContactUpdate` and the like.
     pub kind: Option<String>,
-    /// Where it happened. Absent from a company's install, and from the location events, which have it in `id`.
+    /// Where it happened. Absent from a company's install, and from the location events, which have
+    /// it in `id`.
     pub location_id: Option<LocationId>,
     /// The agency.
     pub company_id: Option<String>,
@@ -65,7 +68,8 @@ enum Member {
     Other,
 }
 
-/// Their values. Whatever else is in the object is skipped: most of a webhook is, and every one of them comes this way.
+/// Their values. Whatever else is in the object is skipped: most of a webhook is, and every one of
+/// them comes this way.
 #[derive(Default)]
 struct Members([Value; Member::Other as usize]);
 
@@ -136,7 +140,8 @@ impl<'de> Deserialize<'de> for Envelope {
     }
 }
 
-/// What a workflow's webhook action sends (G §9): its fixed document, or what a user made up in its likeness.
+/// What a workflow's webhook action sends (G §9): its fixed document, or what a user made up in its
+/// likeness.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct WorkflowDocument {
     /// `contact_id`, or `contactId` where a user wrote the body.

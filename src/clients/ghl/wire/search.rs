@@ -64,9 +64,11 @@ pub struct Sort {
 }
 
 impl ContactSearch {
-    /// Contacts changed in the range, in the order of their change: the read of which G §6.6 says that it works.
+    /// Contacts changed in the range, in the order of their change: the read of which G §6.6 says
+    /// that it works.
     ///
-    /// Searches lag behind writes by seconds: begin a few minutes before the last one. Without `until`, no end.
+    /// Searches lag behind writes by seconds: begin a few minutes before the last one. Without
+    /// `until`, no end.
     pub fn updated(since: Timestamp, until: Option<Timestamp>) -> Self {
         let mut range = json!({ "gte": format!("{since:.3}") });
         if let Some(until) = until {
@@ -134,7 +136,8 @@ impl From<ContactPageRecord> for ContactPage {
     }
 }
 
-/// Body of the task search over a location (G §7.3). Everything is optional; it has no filter by date.
+/// Body of the task search over a location (G §7.3). Everything is optional; it has no filter by
+/// date.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TaskSearch {
@@ -169,8 +172,8 @@ pub struct TasksFound {
     pub tasks: Listed<Task>,
 }
 
-/// Tasks, also from lists of lists: the published schema says so, which must be wrong (G §7.3), but could be right. Where
-/// `id` is missing, `_id` is the id.
+/// Tasks, also from lists of lists: the published schema says so, which must be wrong (G §7.3), but
+/// could be right. Where `id` is missing, `_id` is the id.
 pub(super) fn tasks<'de, D: Deserializer<'de>>(from: D) -> Result<Listed<Task>, D::Error> {
     let records: Listed<Value> = Listed::deserialize(from)?;
     let flat = records.items.into_iter().flat_map(|value| match value {

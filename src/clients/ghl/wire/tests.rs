@@ -1,4 +1,5 @@
-//! Every example of G §6, §7, §8.5 and §9 is read, and every body that we write is held to its example.
+//! Every example of G §6, §7, §8.5 and §9 is read, and every body that we write is held to its
+//! example.
 
 use serde::de::DeserializeOwned;
 use serde_json::{Value, from_value, json, to_value};
