@@ -1,5 +1,5 @@
-//! Scripted and random failures: what a network and a tired server do to the next answers (G §4, T
-//! §4).
+//! Scripted and random failures: what a network and a tired server do to the next answers (G §4,
+//! T §4).
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -48,8 +48,8 @@ pub enum Fault {
         /// How much later, on the sandbox clock.
         after_ms: i64,
     },
-    /// Carried out, but that status says otherwise, such as the 422 after a create that happened (G
-    /// §4, #64).
+    /// Carried out, but that status says otherwise, such as the 422 after a create that happened
+    /// (G §4, #64).
     DoneThenStatus(u16),
     /// The connection drops without an answer; nothing is carried out.
     Refuse,

@@ -108,8 +108,8 @@ impl Http {
                 .user_agent(format!("{USER_AGENT}{}", env!("CARGO_PKG_VERSION")))
                 .connect_timeout(timeouts.connect)
                 .timeout(timeouts.request)
-                // A redirect would send the credentials to an address that is not configured (T
-                // §2).
+                // A redirect would send the credentials to an address that is not configured
+                // (T §2).
                 .redirect(redirect::Policy::none())
         };
         // A system without any certificates can still be asked to call itself. What it calls

@@ -134,8 +134,8 @@ fn says(words: &str, part: &str) -> bool {
     words.to_lowercase().contains(part)
 }
 
-/// The fields that a refusal is about: the keys of `errors`, else the one that the text names (T
-/// §4: `{"message": …}` alone).
+/// The fields that a refusal is about: the keys of `errors`, else the one that the text names
+/// (T §4: `{"message": …}` alone).
 fn fields(json: &Value, words: &str) -> Vec<String> {
     if let Some(errors) = json["errors"].as_object().filter(|errors| !errors.is_empty()) {
         return errors.keys().map(|name| name.to_lowercase()).collect();

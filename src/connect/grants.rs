@@ -5,8 +5,8 @@
 //! stored before it is used. What a lost answer or a crash can lose is the pair that GHL has just
 //! made. For 30 seconds GHL answers the same refresh token with the same pair again: it is asked
 //! once more at once, and after a crash by the process that works the location next. Later the pair
-//! is lost. Then HighLevel is asked to connect the app again, which it may not offer any more (G
-//! §3.6), and else a person has to authorise it.
+//! is lost. Then HighLevel is asked to connect the app again, which it may not offer any more
+//! (G §3.6), and else a person has to authorise it.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -31,8 +31,8 @@ use crate::store::{self, Install, InstallStatus, Store};
 pub(super) const EARLY: Duration = Duration::from_mins(5);
 /// After a failure that a retry cannot fix, HighLevel is not asked again for this long.
 const REST: Duration = Duration::from_mins(5);
-/// GHL answers a repeated refresh with the same pair of tokens for this long after the first one (G
-/// §3.3).
+/// GHL answers a repeated refresh with the same pair of tokens for this long after the first one
+/// (G §3.3).
 const SAME_PAIR: Duration = Duration::from_secs(30);
 /// Longest wait for another process that renews the same install, and the pause between two looks.
 const RENEWAL_WAIT: Duration = Duration::from_secs(20);

@@ -21,8 +21,8 @@ pub fn found(error: &Error) -> String {
     }
 }
 
-/// An app's scopes are fixed once a version of it is live (G §8.5); a private token's are not (G
-/// §3.7).
+/// An app's scopes are fixed once a version of it is live (G §8.5); a private token's are not
+/// (G §3.7).
 pub const HOW_TO_GRANT: &str = "private token: edit the integration's scopes, the token stays the same; app: add it to a new version \
     of the app, release that, and have this account take the update (its settings, or the marketplace), or install the app again";
 

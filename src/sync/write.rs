@@ -8,8 +8,8 @@ use crate::clients::{About, Error, Gone};
 use crate::model::{CustomerId, Phone, Status, Verdict};
 use crate::store::{self, Agreed, Customer, Decision, Drift, Link, Write};
 
-/// As Trafft names the phone in a refusal: by the key that it reads, or the one that it shows (T
-/// §5).
+/// As Trafft names the phone in a refusal: by the key that it reads, or the one that it shows
+/// (T §5).
 pub(super) const PHONE: [&str; 2] = ["phone", "phone_number"];
 
 impl Run<'_> {

@@ -75,8 +75,10 @@ fn saying<'l>(lines: &'l [Value], part: &str) -> Vec<&'l Value> {
 #[tokio::test]
 async fn a_wrong_token_is_one_line() {
     let log = Log::here();
-    let mut world = World::with(&[("GHL_ACCESS_TOKEN", "pit-wrong")]).await;
+    let mut world = World::with(&[("GHL_ACCESS_TOKEN", "pit-wrong"), ("SWEEP_CONTACTS_MINUTES", "10")]).await;
     world.forgiving = true;
+    world.sandbox.ghl.create_contact(json!({ "firstName": "Ada", "email": "ada@example.com" }));
+    world.deliver_all().await;
     world.rest(HOUR).await;
     let lines = log.lines();
     let loud = loud(&lines);

@@ -178,8 +178,8 @@ pub(crate) fn e164(text: &str, country: &str) -> String {
     }
 }
 
-/// Year-month-day or month-day-year with any of the documented separators, as year-month-day (G
-/// §6.2).
+/// Year-month-day or month-day-year with any of the documented separators, as year-month-day
+/// (G §6.2).
 fn birth_date(text: &str) -> String {
     let day = text.split('T').next().unwrap_or(text);
     let parts: Vec<&str> = day.split(['-', '/', '.', '_']).collect();

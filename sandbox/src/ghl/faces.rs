@@ -1,5 +1,5 @@
 //! The faces of a contact: read, just created, listed, as an event, as a workflow tells it (G §6,
-//! §8.5, §9).
+//! G §8.5, §9).
 
 use serde_json::{Map, Value, json};
 

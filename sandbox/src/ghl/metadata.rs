@@ -1,5 +1,5 @@
-//! The location record, its custom fields, its tasks (G §7.1 to §7.3), and the lists of contacts (G
-//! §6.7, §6.8).
+//! The location record, its custom fields, its tasks (G §7.1 to §7.3), and the lists of contacts
+//! (G §6.7, §6.8).
 
 use serde_json::{Value, json};
 

@@ -1,5 +1,5 @@
-//! What people do in the GHL screens. Every change moves `dateUpdated` and causes the events of G
-//! §8.5.
+//! What people do in the GHL screens. Every change moves `dateUpdated` and causes the events of
+//! G §8.5.
 
 use serde_json::{Map, Value};
 
@@ -54,8 +54,8 @@ impl Ghl {
         there(self.0.change(|state, now| state.restore_contact(now, id)), "deleted contact", id);
     }
 
-    /// `gone` vanishes; its tasks, notes, appointments, and what `keep` lacked go to `keep` (G
-    /// §13).
+    /// `gone` vanishes; its tasks, notes, appointments, and what `keep` lacked go to `keep`
+    /// (G §13).
     #[track_caller]
     pub fn merge_contacts(&self, keep: &str, gone: &str) {
         there(self.0.change(|state, now| state.merge_contacts(now, keep, gone)), "pair of contacts", gone);

@@ -1,5 +1,5 @@
 //! An installed app's tokens: granted, refreshed, turned into location tokens, lost (G §3.2 to
-//! §3.4, §8.5).
+//! G §3.4, §8.5).
 
 use sandbox::{Fault, Matcher};
 use serde_json::{Value, json};

@@ -1,5 +1,5 @@
 //! An admin at the marketplace, with a browser: pages, forms, and the way back with a code (G §3.1,
-//! §13).
+//! G §13).
 
 use reqwest::{Client, Url};
 use serde_json::json;

@@ -1,5 +1,5 @@
 //! Where an app is installed, who is told, and how lost tokens come back (G §3.1, §3.5, §3.6,
-//! §8.5).
+//! G §8.5).
 
 use serde_json::{Value, json};
 

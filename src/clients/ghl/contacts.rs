@@ -10,8 +10,8 @@ use super::wire::{
 use super::{Answer, Call, Error, Ghl, Listed, NO_BODY, Odd};
 use crate::model::{ContactId, EmailKey, ObjectId, Phone};
 
-/// Where a page of [`Ghl::list_contacts`] begins: what the page before it said under `meta` (G
-/// §6.7).
+/// Where a page of [`Ghl::list_contacts`] begins: what the page before it said under `meta`
+/// (G §6.7).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListAfter {
     /// Epoch milliseconds. Paging by the id alone has worked, too (G §6.7).
@@ -169,7 +169,7 @@ pub(super) fn write<'a>(operation: &'static str, method: Method, path: &'a [&'a 
 }
 
 /// "None" has no documented form: nothing at all, `null`, no `contact`, or an empty one (G §6.9,
-/// §13). A contact that cannot be read is not none.
+/// G §13). A contact that cannot be read is not none.
 fn duplicate(answer: &Answer) -> Result<Option<Contact>, Error> {
     if answer.body.trim_ascii().is_empty() {
         return Ok(None);

@@ -123,8 +123,8 @@ impl Trafft {
         .await
     }
 
-    /// Creates a customer (T §5.2). What happens when the e-mail address is taken nobody knows (T
-    /// §10): look first.
+    /// Creates a customer (T §5.2). What happens when the e-mail address is taken nobody knows
+    /// (T §10): look first.
     pub async fn create_customer(&self, customer: &NewCustomer) -> Result<CustomerId, Error> {
         let url = under(&self.connection.base, &["customers"]);
         let call = Call { operation: "create_customer", method: Method::POST, url, customer: None };

@@ -89,8 +89,8 @@ pub(super) async fn step(store: &Store, connection: &Connection, at: &Sweeping) 
     })
 }
 
-/// Some of those that no page has shown. A deletion while we page hides a customer from one pass (T
-/// §2), hardly from two.
+/// Some of those that no page has shown. A deletion while we page hides a customer from one pass
+/// (T §2), hardly from two.
 async fn unseen(store: &Store, connection: &Connection, at: &Sweeping, doubt: Option<String>) -> Result<Step, Failure> {
     let now = connection.clock.now();
     let location = &connection.location;

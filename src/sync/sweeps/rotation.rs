@@ -1,6 +1,6 @@
 //! Reads the notes, tasks and appointments of every linked contact anew, in turn: their events can
-//! get lost, there is no bulk read, and a change need not move the contact's own time of change (G
-//! §6.6). A contact that was given up on gets its turn, too: what stood in its way may be gone,
+//! get lost, there is no bulk read, and a change need not move the contact's own time of change
+//! (G §6.6). A contact that was given up on gets its turn, too: what stood in its way may be gone,
 //! such as a customer with its e-mail.
 
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! `GET /oauth/installedLocations`: the company's locations, and which of them have the app (G
-//! §3.5).
+//! `GET /oauth/installedLocations`: the company's locations, and which of them have the app
+//! (G §3.5).
 
 use serde_json::{Value, json};
 

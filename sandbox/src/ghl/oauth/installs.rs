@@ -39,8 +39,8 @@ impl Installs {
         self.placed.entry(location.to_owned()).or_insert(Placed { at_ms: now, own: None, through: false })
     }
 
-    /// Refuses a location that is paused or unpaid; whatever was handed in for it stays good (G
-    /// §3.2).
+    /// Refuses a location that is paused or unpaid; whatever was handed in for it stays good
+    /// (G §3.2).
     pub(super) fn active(&self, seat: &Seat) -> Result<(), No> {
         match seat.location() {
             Some(location) if self.inactive.contains(location) => Err(No::Sorry(400, "Location is not active")),

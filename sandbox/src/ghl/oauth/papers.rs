@@ -229,8 +229,8 @@ impl Papers {
         }
     }
 
-    /// Whose allowance a token spends: the app has one in each location, and one in the company (G
-    /// §5).
+    /// Whose allowance a token spends: the app has one in each location, and one in the company
+    /// (G §5).
     pub(crate) fn payer<'a>(&'a self, token: &'a str) -> &'a str {
         self.access.get(token).map_or(token, |paper| paper.seat.location().unwrap_or(COMPANY))
     }

@@ -43,8 +43,8 @@ impl Ghl {
         self.0.state().app.redirect_uris = uris.iter().map(|uri| (*uri).to_owned()).collect();
     }
 
-    /// Whether `state` comes back with the code; it does at first, though nothing promises it (G
-    /// §3.1, §13).
+    /// Whether `state` comes back with the code; it does at first, though nothing promises it
+    /// (G §3.1, §13).
     pub fn set_echo_state(&self, echo: bool) {
         self.0.state().app.echo_state = echo;
     }
@@ -72,8 +72,8 @@ impl Ghl {
         self.0.state().app.bulk_events = on;
     }
 
-    /// A location's admin installs the app: the code that the browser takes back, and `INSTALL` (G
-    /// §3.1, §8.5).
+    /// A location's admin installs the app: the code that the browser takes back, and `INSTALL`
+    /// (G §3.1, §8.5).
     #[track_caller]
     pub fn install_location(&self, location: &str, scopes: &[&str]) -> String {
         let scopes = chosen(scopes);
@@ -83,8 +83,8 @@ impl Ghl {
     }
 
     /// The agency's admin installs the app on these locations, and on all `future` ones if wanted:
-    /// the code for a company token, and one `INSTALL` that names neither location nor user (G
-    /// §3.1, §8.5).
+    /// the code for a company token, and one `INSTALL` that names neither location nor user
+    /// (G §3.1, §8.5).
     #[track_caller]
     pub fn install_company(&self, locations: &[&str], future: bool, scopes: &[&str]) -> String {
         let scopes = chosen(scopes);

@@ -1,5 +1,5 @@
-//! What is sent to GHL: exactly the keys that it allows, since any other key is refused with 422 (G
-//! §4).
+//! What is sent to GHL: exactly the keys that it allows, since any other key is refused with 422
+//! (G §4).
 //!
 //! A field that is `None` is left out, and stays as it is. An empty text clears it (G §13).
 

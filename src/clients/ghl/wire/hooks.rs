@@ -13,8 +13,8 @@ use crate::model::{ContactId, LocationId, ObjectId};
 /// The parts of a marketplace webhook that say what happened to what (G §8.4, §8.5). Anything else
 /// in it is a hint at best: the object is read back.
 ///
-/// Fields are flat in real deliveries, and wrapped in `data` in GHL's guide; both are read (G
-/// §8.4).
+/// Fields are flat in real deliveries, and wrapped in `data` in GHL's guide; both are read
+/// (G §8.4).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Envelope {
     /// `ContactUpdate` and the like.
