@@ -85,6 +85,19 @@ async fn a_wrong_token_is_one_line() {
     assert!(loud.len() == 1 && message(loud[0]).contains("the credentials are refused"), "{loud:#?}");
 }
 
+/// The doctor knocks with nothing signed: that is no line, and hides no later one of its address.
+#[tokio::test]
+async fn the_doctors_knock_is_no_refusal_to_look_at() {
+    let log = Log::here();
+    let world = World::new().await;
+    for (agent, told) in [("ghl-trafft-sync/0.1.0", 0), ("curl/8", 1)] {
+        let knock = world.http.post(world.url("/webhooks/ghl")).header("user-agent", agent);
+        assert_eq!(knock.send().await.unwrap().status(), 401);
+        let lines = log.lines();
+        assert_eq!(loud(&lines).len(), told, "{agent}: {lines:#?}");
+    }
+}
+
 #[tokio::test]
 async fn a_line_about_a_request_names_it_and_nothing_of_its_query() {
     let log = Log::here();
