@@ -156,24 +156,8 @@ async fn receive(
             Ok(Json(answer))
         }
         Err(error) => {
-            // Errors that many webhooks meet at once are logged once, where they are found.
-            let is_told = match &error {
-                // A flood must not fill the log: of what one source sends, only the first.
-                intake::Error::Refused(_) if is_knock => true,
-                intake::Error::Refused(_) => !service.admission.refused(from, service.clock.now()),
-                intake::Error::Unreadable(_) => !service.unreadable.came(Instant::now()),
-                intake::Error::OtherApp | intake::Error::NotStored(_) => true,
-            };
             let _in = span.enter();
-            let problem = Problem::from(error);
-            service.metrics.refused(source, problem.code);
-            let Problem { status, detail, .. } = &problem;
-            if is_told {
-                debug!(status, source = %from, "a webhook from {from} was refused: {detail}");
-            } else {
-                warn!(status, source = %from, "a webhook from {from} was refused: {detail}");
-            }
-            Err(problem)
+            Err(service.refuse(source, from, is_knock, error))
         }
     }
 }
@@ -211,6 +195,27 @@ async fn read<'s>(
 }
 
 impl Service {
+    /// Counts a refusal, and tells of it.
+    fn refuse(&self, source: &'static str, from: Source, is_knock: bool, error: intake::Error) -> Problem {
+        // Errors that many webhooks meet at once are logged once, where they are found.
+        let is_told = match &error {
+            intake::Error::Refused(_) if is_knock => true,
+            // A flood must not fill the log: of what one source sends, only the first.
+            intake::Error::Refused(_) => !self.admission.refused(from, self.clock.now()),
+            intake::Error::Unreadable(_) => !self.unreadable.came(Instant::now()),
+            intake::Error::OtherApp | intake::Error::NotStored(_) => true,
+        };
+        let problem = Problem::from(error);
+        self.metrics.refused(source, problem.code);
+        let Problem { status, detail, .. } = &problem;
+        if is_told {
+            debug!(status, source = %from, "a webhook from {from} was refused: {detail}");
+        } else {
+            warn!(status, source = %from, "a webhook from {from} was refused: {detail}");
+        }
+        problem
+    }
+
     /// Waits, up to the deadline, until the event was settled; tells how far it came.
     pub(super) async fn follow(&self, admitted: PendingAnswer) -> Answer {
         let PendingAnswer { accepted, mut notice, contact, is_new, .. } = admitted;
