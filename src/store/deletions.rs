@@ -13,7 +13,7 @@ use crate::model::LocationId;
 pub struct Vanishing {
     /// Linked contacts that GHL says are not there, and those found to be gone since `since`.
     pub vanishing: i64,
-    /// All linked contacts of the location.
+    /// All linked contacts of the location, but for those that were found to be gone before `since`.
     pub linked: i64,
     /// Up to when deletions are confirmed: when a person last did so, or when the id sweep that did
     /// so began.
@@ -43,7 +43,8 @@ pub(super) const VANISHING: &str = "SELECT
         AND gone_at > COALESCE(deletions_confirmed_at, 0) AND customer_id IS NOT NULL)
     + (SELECT COUNT(*) FROM writes WHERE location_id = $1 AND action = 'delete' AND result = 'ok' AND at > $2
         AND at > COALESCE(deletions_confirmed_at, 0)) AS vanishing,
-    (SELECT COUNT(*) FROM contacts WHERE location_id = $1 AND customer_id IS NOT NULL) AS linked,
+    (SELECT COUNT(*) FROM contacts WHERE location_id = $1 AND customer_id IS NOT NULL
+        AND (gone_at IS NULL OR gone_at > $2)) AS linked,
     (SELECT met_at FROM contacts WHERE location_id = $1 AND contact_id = $3) AS met_at,
     deletions_confirmed_at AS confirmed_at, deletions_held_at AS held_at
     FROM connections WHERE location_id = $1";

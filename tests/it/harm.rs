@@ -435,3 +435,24 @@ async fn customers_that_trafft_refuses_to_delete_do_not_hold_what_is_deleted_lat
     world.rest(Duration::from_mins(10)).await;
     assert!(world.sandbox.trafft.customer(customer).is_none(), "{}", world.contact(last).await);
 }
+
+/// Customers of contacts that went long ago are kept, and say nothing about those that are there.
+#[tokio::test]
+async fn contacts_that_went_long_ago_do_not_loosen_the_brake() {
+    let world = World::in_memory(&[("DELETE_POLICY", "delete-created")]).await;
+    let contacts = known(&world, 20).await;
+    world
+        .sql(
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300)
+            INSERT INTO contacts (location_id, contact_id, sequence, contact_wanted, tasks_wanted, notes_wanted,
+                appointments_wanted, lane, status, marked_at, customer_id, gone_at)
+            SELECT 've9EPM428h8vShlRW1KT', 'gone' || CAST(i AS TEXT), 1, 0, 0, 0, 0, 0, 'unchanged', 0, 90000 + i, 1 FROM n",
+        )
+        .await;
+    for contact in &contacts[..6] {
+        world.sandbox.ghl.delete_contact(contact);
+    }
+    world.deliver_all().await;
+    world.rest(10 * SETTLE).await;
+    assert_eq!(world.sandbox.trafft.customers().len(), 20, "six of twenty, not six of three hundred and twenty");
+}
