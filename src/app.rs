@@ -1,4 +1,4 @@
-//! Builds everything from the settings, then runs it. The only place that knows all rooms.
+//! Builds everything from the settings, then runs it. The only place that knows all modules.
 
 mod background;
 mod handle;
@@ -301,7 +301,7 @@ impl App {
             }
         });
         let died = tokio::select! {
-            // First: a part that has ended because it was told to has not died.
+            // Checked first: a part that ended because it was told to stop has not died.
             biased;
             () = stop.cancelled() => None,
             ended = parts.join_next() => Some(ended),
@@ -312,10 +312,11 @@ impl App {
             while parts.join_next().await.is_some() {}
             // A pair of tokens that HighLevel has just made is stored first.
             grants.finished().await;
-            // Dropped with it, because the group commit ends with the last one that can hand in.
+            // Then the intake is dropped: the group commit ends when nobody is left who can hand in
+            // events.
             intake.store_tally().await;
             drop(intake);
-            // Until then it lives, or another process would take its renewals over.
+            // The process counts as alive until here, or another one would take its renewals over.
             if let Err(error) = handle.store.leave(&process).await
                 && !error.tell_outage()
             {

@@ -53,8 +53,9 @@ async fn received(signal: Option<&mut Signal>) {
     }
 }
 
-/// Who starts a program with `nohup` wants it to outlive the terminal: it is started with SIGHUP
-/// ignored, and listening for it would undo that. Linux tells which signals are ignored, as bits.
+/// A user who starts a program with `nohup` wants it to outlive the terminal. It is started with
+/// SIGHUP ignored, and listening for SIGHUP would undo that. Linux tells which signals are ignored,
+/// as bits.
 fn is_hangup_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

@@ -20,7 +20,7 @@ const QUEUE: usize = 8192;
 /// Longest wait for the last lines at the end of the process.
 const FLUSH: Duration = Duration::from_secs(1);
 
-/// What these libraries would log with each failing call is in our own lines already, once.
+/// Libraries that are silenced: our own lines already report each failing call, once.
 const TOLD_BY_US: [&str; 1] = ["rustls_platform_verifier=off"];
 
 static LOG: OnceLock<SyncSender<Entry>> = OnceLock::new();
@@ -51,7 +51,7 @@ pub fn init(json: bool, default: &str) -> io::Result<()> {
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(may_be_coloured())
-        // The library tells a failed write by `eprintln!`, which panics in the task that logs where
+        // On a failed write the library calls `eprintln!`, which panics in the task that logs if
         // standard error is full.
         .log_internal_errors(false)
         .with_writer(move || Queue(sender));

@@ -1,4 +1,4 @@
-//! A running service, watched from inside its process: what tests wait by.
+//! Watches a running service from inside its process: tests use it to wait.
 
 use jiff::Timestamp;
 use tokio::sync::watch;

@@ -65,7 +65,7 @@ pub(super) fn strip_control(text: &str) -> String {
     text.replace(char::is_control, " ")
 }
 
-/// Everything else, to standard error. Where that is full or closed the exit code has to do:
+/// Everything else, to standard error. If that is full or closed, only the exit code remains:
 /// `eprintln!` would panic.
 pub(super) fn say(text: impl AsRef<str>) {
     let _ = writeln!(std::io::stderr(), "{}", text.as_ref());

@@ -37,7 +37,7 @@ pub enum Error {
         title: String,
         /// What exactly, and what to do.
         detail: String,
-        /// The parameter that would say what is meant.
+        /// The parameter to add so that the request is clear.
         parameter: Option<String>,
     },
     /// Something answers there, and not as the service does.
@@ -149,7 +149,7 @@ impl Admin {
     /// What the service refused, or why there is no answer.
     pub async fn call(&self, request: Request) -> Result<Value, Error> {
         let not_sent = |error| Error::NotSent(Box::new(error), self.base.clone());
-        // The token is as good as the service: it goes where credentials may go, and nowhere else.
+        // The token gives access to all of the service, so it goes only where credentials may go.
         may_be_called(&self.base).map_err(not_sent)?;
         let url = request.url(&self.base);
         let url = url.ok_or_else(|| not_sent(super::Error::NotSent { reason: NotSent::NotHttps }))?;

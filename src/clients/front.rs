@@ -19,7 +19,7 @@ pub enum Front {
     Other(u16),
 }
 
-/// Knocks at `/healthz`, and at the webhook path with nothing signed.
+/// Calls `/healthz`, and the webhook path with nothing signed.
 ///
 /// # Errors
 /// No answer.

@@ -89,10 +89,10 @@ impl CallCounts {
 
 /// The one client: our name, timeouts, no redirects. Cheap to clone.
 ///
-/// Underneath there are two. Through a proxy of the environment (`HTTPS_PROXY` or `ALL_PROXY`, but
-/// for `NO_PROXY`; the library reads them) goes only what is encrypted up to the vendor. Plain
-/// http, which is allowed for this machine alone, never does: by itself the library sends it there
-/// too, loopback or not, and with it every credential.
+/// It holds two. Only calls that are encrypted up to the vendor go through a proxy of the
+/// environment (`HTTPS_PROXY` or `ALL_PROXY`, except for `NO_PROXY`; the library reads them). Plain
+/// http, which is allowed for this machine alone, never does: by default the library sends it to
+/// the proxy too, loopback or not, and every credential with it.
 #[derive(Debug, Clone)]
 pub struct Http {
     proxied: reqwest::Client,
@@ -202,7 +202,7 @@ fn proxy(url: &Url) -> Option<&'static str> {
     let used = PROXIES.intercept(&target)?;
     Some(PROXY.get_or_init(|| {
         let authority = used.uri().authority().map(|authority| authority.as_str()).unwrap_or_default();
-        // A password with an `@` in it leaves its end behind.
+        // A password may contain `@`, so only the part after the last one is kept.
         authority.rsplit('@').next().unwrap_or_default().to_owned()
     }))
 }

@@ -1,5 +1,5 @@
-//! Leaves that do not spoil a record: what has the wrong type is read as if it were not there,
-//! unless people are known by it.
+//! Fields that do not spoil a record: a value of the wrong type is read as absent, unless people
+//! are identified by it.
 //!
 //! For `#[serde(default, deserialize_with = "…")]`. Both vendors leave keys out, send `null`, and
 //! have been seen to change a type (G §2, T §2).

@@ -41,7 +41,7 @@ pub enum NoConnection {
     /// The certificate is too old.
     #[error("no connection: the certificate has expired")]
     Expired,
-    /// Or too young.
+    /// The certificate is not valid yet.
     #[error("no connection: the certificate is not valid yet")]
     NotYetValid,
     /// The certificate is for another name.

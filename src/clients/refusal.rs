@@ -82,7 +82,7 @@ pub(super) fn refusal(vendor: Vendor, answer: &Answer, asked: Asked<'_>, now: Ti
         // just as little.
         408 | 500.. => Error::Unavailable { status, retry_after: retry_after(&answer.headers, now) },
         300..=399 | 405 | 425 => refused(About::Path),
-        // A create that meets a conflict may have met its own effect.
+        // A conflict on a create may be with the record that this create itself has made.
         409 if asked.record.is_none() => refused(About::Unknown),
         400 | 409 | 413 | 415 | 422 if asked.writes && !says(&words, "not found") => {
             Error::Refused { about: About::Record, status, message: message(), fields: fields(&json, &words) }
@@ -110,7 +110,8 @@ fn says_gone(vendor: Vendor, status: u16, words: &str, record: Option<Record<'_>
         Vendor::Trafft => {
             let is_absence =
                 ["not found", "does not exist", "no query results"].iter().any(|text| words.contains(text));
-            // A path is what is missing when a service has lost its routes.
+            // A `/` means a path: a service that has lost its routes reports a missing path, not a
+            // record.
             status != 400 && is_absence && words.contains(noun) && !words.contains('/')
         }
     }

@@ -119,7 +119,7 @@ pub struct Admin {
     pub token: Secret,
 }
 
-/// Checks that belong to other rooms: the setting's name, and what finds fault with its value.
+/// A check from another module: the setting's name, and a function that finds fault with its value.
 pub type Check<'a> = (&'static str, &'a dyn Fn(&str) -> Result<(), String>);
 
 const NOTHING_TO_DO: &str = "a single account needs it, and `GHL_ACCESS_TOKEN`, `TRAFFT_API_URL`, `TRAFFT_CLIENT_ID` and \
@@ -229,7 +229,7 @@ impl MarketplaceApp {
         let redirect = from.get("PUBLIC_URL", |text| {
             origin(text)?.join("/oauth/callback").map_err(|_| "write a whole URL, beginning with `https://`".to_owned())
         });
-        // The pages need somebody who is signed in, and what they bring needs a seal.
+        // The pages need a signed-in person, and what they bring has to be sealed.
         let admin = from.get("ADMIN_TOKEN", long_secret);
         let key = from.get("ENCRYPTION_KEY", keys);
         let _ = admin?;

@@ -1,5 +1,5 @@
-//! What a connection may have for itself, by the names of the settings that hold where it has
-//! nothing of its own.
+//! Settings that a connection may have for itself, by name. Where it has none of its own, the
+//! setting of the same name holds.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ pub const OWN: [&str; 7] = [
 ];
 
 impl Policy {
-    /// The same, with what a connection has for itself. The mapping is another room's business.
+    /// The policy with the connection's own settings. Another module handles the mapping.
     ///
     /// # Errors
     /// Which of them is wrong, and what to write.

@@ -191,7 +191,7 @@ impl Reader {
         self.add(name, Wrong::NotSet(hint.to_owned()));
     }
 
-    /// Another room's opinion on a value, if there is one.
+    /// Lets another module check the value, if there is one.
     pub(super) fn check(&mut self, name: &'static str, check: &dyn Fn(&str) -> Result<(), String>) {
         self.optional(name, check);
     }

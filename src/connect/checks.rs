@@ -12,7 +12,7 @@ use crate::model::{Check, ContactId, Policy, Scopes, Vendor};
 use crate::sync::advice::{HOW_TO_GRANT, ghl_fix, told, trafft_fix};
 use crate::sync::{VendorClients, preview, unknown_locale};
 
-/// Scopes that something can be done without, and what.
+/// Scopes that a sync can do without, each with what it cannot do then.
 const LESSER: [(&str, &str); 3] = [
     ("locations.readonly", "time zone and country of the location; or set `TIME_ZONE` and `PHONE_REGION`"),
     ("locations/customFields.readonly", "custom fields by name in the mapping"),
@@ -25,7 +25,7 @@ pub fn missing(scopes: &Scopes) -> Vec<(&'static str, &'static str)> {
     needed.into_iter().chain(LESSER).filter(|(scope, _)| !scopes.holds(scope)).collect()
 }
 
-/// More than this, and due times and the ends of tokens are wrong by so much that it shows.
+/// With a larger clock difference, due times and the expiry of tokens are noticeably wrong.
 const SKEW: Duration = Duration::from_mins(2);
 
 /// Everything of one location; `contact`: shows what that one would become.

@@ -83,7 +83,7 @@ pub struct Connector {
     store: Store,
     grants: Arc<Grants>,
     oauth: Option<OAuth>,
-    /// HighLevel's own, and that for agencies with a domain of their own.
+    /// HighLevel's own chooser, and the one for agencies with a domain of their own.
     choosers: Option<[Url; 2]>,
     reach: OpenVendors,
     nudge: Nudge,

@@ -70,7 +70,7 @@ impl CachedToken {
     fn told(&self, refused: Option<&Secret>, now: Timestamp) -> Option<Result<Secret, Error>> {
         match self {
             Self::Token { token, until, .. } if now < *until && !is_that(token, refused) => Some(Ok(token.clone())),
-            // Whatever it does not like about it, it will not like about the next one either.
+            // A token that was just renewed is refused as well: the next one would be, too.
             Self::Token { replaced: Some(at), .. } if refused.is_some() && now < *at + REST => {
                 Some(Err(Error::CredentialsRefused { message: VendorMessage::default() }))
             }
@@ -132,7 +132,8 @@ impl Grants {
             if let Some(told) = held.as_ref().and_then(|held| held.told(refused, self.clock.now())) {
                 return told;
             }
-            // A caller that loses interest must not take a pair with it that was just made.
+            // A task of its own: if the caller is dropped, a pair that was just made must not be
+            // lost.
             let fresh = self.spawn({
                 let grants = self.clone();
                 let installer = installer.clone();
@@ -159,8 +160,8 @@ impl Grants {
         })
     }
 
-    /// What the process that worked the location before asked for, and got no answer to, is asked
-    /// once more while the answer is the same.
+    /// The process that worked the location before may have asked for a pair and got no answer.
+    /// Asks once more while HighLevel still answers with the same pair.
     async fn ask_again(self: &Arc<Self>, location: &LocationId) {
         let unanswered = match self.store.unanswered(location, SAME_PAIR).await {
             Ok(unanswered) => unanswered,
@@ -185,7 +186,7 @@ impl Grants {
     /// The stored token if it is good, else a new one, made here or by the process that is renewing
     /// it.
     async fn fresh(self: &Arc<Self>, installer: &Installer, refused: Option<&Secret>) -> Result<CachedToken, Error> {
-        // Other processes do not live by a clock that is moved by hand.
+        // Other processes do not use a clock that is moved by hand.
         let clock = Clock::system();
         let latest = clock.now() + RENEWAL_WAIT;
         loop {

@@ -34,8 +34,8 @@ impl Grants {
             Err(error) => {
                 let (status, error) = match error {
                     Error::GrantInvalid => (InstallStatus::Lost, Error::Reauthorise),
-                    // Also what its agency lacks: that is the agency's to mend, and then it goes on
-                    // by itself.
+                    // This includes what the agency lacks: it must be fixed at the agency, and then
+                    // this install goes on by itself.
                     error if lasts(&error) => (install.status, error),
                     error => return Err(error),
                 };
@@ -70,7 +70,8 @@ impl Grants {
         match (again, by_agency) {
             // As HighLevel's own client falls back (G §3.3).
             (Err(Error::GrantInvalid), Some((location, company))) if refresh.is_some() => {
-                // Without an agency to fall back on it is this install that is lost.
+                // If the agency must be authorised again, there is no other way, and this install
+                // is lost.
                 self.by_agency(oauth, location, company).await.map_err(|error| match error {
                     Error::Reauthorise => Error::GrantInvalid,
                     error => error,

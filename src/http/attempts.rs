@@ -27,7 +27,8 @@ const REMEMBERED: usize = 4096;
 pub(super) struct Attempts(Mutex<VecDeque<(Timestamp, Source)>>);
 
 impl Attempts {
-    /// Was the token right? In one step, so that many guesses at once are no way round.
+    /// Was the token right? Check and count are one step, so that many guesses at once do not pass
+    /// the limit.
     ///
     /// # Errors
     /// How long the source has to wait; nothing is told about its token.

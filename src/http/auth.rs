@@ -39,7 +39,8 @@ impl Admin {
     /// # Errors
     /// It is not, or its source was wrong too often.
     pub(super) fn check(&self, given: &str, source: Source, now: Timestamp) -> Result<(), Problem> {
-        // Digests have one length, so nothing about the token's own shows in the time it takes.
+        // Digests all have the same length, so the time of the comparison does not reveal the
+        // token's length.
         let given = Sha256::digest(given);
         let token = Sha256::digest(self.token.expose_secret());
         match self.attempts.judge(given.as_slice().ct_eq(token.as_slice()).into(), source, now) {

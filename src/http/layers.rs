@@ -1,9 +1,10 @@
 //! What every request to pages, API and health passes, from the outside in.
 //!
-//! The two webhook doors have none of it. They have an admission of their own (`admission.rs`), a
-//! span of their own that begins once the signature is verified, and no browser reads their
-//! answers. Limits of time are not here either: `serve.rs` has those for heads and bodies, and each
-//! wait for the database or a vendor has its own, with an answer that says what was waited for.
+//! The two webhook routes use none of these layers. They have an admission of their own
+//! (`admission.rs`), a span of their own that begins once the signature is verified, and no browser
+//! reads their answers. Time limits are not here either: `serve.rs` has those for heads and bodies,
+//! and each wait for the database or a vendor has its own, with an answer that says what was waited
+//! for.
 
 use axum::Router;
 use axum::extract::Request;

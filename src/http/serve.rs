@@ -178,8 +178,8 @@ enum State {
 
 const STATES: [State; 4] = [State::Idle, State::Head, State::Body, State::Working];
 
-/// The state of a connection, and in the upper bits the number of changes. No time is taken for
-/// each request; who watches compares two looks.
+/// The state of a connection, and in the upper bits the number of changes. Requests store no time;
+/// the watcher compares two looks instead.
 #[derive(Default)]
 struct Activity(AtomicU64);
 

@@ -113,7 +113,7 @@ async fn receive(
     }
     let (parts, body) = request.into_parts();
     let is_signed = signed_by.iter().any(|name| parts.headers.contains_key(*name));
-    // The doctor's. Nothing of it is read, so who sends the same wins nothing by it.
+    // A check by `doctor`. Its body is not read, so a sender who imitates it gains nothing.
     let is_knock = !is_signed
         && parts
             .headers

@@ -252,8 +252,8 @@ fn text(body: Vec<u8>) -> String {
     String::from_utf8(body).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
-/// A JSON object, read past what no parser takes. Else what it is: the parser's own words tell
-/// where, and never repeat what stands there.
+/// Parses a JSON object, and tolerates some things that no parser accepts. On failure: what the
+/// body is not, with the parser's line and column, and never the content.
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
     serde_json::from_slice(body).or_else(|error| {
         let read = json::read(body).and_then(|repaired| serde_json::from_value(repaired).ok());

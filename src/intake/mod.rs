@@ -29,8 +29,8 @@ pub struct Rules {
     pub app: Option<String>,
     /// What workflow webhooks have to know.
     pub workflow: WorkflowSecrets,
-    /// Whose an event is that does not say (only workflow documents may leave it out); none: such
-    /// an event is refused.
+    /// The location of an event that names none (only workflow documents may leave it out); none:
+    /// such an event is refused.
     pub location: Option<LocationId>,
     /// Do requests wait for their event to be settled? Not with a deadline of 0.
     pub waits: bool,
@@ -102,7 +102,7 @@ impl VerifiedEvent {
     }
 }
 
-/// An event at the door, and the notice of its settling.
+/// An event that was taken in, and the notice that tells when it is settled.
 #[derive(Debug)]
 pub struct PendingAnswer {
     /// What became of it at the door.
@@ -113,7 +113,7 @@ pub struct PendingAnswer {
     pub notice: Option<Notice>,
     /// The contact that it names.
     pub contact: Option<ContactId>,
-    /// Stored just now: until it is worked, its row holds nothing that is not here.
+    /// Stored just now: until the event is worked, its row holds nothing that is not here.
     pub is_new: bool,
 }
 
@@ -211,7 +211,7 @@ impl Intake {
         };
         let contact = event.contact().cloned();
         let key = || contact.clone().map(|contact| ContactKey { location: event.location.clone(), contact });
-        // Before the commit: a settle that comes right behind it finds the notice there.
+        // Registered before the commit, so that a settle right after the commit finds the notice.
         let notice = self.rules.waits.then(|| self.store.notice(&event.id, key()));
         let accepted = self.inbox.accept(event).await?;
         if accepted.status == Status::Applied {

@@ -162,8 +162,8 @@ impl std::fmt::Debug for WorkflowKey {
 }
 
 impl WorkflowKey {
-    /// `whsec_` and base64, or base64 alone: the standard's libraries decode both. What is no
-    /// base64 is the key itself.
+    /// `whsec_` and base64, or base64 alone: the standard's libraries decode both. Text without
+    /// `whsec_` that is no base64 is used as the key itself.
     ///
     /// # Errors
     /// What follows `whsec_` is no base64.
@@ -212,7 +212,8 @@ pub(super) fn verify_workflow<'h>(
             Ok(VerifiedWebhook { body, delivery: Some(id.to_owned()), sent_at })
         }
         (_, _, Some(given), Some(token)) => {
-            // Digests have one length, so nothing about the token's own shows in the time it takes.
+            // Digests all have the same length, so the time of the comparison does not reveal the
+            // token's length.
             let given = Sha256::digest(given);
             let token = Sha256::digest(token.expose_secret());
             if !bool::from(given.as_slice().ct_eq(token.as_slice())) {

@@ -6,8 +6,8 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::model::{Deliveries, Status};
 
-/// Of so many refused deliveries the repeats are recognised, by this process; those that came
-/// before count as first ones then.
+/// How many refused deliveries this process remembers, to recognise their repeats. A repeat of a
+/// forgotten one counts as a first delivery.
 const REMEMBERED: usize = 20_000;
 
 /// What was counted and is not stored yet.
@@ -17,7 +17,7 @@ pub(super) struct Tally {
     refused: AtomicI64,
     /// The keys of those that were refused and have not come again successfully.
     awaited: Mutex<HashSet<String>>,
-    /// Held while it is handed over: until then what is stored counts twice.
+    /// Held while the count is handed over: until it ends, what is stored is counted twice.
     pub(super) handing_over: tokio::sync::Mutex<()>,
     /// Was it told that too few are accepted?
     pub(super) is_told: AtomicBool,

@@ -11,14 +11,14 @@ pub struct Deliveries {
 }
 
 /// HighLevel leaves a URL alone that accepts at least 90 % (G §8.6). Whether it counts repeats is
-/// not known, and what never reached us it counts as well: so we speak earlier.
+/// not known, and it also counts deliveries that never reached us: so we warn earlier.
 const ENOUGH: f64 = 0.95;
 /// With fewer, a share says little, and HighLevel leaves the URL alone: it looks at those with more
 /// than 10,000 (G §8.6).
 const MANY: i64 = 1000;
 
 impl Deliveries {
-    /// Of one, as much was accepted; none: there were none.
+    /// The share that was accepted, from 0 to 1; none: there were no deliveries.
     #[expect(clippy::cast_precision_loss, reason = "a share needs no more")]
     pub fn share(self) -> Option<f64> {
         let all = self.accepted + self.refused;

@@ -80,7 +80,7 @@ pub struct Facts {
     pub location: LocationId,
     /// Do the settings connect it?
     pub in_settings: bool,
-    /// Do they name an account for it that it cannot be worked by?
+    /// Set if the settings name an account that the location cannot be worked by.
     pub apart: Option<Apart>,
     /// How the app stands in it.
     pub install: AppInstall,

@@ -1,4 +1,4 @@
-//! Words that every room uses. Pure: nothing here reads, writes or waits.
+//! Types that every module uses. Pure: nothing here reads, writes or waits.
 
 mod check;
 mod deliveries;

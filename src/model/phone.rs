@@ -84,7 +84,7 @@ impl Phone {
             }
         };
         let e164 = library.format(&number, PhoneNumberFormat::E164).into_owned();
-        // Of `+60 000…` a zero would go with each reading: what is stored must read as itself.
+        // The stored form must read as itself: each reading of `+60 000…` would drop a zero.
         let is_stable = || e164 == text || Self::new(&e164, None).is_ok_and(|again| again.0 == e164);
         if is_taken && is_stable() { Ok(Self(e164)) } else { Err(refusal) }
     }

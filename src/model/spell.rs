@@ -32,7 +32,7 @@ impl Spell {
         Self(Mutex::new(None))
     }
 
-    /// It came. True: it was not there before, and is to be told.
+    /// Counts one case. True: the trouble is new, and has to be logged.
     pub fn came(&self, now: Instant) -> bool {
         let mut lasting = self.lasting();
         match lasting.as_mut() {

@@ -16,8 +16,9 @@ const ANY_LOCATION: &str = "SELECT location_id FROM connections LIMIT 1";
 const INSTALLED: &str = "SELECT COUNT(*) FROM installs WHERE status <> 'uninstalled'
     AND (kind = 'company' OR kind = 'location' AND id = $1)";
 pub(super) const CONNECTED: &str = "SELECT COUNT(*) FROM connections WHERE location_id = $1";
-// Of each location, whether it is connected; of each delivery, as which event it is stored. A cross
-// join, because SQLite keeps its order: each delivery is looked up, however many events there are.
+// Returns which of the locations are connected, and which of the deliveries are stored, as which
+// event. A cross join, because SQLite then keeps the order of the tables: it looks up each
+// delivery, however many events are stored.
 pub(super) static KNOWN: LazyLock<Text> = LazyLock::new(|| {
     Text::new(
         &["location", "delivery"],
@@ -26,8 +27,8 @@ pub(super) static KNOWN: LazyLock<Text> = LazyLock::new(|| {
         UNION ALL SELECT location_id, NULL, NULL FROM connections WHERE location_id IN (SELECT location FROM given)",
     )
 });
-// What it says of the contact is that of the mark just made: its row is ours until the transaction
-// ends.
+// An event takes `sequence` and `contact_since` from the mark just made: the contact's row stays
+// locked until the transaction ends, so no other writer can have changed it.
 const INSERT_NEW: &str =
     "INSERT INTO events (id, location_id, delivery_key, source, type, contact_id, object_id, facets, sequence,
         contact_since, sent_at, received_at, body, status, reason, due_at)
@@ -42,8 +43,8 @@ const NEW: &[&str] = &[
     "body", "status", "reason", "due",
 ];
 static INSERT: LazyLock<Text> = LazyLock::new(|| Text::new(NEW, INSERT_NEW));
-// Says which rows are there: a trigger may have swallowed one. A row that we may not see makes it
-// fail.
+// `RETURNING` tells which rows are stored, because a trigger may have dropped one silently. If this
+// role may not see a row, the statement fails.
 static INSERT_BESIDE: LazyLock<Text> = LazyLock::new(|| Text::new(NEW, &format!("{INSERT_NEW} RETURNING id")));
 
 /// What makes a delivery recognisable: its location, and its key.
@@ -123,12 +124,12 @@ impl New<'_> {
 struct Known(Vec<(String, Option<String>, Option<String>)>);
 
 impl Known {
-    /// The locations that are.
+    /// The locations that are connected.
     fn connected(&self) -> HashSet<&str> {
         self.0.iter().filter(|(_, key, _)| key.is_none()).map(|(location, ..)| location.as_str()).collect()
     }
 
-    /// Those that are stored, and as which events.
+    /// The deliveries that are stored already, each with the id of its event.
     fn deliveries(&self) -> HashMap<Delivery<'_>, &str> {
         let rows = self.0.iter();
         rows.filter_map(|(location, key, event)| Some(((location.as_str(), key.as_deref()?), event.as_deref()?)))
@@ -199,7 +200,7 @@ impl Store {
         tx.commit_after(script).await
     }
 
-    /// Where other processes do the same.
+    /// Stores them while other processes may store the same deliveries.
     async fn store_beside(
         &self,
         mut tx: Tx,
@@ -210,8 +211,8 @@ impl Store {
     ) -> Result<Ahead> {
         let stored = self.store_new(&mut tx, new, elsewhere).await?;
         if stored.len() < new.len() {
-            // Another process took a delivery in at this very moment; the mark costs one read too
-            // many.
+            // Another process stored one of these deliveries at the same moment. Its contact has a
+            // mark too many, which costs one needless read.
             let known = self.known(&mut tx, events).await?;
             let first = known.deliveries();
             for (event, accepted) in events.iter().zip(accepted) {
@@ -229,7 +230,8 @@ impl Store {
         tx.commit_ahead().await
     }
 
-    /// What an event changes by itself. None: it is about a contact, or nothing.
+    /// Applies an event that changes something by itself. `None`: the event is about a contact, or
+    /// about nothing.
     async fn apply(&self, tx: &mut Tx, event: &IncomingEvent) -> Result<Option<(Status, Option<String>)>> {
         let at = event.sent_at.unwrap_or(event.received_at);
         let (applied, otherwise) = match &event.subject {
@@ -237,8 +239,9 @@ impl Store {
                 self.installed(tx, location, company.as_ref(), at).await?,
                 "the browser that installs the app brings what is needed",
             ),
-            // It can be an old one that is sent again, after the app was installed again. HighLevel
-            // says which: a new pair of tokens is refused where the app is not installed.
+            // An event without a time can be an old one, sent again after the app was installed
+            // again. HighLevel can tell: it refuses a new pair of tokens where the app is not
+            // installed.
             Subject::Uninstalled(installer) if event.sent_at.is_none() => {
                 if self.outdated(tx, installer, event.received_at).await? {
                     let reason = format!(
@@ -304,7 +307,7 @@ impl Store {
     }
 }
 
-/// Those that the events are about, each once.
+/// The locations of the events, each once.
 pub(super) fn locations(events: &[IncomingEvent]) -> BTreeSet<&LocationId> {
     events.iter().map(|event| &event.location).collect()
 }

@@ -27,8 +27,8 @@ pub struct Mirrored {
 }
 
 impl Mirrored {
-    /// Is an object that the mirror holds left as it is? It was not read, but may be one of those
-    /// that could not be read: one without an id could be any.
+    /// Does the mirror keep this object as it is? It was not among the objects read, but it may be
+    /// one of those that could not be read: one without an id could be any.
     pub fn leaves(&self, id: &str) -> bool {
         let may_be_unread = self.unread.iter().any(|unread| unread.as_deref().is_none_or(|unread| unread == id));
         may_be_unread && self.objects.iter().all(|read| read.id.as_str() != id)
@@ -124,7 +124,7 @@ const CONTACT_OF: &str = "SELECT contact_id FROM activities WHERE location_id = 
     ORDER BY CASE WHEN gone_at IS NULL THEN 0 ELSE 1 END, changed_at DESC LIMIT 1";
 pub(super) const HOLDERS: &str = "SELECT contact_id, object FROM activities
     WHERE location_id = $1 AND facet = $2 AND object_id = $3 AND gone_at IS NULL";
-// A contact that is gone keeps its mirror for the case that it comes back.
+// Contacts that are gone are left out: they keep their mirror in case they come back.
 pub(super) static ELSEWHERE: LazyLock<Text> = LazyLock::new(|| {
     Text::new(
         &["location", "facet", "id", "contact"],
@@ -143,7 +143,7 @@ const BATCH: usize = 256;
 /// An object, and the contact that it is said to belong to.
 pub(super) type Belonging<'a> = (&'a str, Facet, &'a ObjectId, &'a str);
 
-/// A contact that the mirror has such an object of, although it is said to be another's.
+/// A contact whose mirror holds an object that is now said to belong to another contact.
 pub(super) struct Elsewhere {
     location: String,
     contact: String,
@@ -151,7 +151,7 @@ pub(super) struct Elsewhere {
 }
 
 impl Elsewhere {
-    /// Has it moved away from there? That contact is to be read again.
+    /// Marks this contact to be read again, because the object may have moved away from it.
     pub(super) fn mark(&self, lane: Lane, now: Timestamp) -> Mark<'_> {
         let Self { location, contact, facet } = self;
         Mark { location, contact, facets: (*facet).into(), deleted: false, lane, now }
@@ -181,13 +181,14 @@ pub(super) async fn elsewhere<'e>(
 /// What has to be written for the mirror of a contact to equal what was read.
 pub(super) struct Changes<'r> {
     key: &'r ContactKey,
-    /// Read just now; what the mirror has already is not written again by the statement itself.
+    /// The objects just read. The statement itself does not write again what the mirror already
+    /// has.
     present: Vec<(Facet, &'r MirroredObject)>,
     /// No longer there. They are kept, with the time they went. What could not be read is left as
     /// it was.
     gone: Vec<(Facet, String)>,
-    /// Facets with an object that is new here while another contact has it, too: one of the two was
-    /// read before it moved.
+    /// Facets with an object that is new here while another contact still has it: one of the two
+    /// contacts was read before the object moved.
     pub(super) contested: Facets,
     now: Timestamp,
 }
@@ -250,10 +251,11 @@ impl<'r> Changes<'r> {
 }
 
 impl Store {
-    /// What the mirror of a contact lacks. What one transaction could not hold is written at once,
-    /// in several: nothing counts as read before the settle, so after a crash in between it is read
-    /// and compared again. Contacts that something new may have moved away from are marked before
-    /// anything is written, so that none of them is forgotten.
+    /// Compares what was read with the mirror, and returns the changes. Changes that are too many
+    /// for one transaction are written at once, in several: nothing counts as read before the
+    /// settle, so after a crash in between it is read and compared again. Contacts that a new
+    /// object may have moved away from are marked before anything is written, so that none is
+    /// forgotten.
     ///
     /// # Errors
     /// [`Error::NotOwner`]: another process has taken over. [`Error::Erased`]: the contact was
@@ -329,8 +331,8 @@ impl Store {
         Ok(query.fetch_all(&self.db.read).await?.into_iter().map(Activity::try_from))
     }
 
-    /// Whose task, note or appointment this is, if the mirror ever held it: the one who has it, of
-    /// those it was.
+    /// The contact that this task, note or appointment belongs to, if the mirror ever held it. A
+    /// contact that still has it comes before those that had it.
     pub async fn contact_of(
         &self,
         location: &LocationId,

@@ -6,7 +6,7 @@ use super::columns::{id, readable, time};
 use super::{Result, Store};
 use crate::model::{ContactId, CustomerId, Lane, LocationId};
 
-// What was given up on is not read anyway.
+// Only a queued contact counts as one to be read: one that was given up on is not read.
 const STANDING: &str =
     "SELECT updated_at, CASE WHEN contact_wanted > contact_read AND status = 'queued' THEN 1 ELSE 0 END
     FROM contacts WHERE location_id = $1 AND contact_id = $2";
@@ -15,15 +15,16 @@ const LONGEST_UNREAD: &str = "SELECT contact_id, CASE WHEN rotated_at IS NULL TH
         AND (customer_id IS NOT NULL OR status = 'failed' AND settled_at <= $2)
         AND (rotated_at IS NULL OR rotated_at <= $2) AND status <> 'queued'
     ORDER BY rotated_at NULLS FIRST LIMIT $3";
-// Since the last mark, not since the last settle: what is looked at without being read says nothing
-// of GHL.
+// Compares with the last mark, not the last settle: a contact can be settled without being read,
+// and such a settle says nothing about GHL.
 const NOT_MET: &str = "SELECT contact_id FROM contacts WHERE location_id = $1 AND gone_at IS NULL
         AND (met_at IS NULL OR met_at < $2) AND marked_at < $2 AND status <> 'queued' LIMIT $3";
 const ABSENT: &str = "SELECT contact_id FROM contacts WHERE location_id = $1 AND contact_id = $2
     AND (gone_at IS NOT NULL OR missing_since IS NOT NULL)";
 const WAITING: &str =
     "SELECT COUNT(*) FROM contacts WHERE location_id = $1 AND lane = $2 AND due_at IS NOT NULL AND status = 'queued'";
-// Whose contact was told already is looked at when that contact is; it may be filtered for now.
+// Leaves out a customer whose contact is marked as unseen already: it is looked at together with
+// that contact, which the filter may leave out for now.
 const UNSEEN: &str = "SELECT customers.customer_id, contacts.contact_id FROM customers
     LEFT JOIN contacts ON contacts.location_id = customers.location_id AND contacts.customer_id = customers.customer_id
         AND contacts.gone_at IS NULL
@@ -46,8 +47,8 @@ impl Store {
         Ok(row.map(|(at, dirty)| (at.and_then(updated), dirty != 0)))
     }
 
-    /// Linked contacts whose other facets were read longest ago, and before `before`; and whether
-    /// they were ever.
+    /// Linked contacts whose other facets were read longest ago, and before `before`; `true`: they
+    /// were never read.
     pub async fn longest_unread(
         &self,
         location: &LocationId,
@@ -74,9 +75,9 @@ impl Store {
         Ok(query.fetch_optional(&self.db.read).await?.is_some())
     }
 
-    /// Customers that no page has shown since then, with the contact that is linked with them,
-    /// unless it is marked for that already: so many at most, and others once these are marked or
-    /// forgotten.
+    /// Customers that no page has shown since `since`, each with its linked contact, unless that
+    /// contact is marked for this already. At most `limit`; the next call returns others once these
+    /// are marked or forgotten.
     pub async fn unseen_customers(
         &self,
         location: &LocationId,

@@ -1,7 +1,7 @@
-//! Columns as values. What means nothing in its column is an error of that row: never a default,
-//! and no trouble of other rows. Such a row is named in the log with table and column, and set
-//! aside. Only where a row is shown to people, a time that cannot be is shown as the nearest one:
-//! the row's reason tells what is wrong with it.
+//! Columns as values. A value that has no meaning in its column is an error of that row: it is
+//! never replaced by a default, and other rows are not affected. Such a row is logged with table
+//! and column, and set aside. Only where a row is shown to people, an impossible time is shown as
+//! the nearest possible one: the row's reason tells what is wrong.
 
 use std::fmt::{Debug, Display};
 
@@ -15,7 +15,7 @@ use tracing::error;
 use super::{Decision, Error, Result, Signal, Store, Tx};
 use crate::model::Status;
 
-/// Of what stands in a column, so much is shown.
+/// Longest part of a column's value that a message shows.
 const SHOWN: usize = 60;
 
 /// PostgreSQL's text has no place for NUL; texts of strangers may hold one.

@@ -98,8 +98,8 @@ const LIST: &str =
             AND heartbeat_at > (SELECT MAX(heartbeat_at) FROM processes) - 300000) AS owner
     FROM connections FULL OUTER JOIN (SELECT * FROM installs WHERE kind = 'location') AS installs
         ON installs.id = connections.location_id";
-// The epoch begins where none of an earlier connection of this location can have come: what was
-// removed and added again is another connection to the process that still works the old one.
+// The epoch starts at the current time, which no earlier connection of this location can have
+// reached. So a process that still works a removed connection cannot mistake the new one for it.
 const CONNECT: &str = "INSERT INTO connections (location_id, trafft_account, created_at, epoch) VALUES ($1, $2, $3, $3)
     ON CONFLICT DO NOTHING";
 const ACCOUNT: &str = "SELECT trafft_account FROM connections WHERE location_id = $1";
@@ -248,8 +248,8 @@ impl Store {
         let mut tx = self.db.begin().await?;
         let mut gone = 0;
         for statement in [
-            // First: it fences off the owner, and takes the locks in the order in which a settle
-            // takes them.
+            // This statement comes first: it fences off the owner, and takes the locks in the same
+            // order as a settle does.
             "UPDATE connections SET epoch = epoch + 1, owner = NULL WHERE location_id = $1",
             "DELETE FROM events WHERE location_id = $1",
             "DELETE FROM activities WHERE location_id = $1",

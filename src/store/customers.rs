@@ -133,9 +133,10 @@ const WRITE: &str =
 /// What came of linking a contact with a customer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LinkOutcome {
-    /// It is; and did a POST of ours make the customer, for this contact or for one that is gone?
+    /// The link is recorded.
     Recorded {
-        /// If so, its description is ours.
+        /// Did a POST of ours make the customer, for this contact or for one that is gone? Then its
+        /// description is ours.
         created: bool,
     },
     /// Another contact, which is not gone, holds the customer.
@@ -252,8 +253,8 @@ impl Store {
         Ok(LinkOutcome::Recorded { created })
     }
 
-    /// The customer is gone from Trafft: the contact stands alone again, until the customer is seen
-    /// there again or, if `decision` says so, until a person decides.
+    /// Removes the link, because the customer is gone from Trafft. The contact has no customer
+    /// until this one is seen there again or, if `decision` says so, until a person decides.
     pub async fn unlink(&self, key: &ContactKey, customer: CustomerId, decision: Option<Decision>) -> Result<()> {
         let mut tx = self.db.begin().await?;
         sqlx::query(UNLINK)

@@ -27,8 +27,8 @@ pub enum Decided {
     Creating,
 }
 
-// Where a create may have made several, the contact was settled since as a conflict, and a person
-// is asked.
+// A contact that was settled as a conflict after the create does not count: the create may have
+// made several customers, and a person is asked.
 const CREATING: &str = "SELECT COUNT(*) FROM contacts WHERE location_id = $1 AND contact_id = $2
     AND customer_id IS NULL AND intent_id IS NOT NULL AND NOT (status = 'conflict' AND settled_at > intent_at)";
 const KNOWN: &str = "SELECT COUNT(*) FROM customers WHERE location_id = $1 AND customer_id = $2";

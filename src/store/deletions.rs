@@ -15,8 +15,8 @@ pub struct Vanishing {
     pub vanishing: i64,
     /// All linked contacts of the location, but for those that were found to be gone before `since`.
     pub linked: i64,
-    /// Up to when deletions are confirmed: when a person last did so, or when the id sweep that did
-    /// so began.
+    /// Deletions up to this time are confirmed: a person confirmed them then, or the id sweep that
+    /// confirmed them began then.
     pub confirmed_at: Option<Timestamp>,
     /// When the last id sweep that met this contact began.
     pub met_at: Option<Timestamp>,
@@ -33,9 +33,9 @@ struct Row {
     held_at: Option<i64>,
 }
 
-// What a `delete-created` policy has removed has no customer any more, and counts by the DELETE
-// that was sent. What was given up on, because Trafft refuses the DELETE, is not deleted: it would
-// count for ever.
+// A contact whose customer was removed by a `delete-created` policy has no customer any more, so
+// the DELETE that was sent is counted instead. A contact that was given up on, because Trafft
+// refuses the DELETE, is not counted: it is not deleted, and would count for ever.
 pub(super) const VANISHING: &str = "SELECT
     (SELECT COUNT(*) FROM contacts WHERE location_id = $1 AND missing_since IS NOT NULL AND customer_id IS NOT NULL
         AND status <> 'failed' AND (missing_since > COALESCE(deletions_confirmed_at, 0) OR met_at >= missing_since))
@@ -54,8 +54,8 @@ const CONFIRM: &str =
         CASE WHEN COALESCE(deletions_confirmed_at, 0) > $2 THEN deletions_confirmed_at ELSE $2 END WHERE location_id = $1";
 const WAKE: &str = "UPDATE contacts SET due_at = $2
     WHERE location_id = $1 AND missing_since IS NOT NULL AND due_at > $2";
-// Of the linked contacts that are not missing and were known when the sweep began: how many there
-// are, and how many it has met. None while nothing is held.
+// Counts the linked contacts that are not missing and were known when the sweep began, and those of
+// them that it has met. Counts none while nothing is held.
 const MET: &str = "SELECT COUNT(*) AS others, COALESCE(SUM(CASE WHEN met_at >= $2 THEN 1 ELSE 0 END), 0) AS met
     FROM contacts WHERE location_id = $1 AND customer_id IS NOT NULL AND gone_at IS NULL
         AND (missing_since IS NULL OR met_at >= missing_since) AND COALESCE(known_since, 0) < $2 AND EXISTS (SELECT 1 FROM connections

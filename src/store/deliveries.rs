@@ -9,7 +9,7 @@ use crate::model::Deliveries;
 
 const HOUR: i64 = 3_600_000;
 
-/// Over so long a time HighLevel judges a webhook URL (G §8.6).
+/// The time over which HighLevel judges a webhook URL (G §8.6).
 const JUDGED: Duration = Duration::from_hours(72);
 
 const ADD: &str = "INSERT INTO deliveries (hour, accepted, refused) VALUES ($1, $2, $3)

@@ -51,7 +51,7 @@ pub enum Error {
         /// What SQLite found.
         what: String,
     },
-    /// The file was moved or deleted under our hands.
+    /// The file was moved or deleted while it was in use.
     #[error("the database file `{}` is gone: put it back, or restart the service", .0.display())]
     Vanished(PathBuf),
     /// A database that cannot hold every text.

@@ -9,8 +9,8 @@ use super::engine::{Cell, Text};
 use super::{Error, Result, Store, Tx};
 use crate::model::{Facet, Facets, Lane};
 
-/// After a settle, the same contact is not worked again for so long: what arrives meanwhile is read
-/// together.
+/// After a settle, the same contact is not worked again for this long, so that the events of that
+/// time share one read.
 pub(super) const COALESCE: Duration = Duration::from_millis(250);
 
 #[derive(Clone, Copy)]
@@ -23,11 +23,11 @@ pub(super) struct Mark<'a> {
     pub(super) now: Timestamp,
 }
 
-// First sight wants every facet: one that the mark does not name gets the mark 0, and -1 as what
-// was read. A later mark brings the due time forward, never back, but not into the breather after a
-// settle (one that lies further in the future was settled by a clock that ran ahead, and does not
-// count), and makes what waits more urgent, never less; what was given up on gets its attempts
-// again.
+// A contact that is new here has every facet read: a facet that the mark does not name gets the
+// mark 0, and -1 as the mark last read. A later mark makes the due time earlier, never later, but
+// not earlier than the end of the pause after a settle. (A settle that lies further in the future
+// was stamped by a clock that ran ahead, and does not count.) It makes a waiting contact more
+// urgent, never less. A contact that was given up on gets its attempts again.
 pub(super) static MARK: LazyLock<Text> = LazyLock::new(|| {
     let again = MARK_AGAIN.replace("COALESCE_MS", &COALESCE.as_millis().to_string());
     Text::new(

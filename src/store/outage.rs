@@ -24,7 +24,7 @@ impl Error {
 
     fn is_outage(&self) -> bool {
         match self {
-            // Of one row.
+            // Only the kind `Other` is an outage; the other kinds are about one row.
             Self::Database(sqlx::Error::Database(error)) => matches!(error.kind(), ErrorKind::Other),
             Self::Database(_)
             | Self::NoConnection

@@ -88,9 +88,9 @@ impl Store {
     /// One heartbeat of this process; takes over locations without an owner, up to its share among
     /// the living processes.
     ///
-    /// `candidates`: the locations that the settings tell it how to work; those that a person
-    /// connected tell it themselves. What is `left_alone` is not taken over although it has no
-    /// owner.
+    /// `candidates`: the locations that the settings tell this process how to work. Locations that
+    /// a person connected carry their own settings. A location in `left_alone` is not taken over,
+    /// even without an owner.
     pub async fn beat(
         &self,
         process: &str,

@@ -5,15 +5,16 @@ use super::owners::fence;
 use super::{Result, Store};
 use crate::model::{ContactId, LocationId};
 
-// Others are read first, or wait for their turn anyway; then the rules of that moment count.
+// Other contacts are read first or are queued already: they are projected by the rules in force
+// then.
 const KNOWN: &str = "FROM contacts WHERE location_id = $1 AND contact_id > $2
     AND fields IS NOT NULL AND gone_at IS NULL AND status <> 'queued'";
 const REVISION: &str = "SELECT projection FROM connections WHERE location_id = $1";
 const PROJECTED: &str = "UPDATE connections SET projection = $2 WHERE location_id = $1";
 
 impl Store {
-    /// By which rules every contact of the location was projected; none: by those of an older
-    /// version, or it is new here.
+    /// The rules by which every contact of the location was projected. `None`: the rules of an
+    /// older version, or the location is new here.
     pub async fn projection(&self, location: &LocationId) -> Result<Option<String>> {
         let query = sqlx::query_scalar(REVISION).bind(location.as_str());
         Ok(query.fetch_optional(&self.db.read).await?.flatten())

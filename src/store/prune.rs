@@ -13,9 +13,9 @@ const BATCH: i64 = 1000;
 /// Events that wait for one location to be connected.
 const PARKED: i64 = 50_000;
 
-// In whatever state they are: the mark of one that is still queued stays with its contact, and one
-// that waits so long for its location or its contact is overtaken by what is read when that is
-// found.
+// Events are deleted in whatever state they are. If one is still queued, its contact keeps the
+// mark. One that has waited this long for its location or contact is overtaken by what is read once
+// that is found.
 const EVENTS: &str = "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE received_at < $1
     ORDER BY received_at LIMIT $2)";
 const WRITES: &str = "DELETE FROM writes WHERE id IN (SELECT id FROM writes WHERE at < $1 ORDER BY at LIMIT $2)";
@@ -50,7 +50,7 @@ impl Store {
         Ok(pruned + self.prune_parked().await?)
     }
 
-    /// Of one location, so many parked events are kept: the newest.
+    /// Keeps at most [`PARKED`] parked events for one location: the newest.
     async fn prune_parked(&self) -> Result<u64> {
         let crowded: Vec<(String, i64)> = sqlx::query_as(CROWDED).bind(PARKED).fetch_all(&self.db.read).await?;
         let mut pruned = 0;

@@ -13,7 +13,7 @@ use super::owners::BEAT;
 use super::{InstallStatus, Pair, Result, Store};
 use crate::model::{Installer, LocationId, Scopes};
 
-// Not even the process that holds the claim gets it twice: another task of it is still renewing.
+// Even the process that holds the claim cannot claim again: another of its tasks is still renewing.
 const CLAIM: &str = "UPDATE installs SET renewer = $3, renewing_until = $5
     WHERE kind = $1 AND id = $2 AND (renewer IS NULL OR renewing_until < $4
         OR renewer NOT IN (SELECT id FROM processes WHERE heartbeat_at > $6))";

@@ -80,7 +80,8 @@ impl Store {
         let agreed = agreed.and_then(|linked| serde_json::to_string(&linked.agreed).ok());
         let missing_since = if let Presence::Missing { since } = contact.presence { Some(since) } else { None };
         let changes = self.changes(epoch, contact, settle.mirrored, *now).await?;
-        // Read once more, now that the other contact is read, too.
+        // A contested facet does not count as read: it is read once more, now that the other
+        // contact is read, too.
         let is_read = |facet: Facet| settle.read.has(facet) && !changes.contested.has(facet);
         let read = |facet: Facet| {
             let sequences = if is_read(facet) { contact.wanted } else { contact.read };

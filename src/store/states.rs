@@ -33,7 +33,7 @@ const BEHIND: Duration = Duration::from_mins(5);
 /// "from seconds to minutes" (G §8.6).
 const REFUSED_LATELY: Duration = Duration::from_hours(24);
 
-/// So exact is the time at which the last of them came.
+/// How precise the stored time of the last of these events is.
 const NOTED_EVERY: Duration = Duration::from_mins(10);
 
 #[derive(FromRow, Default)]
@@ -66,9 +66,10 @@ struct TroubleRow {
     fix: String,
 }
 
-// Of what waits, two kinds count: what is due and not worked (a location may find a hundred
-// thousand contacts by a sweep, so those of sweeps and backfills do not), and what waits for a
-// vendor. A process that was silent for longer than the longest lease works nothing.
+// Two kinds of waiting contacts count: those that are due and not worked, and those that wait for a
+// vendor. Contacts of sweeps and backfills do not count as due, because a sweep may find a hundred
+// thousand in one location. A process that was silent for longer than the longest lease works
+// nothing.
 const FACTS: &str =
     "SELECT COALESCE(connections.location_id, installs.id) AS location_id, trafft_account, installs.status AS install, lost_at, installed_at,
         CASE WHEN trafft IS NULL THEN 0 ELSE 1 END AS entered, paused, paused_at, customers_seen, deletions_held_at,

@@ -21,8 +21,8 @@ pub struct Sweeping {
     pub kind: Sweep,
     /// Where it goes on; none at the beginning.
     pub cursor: Option<String>,
-    /// What changed before this, by GHL's clock, is known; of the customers' pass: when the one
-    /// before began.
+    /// Changes before this time, by GHL's clock, are known. For the customers' pass: when the pass
+    /// before it began.
     pub since: Option<Timestamp>,
     /// When it began; none at the beginning.
     pub started_at: Option<Timestamp>,

@@ -1,4 +1,5 @@
-//! When it is believed that a contact is gone: what follows from it cannot be taken back.
+//! Decides when a contact counts as deleted in GHL. The check is strict, because what follows
+//! cannot be undone.
 
 use std::time::Duration;
 
@@ -19,11 +20,11 @@ const MANY: i64 = 5;
 const SHARE: i64 = 50;
 const WITHIN: Duration = Duration::from_hours(1);
 
-/// How often a held contact is looked at again by itself: it may be there again.
+/// How often a held contact is checked again without an event: it may exist again.
 const AGAIN: Duration = Duration::from_hours(1);
 
-/// What follows from GHL's word that there is no such contact: it is believed when it was given
-/// twice, `settle` apart.
+/// The presence after GHL has answered that there is no such contact. The contact counts as gone
+/// after two such answers, at least `settle` apart.
 fn next(presence: Presence, _said: Gone, now: Timestamp, settle: Duration) -> Presence {
     match presence {
         Presence::Present => Presence::Missing { since: now },
@@ -33,10 +34,11 @@ fn next(presence: Presence, _said: Gone, now: Timestamp, settle: Duration) -> Pr
     }
 }
 
-/// The brake: a verdict, and the presence that goes with it, if that word is not enough: the id
-/// sweep's search showed the contact since, or too many contacts of the location vanish at once.
-/// Then a person decides, or an id sweep that still meets the others. `before`: the contact's
-/// presence before it was about to be believed gone.
+/// The brake: two not-found answers are not always enough. Returns a verdict, and the presence to
+/// store with it, if the id sweep's search has shown the contact since the first answer, or if too
+/// many contacts of the location vanish at once. In the second case a person decides, or an id
+/// sweep that still meets the others. `before`: the contact's presence before it was about to count
+/// as gone.
 async fn held(
     store: &Store,
     connection: &Connection,
@@ -103,11 +105,12 @@ impl Run<'_> {
         let customer = self.contact.link.customer();
         let farewell = self.farewell().await;
         match farewell {
-            // Not gone before Trafft has been told: until then no other contact may take the
-            // customer, and it is tried again.
+            // The contact does not count as gone before Trafft was updated: until then no other
+            // contact may take the customer, and the update is tried again.
             Err(_) | Ok(Verdict::Retry { .. } | Verdict::Snooze { .. }) => self.contact.presence = before,
             Ok(_) => {
-                // Nothing of a contact that is gone is left to be read, and nothing of it runs out.
+                // A contact that is gone has nothing left to read, and no text that becomes
+                // outdated.
                 (self.read, self.released, self.look_again) = (Facets::ALL, customer, None);
                 (self.contact.deletion_told_at, self.ask_again) = (None, None);
             }
@@ -115,8 +118,8 @@ impl Run<'_> {
         farewell
     }
 
-    /// Trafft was told when the contact was found to be gone. Since then its customer is staff's,
-    /// or another contact's.
+    /// Trafft was updated when the contact was found to be gone. Since then its customer belongs to
+    /// staff, or to another contact.
     pub(super) fn gone_already(&mut self) -> Verdict {
         self.read = Facets::ALL;
         let status = if self.contact.link.customer().is_some() { Status::Unchanged } else { Status::Skipped };

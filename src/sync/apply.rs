@@ -50,7 +50,7 @@ impl Run<'_> {
         }
         let is_certain = self.contact.drift == Drift::None && self.contact.customer_missing_since.is_none();
         if is_certain && linked.fingerprint.is_some() && projection.is_agreed(&linked.agreed) {
-            // The description is not ours to write any more; all else was written.
+            // All other fields were written before, and the description is no longer ours to write.
             self.contact.link.believe(projection.fingerprint());
             return Ok(done(Status::Unchanged, &projection.explain(&self.hidden(&projection))));
         }
@@ -159,8 +159,9 @@ impl Run<'_> {
         }
     }
 
-    /// Until when a create of another contact, whose answer was lost, may still make a customer
-    /// that matches this contact. A second longer, so that the other contact looks first.
+    /// Another contact's create lost its answer, and may still make a customer that matches this
+    /// contact: until when to wait for it. One second longer than the settle time, so that the
+    /// other contact looks first.
     async fn others_intent(&self, projection: &Projection) -> Result<Option<Timestamp>, Failure> {
         const AFTER_YOU: Duration = Duration::from_secs(1);
         let settle = self.connection.policy.settle_time + AFTER_YOU;

@@ -1,5 +1,5 @@
-//! Makes a customer, once: the intent is stored before the POST, and what an unclear end has made
-//! is looked for.
+//! Makes a customer only once: the intent is stored before the POST. If the outcome of the POST is
+//! unclear, the customer that it may have made is looked for.
 
 use std::time::Duration;
 
@@ -34,7 +34,8 @@ impl Run<'_> {
     ) -> Result<Option<Verdict>, Failure> {
         let made = made_by_us(self.store, self.connection, &meant(intent)?, intent.newest).await?;
         match made.as_slice() {
-            // A person who has looked may say that it is not the one.
+            // A person who has checked Trafft may say that the unreadable record is another
+            // customer.
             [] if self.contact.decision != Some(Decision::Create) && may_hide(unread, intent) => Ok(Some(snooze(
                 self.connection.clock.now() + UNREAD,
                 "a create had no answer, and a new record in Trafft's list cannot be read: it may be the customer that was made; \
@@ -59,11 +60,11 @@ impl Run<'_> {
         }
     }
 
-    /// A customer looks like the one that our POST was to make. The person may have booked in
-    /// Trafft meanwhile, with the same name and e-mail: an appointment, or a field that we never
-    /// send, says that it may not be ours. Then staff may have typed notes there, and neither its
-    /// description nor its deletion is ours. What remains: a booking that was cancelled and
-    /// removed.
+    /// Did our POST make this customer, which looks like the intended one? The person may have
+    /// booked in Trafft in the meantime, with the same name and e-mail. An appointment, or a field
+    /// that we never send, shows that the customer may not be ours. Then staff may have typed notes
+    /// there, and we must neither write its description nor delete it. Not noticed: a booking that
+    /// was cancelled and removed.
     async fn is_made_by_us(&mut self, customer: CustomerId, intent: &CreateIntent) -> Result<bool, Failure> {
         self.trafft_calls += 1;
         let shown = match self.connection.trafft.customer(customer).await {
@@ -124,7 +125,7 @@ impl Run<'_> {
         self.trafft_calls += 1;
         let answer = self.connection.trafft.create_customer(&new).await;
         if answer == Err(Error::Withdrawn) {
-            // It never left, so nothing has to be looked for.
+            // The POST was never sent, so there is nothing to look for.
             self.drop_intent(&intent).await?;
             return Err(store::Error::NotOwner.into());
         }
@@ -145,9 +146,9 @@ impl Run<'_> {
         }
     }
 
-    /// Trafft has named a customer. Where it answers a known e-mail with the customer that has it
-    /// (T §10), that is not the one that was to be made, though it may be newer than all that we
-    /// knew: so it is looked at once.
+    /// Trafft has answered with a customer. If the e-mail is known already, Trafft answers with the
+    /// customer that has it (T §10), and makes none. That customer can be newer than all that we
+    /// knew, so a newer id proves nothing, and the customer is read at once.
     async fn named(
         &mut self,
         customer: CustomerId,
@@ -174,8 +175,8 @@ impl Run<'_> {
             self.drop_intent(&intent).await?;
             return self.was_there_before(customer, &projection, locale).await;
         }
-        // A pass over the customers may have met it before the answer came: then it is judged as
-        // after a lost answer.
+        // A pass over the customers may have indexed this one before the answer came. Then it is
+        // judged as after a lost answer.
         let ours = !is_known || self.is_made_by_us(customer, &intent).await?;
         let shown = match shown {
             Ok(shown) => {
@@ -207,8 +208,9 @@ impl Run<'_> {
         })
     }
 
-    /// Trafft made nothing, and answered with a customer that was there. Who that is, is judged as
-    /// ever: by a look at it. A person who wanted another one has to know that there is none.
+    /// Trafft made nothing, and answered with a customer that existed before. Whose it is, is
+    /// decided as usual, by reading it. A person who asked for a new customer must learn that
+    /// Trafft makes none.
     async fn was_there_before(
         &mut self,
         customer: CustomerId,
@@ -267,8 +269,8 @@ impl Run<'_> {
     }
 }
 
-/// May one of these records be the customer that a create has made? Whatever was there before it,
-/// is not.
+/// May one of these records be the customer that the create made? A record that existed before the
+/// create cannot be.
 fn may_hide(unread: &[Odd], intent: &CreateIntent) -> bool {
     let id = |odd: &Odd| odd.id.as_deref().and_then(|id| id.parse::<i64>().ok());
     unread.iter().any(|odd| id(odd).is_none_or(|id| id > intent.newest))

@@ -26,8 +26,8 @@ pub(super) fn custom(contact: &Contact, definitions: &[CustomField]) -> Value {
     Value::from(custom)
 }
 
-/// A value of that type (G §7.2). A field for numbers that holds none is missing: a text is greater
-/// than any number.
+/// The value in its field's type (G §7.2). If a number field holds no number, the value is missing:
+/// as a text it would be greater than any number.
 fn typed(value: &Json, kind: Option<&str>) -> Value {
     match kind {
         Some("NUMERICAL" | "MONETORY" | "MONETARY") => match value {
@@ -54,8 +54,8 @@ fn number_in(text: &str) -> Value {
     text.parse::<i64>().ok().map(Value::from).or_else(broken).unwrap_or(Value::UNDEFINED)
 }
 
-/// A day that is given in milliseconds since 1970, also one before it: many are birthdays. A few
-/// digits are something else.
+/// A day given in milliseconds since 1970, also one before it: many are birthdays. A number with
+/// only a few digits is no date.
 fn date(value: &Json) -> Option<String> {
     let number: i64 = value.as_i64().or_else(|| value.as_str()?.trim().parse().ok())?;
     let day = Timestamp::from_millisecond(number).ok().filter(|_| number.unsigned_abs() >= 100_000_000)?;

@@ -1,5 +1,5 @@
-//! Our own index of a Trafft account's customers, since Trafft has no search: built once by paging,
-//! kept warm from the newest page.
+//! Our own index of a Trafft account's customers, since Trafft has no search: built once by reading
+//! all pages, then kept current from the newest page.
 
 use std::collections::HashSet;
 
@@ -16,8 +16,8 @@ use crate::store::{Customer, Store};
 /// The page size that is known to work (T §2).
 pub(super) const PAGE: u32 = 50;
 
-/// A pass in which a customer may have been missed is made again, so often; what any of them has
-/// shown is in the index.
+/// How many passes are made at most, if each may have missed a customer. The customers that any
+/// pass has shown are in the index.
 const PASSES: u32 = 3;
 
 /// The index of an account's customers. A task that finds or creates a customer holds its lock, so
@@ -87,9 +87,9 @@ impl Connection {
             });
             read.await?;
             newest = met.iter().copied().max().unwrap_or_default().max(newest);
-            // A deletion while we page changes the total, and pulls one customer over the page
-            // edge, unseen (T §2). So a pass is whole only if every page told the same total, and
-            // as many were met.
+            // A deletion during the pass changes the total, and moves one customer across a page
+            // boundary, so that no page shows it (T §2). So a pass is whole only if every page told
+            // the same total, and as many customers were met.
             let shown = (met.len() + unread) as i64;
             let is_whole = totals.len() == 1 && totals.iter().all(|total| total.is_none_or(|total| shown >= total));
             if is_whole {
@@ -163,15 +163,15 @@ impl Connection {
     }
 }
 
-/// A customer as Trafft shows it, as the index keeps it. A number that is shown as it is dialled in
-/// the country beside it (T §5.1) is kept in E.164: alone it would be read in the home region, and
-/// sent back without its country.
+/// A customer in the form that the index keeps. If the country stands beside the number, which is
+/// shown in its national form (T §5.1), the number is kept in E.164: alone it would be read in the
+/// home region, and sent back without its country.
 pub(super) fn indexed(customer: &wire::Customer, region: Option<Region>) -> Customer {
     let text = |field: &Option<String>| field.clone().unwrap_or_default();
     let shown = text(&customer.phone_number);
     let beside = text(&customer.phone_country_code);
     let country = Region::new(&beside);
-    // What stands beside it is not recorded (T §5.1): a country, or how that is dialled.
+    // Which form this field has is not recorded (T §5.1): a country, or its dialling code.
     let dialled = beside.trim_start_matches('+').parse::<u16>().ok().filter(|_| !shown.starts_with('+'));
     let (whole, is_beside) = match dialled {
         Some(code) => (format!("+{code} {shown}"), true),

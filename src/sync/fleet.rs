@@ -28,10 +28,11 @@ pub struct Fleet {
     progress: watch::Sender<Progress>,
 }
 
-/// What this process could not begin to work is another's to try, so long.
+/// How long this process leaves a location alone that it could not start: another process may try.
 const LEFT_ALONE: Duration = Duration::from_mins(1);
 
-/// Until when what cannot be worked is left alone; by revision, for a change may have mended it.
+/// Until when a location that cannot be worked here is left alone. By revision, because a change
+/// may have fixed the cause.
 type LeftAlone = HashMap<(LocationId, i64), Instant>;
 
 /// An owner at work.
@@ -42,9 +43,9 @@ struct Running {
 }
 
 impl Fleet {
-    /// `process`: a name that no other process has. `lease`: how long silence goes before others
-    /// take over. `candidates`: the locations that the settings know how to reach. `clock`: what is
-    /// worked lives by it; each heartbeat sets it by the database's.
+    /// `process`: a name that no other process has. `lease`: how long a process may be silent
+    /// before others take over. `candidates`: the locations that the settings know how to reach.
+    /// `clock`: the clock of all work; it is set by the database's clock with each heartbeat.
     pub fn new(
         store: Store,
         process: String,
@@ -65,7 +66,8 @@ impl Fleet {
     /// Works until told to stop; then finishes what is in flight and hands the locations back. Ends
     /// by itself only when an owner died.
     pub async fn run(self, stop: CancellationToken) {
-        // By a clock of its own: other processes do not wait for one that is moved by hand.
+        // Heartbeats use a clock of their own: other processes do not wait for a clock that is
+        // moved by hand.
         let clock = Clock::system();
         let lease = Lease::default();
         let mut owners = JoinSet::new();
@@ -173,7 +175,7 @@ impl Fleet {
         refused
     }
 
-    /// What is no longer worked here may be worked elsewhere.
+    /// Releases a location that is no longer worked here, so that another process can take it.
     async fn give_back(&self, location: &LocationId) {
         self.progress.send_modify(|progress| {
             progress.ended(location);
@@ -186,7 +188,8 @@ impl Fleet {
     }
 }
 
-/// The links of the location are of one account, and a person may have changed the settings.
+/// Checks the account: the links of the location belong to one, and a person may have changed the
+/// settings.
 fn feeds(reached: VendorClients, owned: &store::Connection) -> Result<VendorClients, String> {
     match reached.trafft.account() {
         asked if asked == owned.account => Ok(reached),
@@ -194,8 +197,8 @@ fn feeds(reached: VendorClients, owned: &store::Connection) -> Result<VendorClie
     }
 }
 
-/// A change of what an owner has to know ends it as a change of owners does: the next heartbeat
-/// starts it anew.
+/// Does the running owner work this connection as it is now? A new revision ends the owner as a new
+/// epoch does; the next heartbeat starts another.
 fn is_that(owned: &store::Connection, location: &LocationId, running: &Running) -> bool {
     owned.location == *location && owned.epoch == running.epoch && owned.revision == running.revision
 }

@@ -17,7 +17,7 @@ const LONGEST: Duration = Duration::from_mins(5);
 /// How long one contact may take to find out; then the next one tries.
 const PROBE: Duration = Duration::from_secs(40);
 
-/// Between one location and one vendor. Pure: the time is handed in.
+/// The gate between one location and one vendor. Reads no clock: the time is passed in.
 #[derive(Debug, Default)]
 pub(super) struct Gate(Mutex<State>);
 
@@ -66,8 +66,8 @@ impl Gate {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// May a call be made? If not, when to ask again. After the pause it opens for one contact,
-    /// which finds out.
+    /// May a call be made? If not, when to ask again. After the pause one contact is let through,
+    /// to find out whether the vendor is back.
     pub(super) fn pass(&self, now: Timestamp) -> Result<(), Timestamp> {
         let mut state = self.state();
         match &mut state.closed {
@@ -91,33 +91,34 @@ impl Gate {
         std::mem::take(&mut self.state().is_mended)
     }
 
-    /// A call failed. If that closes the gate, or it is closed already: until when.
+    /// Records a failed call. Returns until when the gate is closed, if it is closed now.
     pub(super) fn failed(&self, contact: &ContactId, error: &Error, now: Timestamp) -> Option<Timestamp> {
         let mut state = self.state();
         match error {
-            // It says when; nothing is wrong with it.
+            // The vendor says how long to wait; it is not down.
             Error::RateLimited { retry_after: Some(wait) } => return Some(state.close(now, *wait, FIRST)),
             Error::BudgetUsedUp { .. } | Error::RateLimited { retry_after: None } => return None,
-            // No record has a part in that.
+            // No record can be the cause of this.
             Error::NotSent { .. } | Error::NoToken { .. } => state.down += 1,
             _ if error.about() == About::Account => state.down += 1,
-            // An answer is an answer, also one about this record that cannot be used.
+            // Any answer shows that the vendor works, even one about this record that cannot be
+            // used.
             _ if error.about() == About::Record || error.is_answer() => {
                 state.answered();
                 return None;
             }
-            // A vendor can fail over one record for ever (T §5.3: 500 for what it does not like; a
-            // gateway's 504 where one record takes too long, its page where a filter dislikes a
-            // text). That is the contact's trouble, until others meet it too.
+            // A vendor can fail on one record for ever (T §5.3: 500 for data that it does not like;
+            // a gateway's 504 where one record takes too long, or its page where a filter dislikes
+            // a text). That is the contact's trouble, until other contacts fail as well.
             _ => _ = state.suspects.insert(contact.clone()),
         }
         match state.closed {
-            // The probe: twice as long, then the next one.
+            // The probe failed: wait twice as long, then the next contact probes.
             Some(Closed { probing: true, wait, .. }) => {
                 let wait = (wait * 2).min(LONGEST);
                 Some(state.close(now, wait, wait))
             }
-            // On its way when the gate closed.
+            // This call was already on its way when the gate closed.
             Some(closed) => Some(closed.until),
             None if state.down + state.suspects.len() < FAILURES => None,
             None => Some(state.close(now, FIRST, FIRST)),

@@ -92,8 +92,8 @@ fn looks_like(meant: &NewCustomer, customer: &Customer) -> bool {
 /// Of fewer letters a name is not cut: "Ann" is another than "Anna".
 const SHORTEST_CUT: usize = 6;
 
-/// The characters that web services escape, and their usual forms; `&` is the last, for what it may
-/// bring forth is no escape.
+/// The characters that web services escape, and their usual forms. `&` comes last, because an
+/// escape that results from its unescaping was not one before.
 const ESCAPED: [(&str, &str); 6] =
     [("&#039;", "'"), ("&#39;", "'"), ("&quot;", "\""), ("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&")];
 
@@ -160,9 +160,9 @@ fn contradiction(customer: &Customer, projection: &Projection) -> Option<&'stati
     }
 }
 
-/// Has the customer become another person's: with another name, and neither the e-mail nor the
-/// phone that Trafft showed when it was written last? Staff who correct one of them have the same
-/// person in mind. Without anything agreed nothing speaks for another one.
+/// Has the customer become another person's? Yes, if it has another name, and neither the e-mail
+/// nor the phone that Trafft showed at the last write. Staff who correct one of these still mean
+/// the same person. Without agreed values, nothing shows that it is another person.
 pub(super) fn is_another_person(customer: &Customer, agreed: &Agreed) -> bool {
     let Customer { first_name, last_name, email, phone_number, .. } = customer;
     let names = [(&agreed.first_name.theirs, first_name), (&agreed.last_name.theirs, last_name)];

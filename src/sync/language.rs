@@ -39,8 +39,8 @@ pub(super) fn environment() -> Environment<'static> {
     environment
 }
 
-/// An expression, whole: minijinja 3.1 leaves out what follows a text, as in `source == 'web' &&
-/// …`, unless it stands in a template.
+/// Parses an expression as a whole: minijinja 3.1 leaves out what follows a text, as in
+/// `source == 'web' && …`, unless it stands in a template.
 ///
 /// # Errors
 /// What is wrong in it.
@@ -49,7 +49,8 @@ pub(super) fn expression<'a>(environment: &'a Environment<'_>, source: &'a str) 
     environment.compile_expression(source)
 }
 
-/// Jinja's `int` and `float` take what to do with that is no number, and else 0; minijinja's fail.
+/// Jinja's `int` and `float` return a given default, or else 0, for a value that is no number;
+/// minijinja's fail.
 fn number(value: &Value) -> Option<f64> {
     match value.kind() {
         ValueKind::Bool => Some(f64::from(u8::from(value.is_true()))),

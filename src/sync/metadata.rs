@@ -17,8 +17,8 @@ use crate::clients::ghl::wire::{Contact, CustomField, CustomFieldValue};
 use crate::clients::{About, Error};
 use crate::model::Region;
 
-/// Definitions are read again after so long, or when a contact holds a field that we have not heard
-/// of; for the same field not at once again: it can be deleted, and its values stay behind.
+/// Definitions are read again after this time, or when a contact holds an unknown field. The same
+/// field does not cause another read at once: it may have been deleted, while its values stay.
 const FRESH: Duration = Duration::from_hours(1);
 const NOT_AT_ONCE: Duration = Duration::from_mins(1);
 

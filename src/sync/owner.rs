@@ -153,8 +153,8 @@ impl Owner {
             Err(error) => error!(error = %error, "what a clock that ran ahead has put off goes on later: {error}"),
         }
         for vendor in Vendor::ALL {
-            // Whatever it waited for may have been mended by what made this process begin:
-            // credentials, settings, a restart.
+            // What made this process start (credentials, settings, a restart) may have fixed the
+            // cause for which contacts wait.
             if let Err(error) = self.store.wake(location, vendor, clock.now()).await
                 && !error.tell_outage()
             {
@@ -267,8 +267,8 @@ impl Owner {
         Ok(Taken { next, held_back: !closed.is_empty() })
     }
 
-    /// One piece of work, whatever comes of it, unless it is in flight or there is no room. Trouble
-    /// of our own leaves it as due as it was, so the task lingers a while before it gives it back.
+    /// Starts one piece of work, unless it is in flight or there is no room. An error of our own
+    /// leaves the work as due as before, so the task waits a while before it frees its slot.
     fn start(
         &self,
         in_flight: &mut InFlight,

@@ -1,5 +1,6 @@
-//! When phone numbers are read otherwise than before, by a newer rule or with another home region:
-//! the index is keyed anew, and customers are found whose number comes from the former reading.
+//! For phone numbers that are now read differently, by a newer rule or with another home region:
+//! the phone keys of the index are made again, and customers are found whose number comes from the
+//! former reading.
 
 use jiff::Timestamp;
 use tracing::info;
@@ -49,8 +50,8 @@ impl Connection {
     ) -> Result<(), Failure> {
         let made_by = made_by(locale.region);
         let now = self.clock.now();
-        // With a home region that is not told just now, the keys would be made without it, and anew
-        // as soon as it is.
+        // While the home region is only refused for now, the old keys stay: new keys would be made
+        // without it, and once more as soon as it is told.
         let is_kept = locale.region.is_none() && !locale.is_told && !is_of_older_rule(phone_keys.as_deref());
         if is_kept || phone_keys.as_ref() == Some(&made_by) {
             return Ok(());
@@ -79,8 +80,9 @@ impl Connection {
     }
 }
 
-/// How many customers of a location have a wrong number that will be written anew, a number whose
-/// contact's is left out now, and none though the contact's can be read now. Writes nothing.
+/// Counts the customers of a location in three groups: with a wrong number that will be written
+/// again; with a number whose contact's number is left out now; without a number, though the
+/// contact's can be read now. Writes nothing.
 ///
 /// # Errors
 /// In words: the store's, the vendor's, or the mapping's.

@@ -14,11 +14,14 @@ use crate::model::{Facet, ObjectId, Presence};
 use crate::store::{self, Mirrored, MirroredObject};
 
 impl Run<'_> {
-    /// The GHL record: read if it is dirty, else as it was last read. Or GHL's word that there is
-    /// no such contact.
+    /// The GHL record: read if it is dirty, or if the contact counts as gone, since a change of its
+    /// tasks or notes may mean that it was restored; else as it was last read. Or GHL's word that
+    /// there is no such contact.
     pub(super) async fn contact_record(&mut self) -> Result<Result<wire::Contact, Gone>, Failure> {
+        let is_gone = self.contact.presence.gone_at().is_some();
+        let is_to_be_read = is_gone || self.contact.dirty.has(Facet::Contact);
         match &self.contact.fields {
-            Some(fields) if !self.contact.dirty.has(Facet::Contact) => Ok(Ok(parse("contacts.fields", fields)?)),
+            Some(fields) if !is_to_be_read => Ok(Ok(parse("contacts.fields", fields)?)),
             _ => self.read_contact().await,
         }
     }

@@ -95,13 +95,13 @@ impl Run<'_> {
         }
         let now = clock.now();
         match gate.failed(&key.contact, &error, now) {
-            // The vendor is down, which is no attempt of this contact's.
+            // The vendor is down: this does not count as an attempt of this contact.
             Some(until) => {
                 let until = until + clock.jitter(until.duration_since(now).unsigned_abs());
                 Verdict::Snooze { until, reason: format!("{vendor}: {error}"), waits_for: Some(vendor) }
             }
             None => match decide(vendor, &error, contact.attempt, now, |wait| clock.jitter(wait)) {
-                // An event made us look before the next try was due: that look spends no attempt.
+                // An event started this run before the next retry was due: it uses up no attempt.
                 Verdict::Retry { reason, .. } if contact.retry_at.is_some_and(|at| now < at) => {
                     snooze(contact.retry_at.unwrap_or(now), reason)
                 }
@@ -115,7 +115,7 @@ pub(super) fn done(status: Status, reason: &str) -> Verdict {
     Verdict::Done(Outcome { status, reason: (!reason.is_empty()).then(|| reason.to_owned()) })
 }
 
-/// Again then; nothing is wrong with the contact.
+/// Tries again at `until`; nothing is wrong with the contact.
 pub(super) fn snooze(until: Timestamp, reason: impl Into<String>) -> Verdict {
     Verdict::Snooze { until, reason: reason.into(), waits_for: None }
 }

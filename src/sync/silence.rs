@@ -7,11 +7,12 @@ use super::Connection;
 use crate::model::{Silence, Sweep, Swept};
 use crate::store::{self, Store, Sweeping};
 
-/// A search whose time is longer than so many of its paces looked for what changed while this
-/// service, or HighLevel, was away: that no event told of it is no wonder.
+/// A search that covers more than this many of its paces includes a time when this service, or
+/// HighLevel, was away. That no event told of its changes is then expected.
 const REGULAR: u32 = 3;
 
-/// Where no search runs, none can say that events come again.
+/// Without the contact search, nothing can show that events come again: the stored silence is
+/// cleared.
 pub(super) async fn forget(store: &Store, connection: &Connection) -> Result<(), store::Error> {
     match store.silence(&connection.location).await? {
         Some(silence) if silence != Silence::default() => {

@@ -11,8 +11,8 @@ use crate::clients::{About, Error};
 use crate::model::{Trouble, TroubleKind, Vendor};
 use crate::store::{self, Store};
 
-/// So many failures of sweeps in a row say that a vendor is down: they are alone where no contact
-/// is worked.
+/// A vendor counts as down after this many failed sweeps in a row. Only sweeps can tell this where
+/// no contact is worked.
 const FAILURES: usize = 3;
 
 /// What is written down about one vendor.
@@ -32,7 +32,7 @@ struct Known {
 fn refusal(error: &Error) -> Option<TroubleKind> {
     match error {
         Error::NoToken { why } => refusal(why),
-        // A location is told that it waits by its contacts.
+        // Not told here: the contacts already show that the location waits.
         Error::BudgetUsedUp { .. } | Error::RateLimited { .. } => None,
         Error::GrantInvalid | Error::Reauthorise => Some(TroubleKind::Lost),
         error if error.about() == About::Account => Some(TroubleKind::Refused),
@@ -128,7 +128,8 @@ impl Connection {
         }
         store.note_trouble(location, self.epoch, vendor, trouble, now).await?;
         match trouble {
-            // The same trouble in other words: a vendor that is down answers now so, now so.
+            // The same trouble with another message: a vendor that is down does not always answer
+            // alike.
             Some(Trouble { kind, .. }) if known.and_then(Option::as_ref).is_some_and(|known| known.kind == *kind) => {}
             Some(Trouble { kind, found, fix }) => {
                 let kind = kind.name();

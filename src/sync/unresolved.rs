@@ -44,7 +44,7 @@ pub(super) async fn resolve(store: &Store, connection: &Connection) -> Result<()
     }
     let searched = if unknown.iter().any(|event| event.facet == Facet::Tasks) {
         search(connection, &unknown).await.unwrap_or_else(|error| {
-            // The events are looked for again; how HighLevel is, contacts and sweeps find out.
+            // The events will be looked for again. Contacts and sweeps find out how HighLevel is.
             debug!(error = %error, "the task search failed: {error}");
             HashMap::new()
         })

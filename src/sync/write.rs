@@ -13,8 +13,8 @@ use crate::store::{self, Agreed, Customer, Decision, Drift, Link, Write};
 pub(super) const PHONE: [&str; 2] = ["phone", "phone_number"];
 
 impl Run<'_> {
-    /// Writes the projection. `shown`: what the customer was seen to be just now, different from
-    /// what it should be.
+    /// Writes the projection. `shown`: the customer as just read, which differs from the
+    /// projection.
     pub(super) async fn update(
         &mut self,
         projection: &Projection,
@@ -69,8 +69,8 @@ impl Run<'_> {
         };
         self.contact.customer_missing_since = None;
         let now_shown = match &shown {
-            // It was different although we had written it: if it is the same again, that is
-            // Trafft's form of our values.
+            // It differed although we had written it. If it shows the same values after this write,
+            // they are Trafft's form of ours.
             Some(before) => self.look(customer).await?.ok().filter(|after| same_values(before, after)),
             None => None,
         };
@@ -138,9 +138,9 @@ impl Run<'_> {
         }
     }
 
-    /// Looks at a customer that is not this contact's own: what staff changed there is its
-    /// contact's business. If it is not there, our index forgets it; what is known of the own one
-    /// stays.
+    /// Reads a customer that is not this contact's own. What staff changed there concerns its own
+    /// contact. If it does not exist, the index forgets it; what is known of this contact's
+    /// customer stays.
     pub(super) async fn look_at_another(&mut self, customer: CustomerId) -> Result<(), Failure> {
         self.trafft_calls += 1;
         let region = self.locale().await?.region;

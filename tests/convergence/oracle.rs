@@ -93,11 +93,15 @@ fn failure(group: &Group, wrong: &[String], customers: &[Customer]) -> Failure {
     Failure { seed: group.seed, told }
 }
 
-/// A customer that we made stays when its contact goes, if another contact has it now, or waited
-/// for it, as after a merge; or if staff have used it for another person.
+/// A customer that we made stays when its contact goes, if another contact has it now, or waits for
+/// a decision about it, or waited, as after a merge; or if staff have used it for another person.
 fn may_be_kept(group: &Group, standing: &Standing<'_>, all: &[Standing<'_>]) -> bool {
     let is_shared = all.iter().filter(|other| other.customer() == standing.customer()).count() > 1;
-    is_shared || group.trace.iter().any(|line| line.contains(" staff ") || line.contains(" is merged into "))
+    let is_waited_for =
+        all.iter().any(|other| other.known["conflict_trafft_customer_id"] == standing.known["trafft_customer_id"]);
+    is_shared
+        || is_waited_for
+        || group.trace.iter().any(|line| line.contains(" staff ") || line.contains(" is merged into "))
 }
 
 fn contact(

@@ -15,8 +15,9 @@ use crate::model::{Check, ConnectionState, Level, LocationId, Vendor};
 use crate::store::InstallStatus;
 
 impl Doctor {
-    /// Every location as the running service has it; and what is to be told of asking for that. It
-    /// alone tries those that people have connected, since it alone may renew their tokens.
+    /// Every location as the running service has it, and a check that tells how asking for that
+    /// went. Only the running service tries the locations that people have connected, since it
+    /// alone may renew their tokens.
     pub(super) async fn ask(
         &self,
         service: Service,
@@ -131,7 +132,7 @@ impl Listed {
     }
 }
 
-/// What was tried for a location, and its states as far as that does not say the same.
+/// The checks of a location, then its states, except those that the checks already tell.
 pub(super) fn with_states(location: &str, checks: Vec<Value>, listed: &[Listed]) -> Vec<Value> {
     let asked =
         |vendor: Vendor, ok: bool| checks.iter().any(|check| check["vendor"] == vendor.label() && check["ok"] == ok);
@@ -142,9 +143,9 @@ pub(super) fn with_states(location: &str, checks: Vec<Value>, listed: &[Listed])
             let tried = format!("state `{state}`");
             let found = since.map_or_else(|| found.clone(), |since| format!("{found} (since {since})"));
             Some(match (state.level(), fix, state.vendor()) {
-                // It was just asked, and has told it with its own words.
+                // The vendor was just asked, and its check already tells the failure.
                 (_, _, Some(vendor)) if asked(vendor, false) => return None,
-                // It was just asked, and has answered: the service finds that out by itself.
+                // The vendor was just asked, and works: the service will find that out by itself.
                 (_, Some(fix), Some(vendor)) if asked(vendor, true) => Check::lesser(tried, found, fix),
                 (Level::Ill, Some(fix), _) => Check::bad(tried, found, fix),
                 (_, Some(fix), _) => Check::lesser(tried, found, fix),

@@ -8,15 +8,15 @@ use reqwest::header::HeaderMap;
 
 use crate::model::Lane;
 
-/// Where HighLevel does not say when the day's allowance starts anew (G §5): look again after so
-/// long.
+/// How long to wait before looking again, where HighLevel does not say when the day's allowance
+/// starts anew (G §5).
 const DAY_USED_UP: SignedDuration = SignedDuration::from_hours(1);
 
-/// What is believed of that, in milliseconds: a day at most. What is sooner counts as a minute.
+/// Limits of what is believed about that time, in milliseconds: a day at most, a minute at least.
 const DAY: u64 = 86_400_000;
 const DAY_SOON: u64 = 60_000;
 
-/// So many answers without the headers of G §5, and there will be none.
+/// After this many answers without the headers of G §5, none are expected any more.
 const SILENT: usize = 2;
 
 /// How much of the burst window a lane may fill, and how much of the day's allowance it leaves to

@@ -73,8 +73,8 @@ pub(super) async fn back(
     }
 }
 
-/// A person has said that an install without a state is theirs. That a page of ours sent it, the
-/// guard has seen.
+/// A person has confirmed that an install without a state is theirs. The guard has already checked
+/// that a page of ours sent this.
 pub(super) async fn confirmed(
     State(service): State<Arc<Service>>,
     form: Result<Form<Back>, FormRejection>,

@@ -14,8 +14,8 @@ use super::Refused;
 use crate::http::Service;
 use crate::http::source::Source;
 
-/// What is redirected to another host. Browsers hold all redirects of a form against the policy's
-/// `form-action`, so a form must not end there; a page that goes on by itself may.
+/// A path that redirects to another host. Browsers check all redirects of a form against the
+/// policy's `form-action`, so a form must not end there; a page that goes on by itself may.
 const ELSEWHERE: &str = "/oauth/install";
 
 /// What the form sends; its address may carry `next` alone.

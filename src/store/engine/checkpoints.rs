@@ -8,8 +8,8 @@ use tracing::warn;
 use super::db::Db;
 use crate::clock::Clock;
 
-/// Commits are taken together for so long: a page that many of them wrote is copied once. In
-/// longer, more comes together than the disk takes unnoticed.
+/// Commits are collected for this long, so that a page that many of them wrote is copied once. A
+/// longer pause would collect more than the disk can take without a noticeable delay.
 const PAUSE: Duration = Duration::from_millis(700);
 
 impl Db {

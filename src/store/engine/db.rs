@@ -27,23 +27,24 @@ pub(in crate::store) struct Db {
     file: Option<Arc<Sqlite>>,
 }
 
-/// An acknowledged event must survive a power cut, not only a crash. With `NORMAL`, SQLite brings
-/// its log to the disk before it is copied; that a commit is on the disk before it is acknowledged,
-/// [`super::log`] sees to. Ids are random, so every event touches pages all over the indexes: 8 MiB
-/// of them stay in memory (the default is 2). More costs more than it saves: where a page in the
-/// middle is split, SQLite goes through all that it holds at the end of the commit. In memory stays
-/// also what a statement needs to undo itself, which would else be a file for each. The log is
-/// copied into the file by [`Db::checkpoint`]; only where that does not keep up, at 384 MiB, does a
-/// commit have to do it. Only this process writes the file; a lock of another program is waited for
-/// no longer than a webhook can wait.
+/// An acknowledged event must survive a power cut, not only a crash. With `NORMAL`, SQLite syncs
+/// its log before the log is copied into the file; [`super::log`] makes sure that a commit is on
+/// the disk before it is acknowledged. Ids are random, so every event touches pages all over the
+/// indexes: the cache holds 8 MiB of them (the default is 2). A larger cache costs more than it
+/// saves: when a page in the middle is split, SQLite goes through the whole cache at the end of the
+/// commit. Data that a statement needs to undo itself stays in memory, too; otherwise each
+/// statement would need a file for it. [`Db::checkpoint`] copies the log into the file; a commit
+/// has to do so only when the log reaches 384 MiB because the checkpoint does not keep up. Only
+/// this process writes the file; a lock of another program is waited for no longer than a webhook
+/// can wait.
 const SQLITE: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; \
     PRAGMA cache_size = -8192; PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 98304; PRAGMA busy_timeout = 2000";
 
-/// Pages of the log, 128 MiB: to begin it anew costs more than to let it grow.
+/// Up to this many pages (128 MiB) the log grows, because starting it anew costs more.
 const LONG: i64 = 32768;
 
-/// So few pages, 2 MiB, that commits may wait until they are copied; and how often that is tried
-/// for, since under full load there are always more.
+/// When fewer pages than `SHORT` (2 MiB) are left to copy, commits may wait for them. Under full
+/// load there are always more, so only `TRIES` attempts are made to get there.
 const SHORT: i64 = 512;
 const TRIES: usize = 3;
 
@@ -69,8 +70,8 @@ impl Db {
         let path = file::absolute(file)?;
         let lock = file::lock(&path)?;
         file::make_private(&path)?;
-        // Only now may it be made: a connection that makes the file anew where it was moved away
-        // would have SQLite throw the log away (`findings/sqlite-new-file-beside-a-log.sh`).
+        // The file may be created only here: if it was moved away, a connection that creates it
+        // anew would make SQLite throw the log away (`findings/sqlite-new-file-beside-a-log.sh`).
         let made = file::address(&path, "rwc")?;
         let url = file::address(&path, "rw")?;
         let read_only = file::address(&path, "ro")?;
@@ -113,7 +114,7 @@ impl Db {
         Ok(Tx { connection: Writing::Own(turn), file: self.file.clone(), _next: None })
     }
 
-    /// On the old connection, if it is good for it; else on a new one.
+    /// Begins on the old connection if that still works; else on a new one.
     async fn begun(&self, old: Option<Session>) -> Result<Session> {
         let old = match old {
             Some(old) => old.rolled_back().await,
@@ -124,7 +125,8 @@ impl Db {
                 Ok(()) => return Ok(session),
                 // The connection is good: another program locks the file.
                 Err(error) if !self.is_shared() => return Err(error.into()),
-                // What is wrong with it may not be wrong with a new one, after a failover for one.
+                // A new connection may work where the old one does not, for example after a
+                // failover.
                 Err(_) => {}
             }
         }
@@ -135,7 +137,7 @@ impl Db {
         Ok(session)
     }
 
-    /// Is what was written where it will be looked for?
+    /// Is the file that was written still the one that will be read?
     pub(in crate::store) fn is_there(&self) -> Result<()> {
         self.file.as_ref().map_or(Ok(()), |file| file.is_there())
     }
@@ -150,7 +152,7 @@ impl Db {
         if self.is_shared() { Dialect::Postgres } else { Dialect::Sqlite }
     }
 
-    /// Does the database refuse what it was given, and not to work at all?
+    /// Does the database refuse what it was given, rather than fail to work at all?
     pub(in crate::store) fn refuses_rows(&self, error: &Error) -> bool {
         let Error::Database(error) = error else { return matches!(error, Error::Swallowed(_)) };
         let Some(code) = error.as_database_error().and_then(|error| error.code()) else {
@@ -194,7 +196,7 @@ impl Db {
         // What the disk may not hold must not go into the file either, or a power cut would leave
         // half of it there.
         if file.log.fsync_failed() || file.fsync_failed() {
-            // To begin is to mend the log.
+            // Beginning a write transaction rewrites the log after a failed fsync.
             let writing = self.begin().await?;
             if file.fsync_failed() {
                 file.rewrite(writing).await?;

@@ -22,7 +22,7 @@ use super::log::{Log, beside, on_disk, write_same};
 use crate::clock::Clock;
 use crate::store::error::{Error, Result};
 
-/// How long SQLite copies before what it has copied is brought to the disk.
+/// After copying for this long, what SQLite has copied so far is synced to the disk.
 const PART: Duration = Duration::from_millis(1);
 
 /// The file of a SQLite database.
@@ -84,8 +84,8 @@ impl Sqlite {
         if let Ok(mut lock) = self.lock.lock()
             && let Some(file) = lock.take()
         {
-            // Not by closing it: a process that is just being started has a copy of it, until it is
-            // another program.
+            // Closing the file would not be enough: a child process that is just being started
+            // holds a copy of it until it becomes another program.
             let _ = file.unlock();
         }
     }
@@ -104,9 +104,9 @@ impl Sqlite {
         Ok(pages)
     }
 
-    /// The same, and brings it to the disk: SQLite does so only when all is copied, and goes on
-    /// from there even if it never was. Where the copying takes longer, it is brought there in
-    /// parts: an fsync of the log waits behind all that the disk was given before.
+    /// Copies and syncs: SQLite itself syncs only when everything is copied, and later goes on from
+    /// there even if that sync never happened. A longer copy is synced in parts, because an fsync
+    /// of the log waits behind all that the disk was given before.
     pub(in crate::store) async fn copy_and_sync(&self) -> Result<i64> {
         let mut copying = pin!(self.copy());
         let mut synced = Ok(());
@@ -140,8 +140,8 @@ impl Sqlite {
         self.fsync_failed.load(Ordering::Acquire)
     }
 
-    /// Writes the file once more, as it is, for the same reason as [`Log::rewrite`]. What keeps
-    /// others from writing is not let go before that is done.
+    /// Rewrites the file with the content it has, for the same reason as [`Log::rewrite`]. `turn`
+    /// keeps other writers out, and is held until this is done.
     pub(in crate::store) async fn rewrite(&self, turn: impl Send + 'static) -> Result<()> {
         let data = self.data.clone();
         on_disk(&self.path, move || {
@@ -189,9 +189,10 @@ pub(in crate::store) fn address(file: &Path, mode: &str) -> Result<String> {
     Ok(format!("{url}?mode={mode}"))
 }
 
-/// Reads the whole file once: what is damaged is better told now than when a page is needed. By a
-/// connection of its own, since a pool tries for long what will never succeed. Before that, a log
-/// that outlived its process is rewritten: the last connection that closes the file copies it.
+/// Reads the whole file once, because damage is better reported now than when a page is needed. It
+/// uses a connection of its own: a pool would retry for long what can never succeed. Before that, a
+/// log that outlived its process is rewritten, because the last connection that closes the file
+/// copies the log.
 pub(in crate::store) async fn check(url: &str, path: &Path, log: &Arc<Log>) -> Result<()> {
     let damaged = |error| damaged(path, error);
     let mut connection = AnyConnection::connect(url).await.map_err(damaged)?;

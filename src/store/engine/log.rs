@@ -160,7 +160,7 @@ pub(in crate::store) fn write_same(file: &File) -> io::Result<()> {
         }
         file.write_all_at(&buffer[..length], offset)?;
         if offset == 0 {
-            // A disk that is broken still says so here, not after all the rest.
+            // Syncs after the first part: a broken disk is reported here, not after all the rest.
             file.sync_data()?;
         }
         offset += length as u64;

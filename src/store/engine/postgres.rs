@@ -9,10 +9,10 @@ use sqlx::{AnyConnection, AnyPool, Connection, Executor, Row};
 use super::limits::{DB_WAIT, soon};
 use crate::store::error::{Error, Result};
 
-/// What a process was in the middle of when it was paused must not keep its locks from those that
-/// take over. Nobody waits longer for a lock than a webhook can wait. What is written is fenced by
-/// row locks, so each statement has to see what was committed before it, whatever the role's
-/// default is.
+/// A process that was paused inside a transaction must not keep its locks from those that take
+/// over. Nobody waits longer for a lock than a webhook can wait. Writes are fenced by row locks, so
+/// each statement has to see what was committed before it, whatever the role's default isolation
+/// level is.
 pub(in crate::store) const SESSION: &str = "SET idle_in_transaction_session_timeout = '10s'; SET statement_timeout = '20s'; \
     SET lock_timeout = '3s'; SET default_transaction_isolation = 'read committed'";
 
@@ -37,7 +37,7 @@ pub(in crate::store) async fn prepare(url: &str) -> Result<()> {
     keeps_sessions(&pool, &mut connection).await?;
     soon(connection.execute(MIGRATION)).await??;
     migrate(&mut connection).await?;
-    // It was of use for once; that it may not end well is of no consequence.
+    // This connection was needed only once, so an error while closing it does not matter.
     let _ = soon(connection.close()).await;
     pool.close().await;
     Ok(())
@@ -74,18 +74,18 @@ fn is_denied(error: &sqlx::Error) -> bool {
     code(error).as_deref() == Some("42501")
 }
 
-/// What PgBouncer refuses comes with this code: a startup that names a parameter that it does not
-/// keep track of, as sqlx's does with `extra_float_digits` and lets nobody leave out of an `Any`
-/// connection; and BEGIN with `pool_mode = statement`. PostgreSQL itself gives it for bytes that
-/// sqlx never sends.
+/// PgBouncer refuses two things with this code. One is a startup that names a parameter which it
+/// does not track: sqlx names `extra_float_digits`, and an `Any` connection cannot leave it out.
+/// The other is BEGIN with `pool_mode = statement`. PostgreSQL itself gives it for bytes that sqlx
+/// never sends.
 const PROTOCOL: &str = "08P01";
 
 /// A pooler that gives each transaction another server connection loses what belongs to a session:
 /// prepared statements, LISTEN, the settings above, and the lock of the migrations.
 ///
-/// It is noticed by a setting of one connection's session, looked at while another one has a
-/// transaction open: with such a pooler the second holds the first's server connection, and sees
-/// its setting; or the first has been given another, and does not.
+/// To detect one, the first connection sets a setting of its session, and both connections read it
+/// while the second has a transaction open. With such a pooler, the second holds the first's server
+/// connection and sees its setting; or the first was given another one and does not see it.
 async fn keeps_sessions(pool: &AnyPool, first: &mut AnyConnection) -> Result<()> {
     const MARK: &str = "SET ghl_trafft_sync.session = 'first'";
     const MARKED: &str = "SELECT COALESCE(current_setting('ghl_trafft_sync.session', true), '')";
@@ -107,7 +107,7 @@ async fn keeps_sessions(pool: &AnyPool, first: &mut AnyConnection) -> Result<()>
         }
         Ok::<_, sqlx::Error>(true)
     };
-    // BEGIN waits for nothing but a connection of the pooler's.
+    // A timeout means that the pooler has no connection left: BEGIN waits for nothing else.
     match soon(look).await.map_err(|_| Error::NoConnection)? {
         Ok(true) => {}
         Ok(false) => return Err(Error::Transactions),

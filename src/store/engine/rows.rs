@@ -2,8 +2,8 @@
 //! to the thread that works for it), so a batch of events takes a few of them, not a few for each
 //! event.
 //!
-//! The rows are parameters. Their number is rounded up, so that a handful of texts serves every
-//! batch, and both databases have them prepared already; what is too many is NULL, and left out.
+//! The rows are parameters. Their number is rounded up, so that a few statement texts serve every
+//! batch, and both databases have them prepared already. The extra rows are NULL, and are left out.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -27,7 +27,7 @@ pub(in crate::store) enum Dialect {
 pub(in crate::store) struct Text {
     columns: &'static [&'static str],
     statement: String,
-    /// By how many rows they are about.
+    /// The finished texts, by dialect and number of rows.
     made: Mutex<HashMap<(Dialect, usize), SqlStr>>,
 }
 
@@ -120,8 +120,8 @@ impl Text {
     }
 }
 
-/// Adds the rows as parameters, of which there is at least one, and so many NULLs before that the
-/// statement has its number of them.
+/// Adds the rows (at least one) as parameters, after as many rows of NULLs as the statement's
+/// number of rows requires.
 fn fill<const N: usize>(arguments: &mut AnyArguments, rows: Vec<[Cell<'_>; N]>, number: usize) -> Result<()> {
     let padding: Vec<_> = rows.first().map(|row| row.each_ref().map(Cell::null)).into_iter().collect();
     let padding = padding.iter().cycle().take(number - rows.len()).cloned();
@@ -141,7 +141,7 @@ fn fill<const N: usize>(arguments: &mut AnyArguments, rows: Vec<[Cell<'_>; N]>, 
 pub(in crate::store) struct Script {
     text: String,
     arguments: AnyArguments,
-    /// As many rows as each of its statements is made for: the texts of scripts shall be few.
+    /// The number of rows that every statement is made for: one number keeps the script texts few.
     number: usize,
     statements: usize,
 }

@@ -161,7 +161,7 @@ impl Session {
         if !is_shared {
             return work(connection).await;
         }
-        // From before it is sent, in case that this is given up half-way.
+        // Set before the statement is sent, because this future may be dropped half-way.
         *is_lost = true;
         let done = within(STATEMENT, work(connection)).await?;
         *is_lost = false;
@@ -218,7 +218,8 @@ impl Sessions {
                     Ok(()) => return Ok(session),
                     Err(error) => {
                         *session.line().2 = true;
-                        // The others that were idle may be as dead; a new one says what is wrong.
+                        // The other idle connections may be dead as well, so they are tried too;
+                        // the error of a new connection tells what is wrong.
                         if is_new {
                             return Err(error);
                         }

@@ -23,8 +23,8 @@ pub(in crate::store) struct Tx {
 pub(in crate::store) enum Writing {
     /// PostgreSQL's pool has many.
     Pooled(Session),
-    /// The connection that SQLite's writers take turns at: each commit of another one would make it
-    /// forget all pages that it knows. With PostgreSQL it is the group commit's.
+    /// The connection that SQLite's writers take turns at: a commit by another connection would
+    /// make it drop all pages in its cache. With PostgreSQL it belongs to the group commit.
     Own(WriterGuard),
 }
 

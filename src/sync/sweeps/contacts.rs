@@ -15,12 +15,12 @@ use crate::store::{Drift, Finding, Step, Store, Sweeping};
 /// A page of the search: 100 is what was seen to work (G §6.6).
 const PAGE: u32 = 100;
 
-/// Searches lag behind writes by seconds (G §6.6), and clocks differ: each search begins so long
-/// before the one before it did.
+/// Searches lag behind writes by seconds (G §6.6), and clocks differ. So each search covers this
+/// much time before the start of the search before it.
 const OVERLAP: Duration = Duration::from_mins(5);
 
-/// A record without an id may be of a contact that changed: the next search begins where this one
-/// did, for so long.
+/// A record without an id may belong to a contact that changed. For this long, the next search then
+/// begins at the same time as this one.
 const LOOKED_FOR: Duration = Duration::from_hours(24);
 
 /// Where a search for changes goes on, and when it began, by GHL's clock: the times that it
@@ -42,7 +42,7 @@ pub(super) async fn changed(store: &Store, connection: &Connection, at: &Sweepin
     let since = at.since.unwrap_or(latest).min(latest) - OVERLAP;
     let position = Sweeping { cursor: pass.as_ref().map(|pass| pass.next.clone()), ..at.clone() };
     let page = search(connection, ContactSearch::updated(since, None), &position).await?;
-    // After the answer, which says how late it is there.
+    // After the answer, which tells GHL's time.
     let (began, before) = pass.map_or_else(|| (connection.ghl.their_time(now), 0), |pass| (pass.began, pass.nameless));
     let mut found = Vec::new();
     for contact in &page.contacts.items {
@@ -88,8 +88,9 @@ struct Pass {
     is_read: bool,
 }
 
-/// One page of all contacts. A contact that was taken for gone and is met is read again. Behind the
-/// last page, those that no page has shown are read, so many a step, and two not-founds decide.
+/// One page of all contacts. A contact that is met although it counts as missing or gone is read
+/// again. After the last page, the contacts that no page has shown are read, a limited number in
+/// each step; two not-found answers decide.
 pub(super) async fn gone(store: &Store, connection: &Connection, at: &Sweeping) -> Result<Step, Failure> {
     let now = connection.clock.now();
     let mut pass: Pass = at.cursor.as_deref().and_then(|cursor| serde_json::from_str(cursor).ok()).unwrap_or_default();

@@ -63,8 +63,8 @@ impl Pass {
     }
 }
 
-/// One page; behind the last, those that neither this pass nor the one before has shown, so many a
-/// step.
+/// One page. After the last page, the customers that neither this pass nor the one before has
+/// shown, a limited number in each step.
 pub(super) async fn step(store: &Store, connection: &Connection, at: &Sweeping) -> Result<Step, Failure> {
     let now = connection.clock.now();
     let location = &connection.location;
@@ -115,7 +115,7 @@ async fn unseen(store: &Store, connection: &Connection, at: &Sweeping, doubt: Op
     Ok(Step {
         found,
         cursor: at.cursor.clone().filter(|_| more),
-        // The pass before counts as long as this one shows nothing for certain.
+        // If this pass is in doubt, the time of the pass before stays.
         since: (!more && doubt.is_none()).then(|| at.started_at.unwrap_or(now)),
         reason: doubt,
         due_at: if more { Some(now) } else { pace.map(|pace| now + pace) },

@@ -30,8 +30,8 @@ pub(super) async fn plan(store: &Store, connection: &Connection) -> Result<(), s
     for kind in Sweep::ALL.into_iter().filter(|kind| !matches!(kind, Sweep::Backfill | Sweep::DryRun)) {
         let pace = connection.policy.pace.of(kind);
         let at_once = matches!(kind, Sweep::Contacts | Sweep::Projection);
-        // Not by the clock: the rules change while the service is not running, or the location's
-        // owner begins anew.
+        // Due at once, without a pace: the rules change while the service is not running, or when
+        // the location's owner begins anew.
         let pace = if kind == Sweep::Projection { Some(Duration::ZERO) } else { pace };
         let first = pace.map(|pace| if at_once { now } else { now + pace });
         store.plan(&connection.location, kind, first, at_once, now).await?;
@@ -92,7 +92,7 @@ pub(super) async fn step(store: &Store, connection: &Connection, sweeping: Sweep
     Ok(())
 }
 
-/// Nothing is lost by it: the next step begins where this one did.
+/// Postpones a sweep after a failure. Nothing is lost: the next step begins where this one did.
 async fn put_off(store: &Store, connection: &Connection, kind: Sweep, failure: Failure) -> Result<(), store::Error> {
     let location = &connection.location;
     let clock = &connection.clock;
@@ -107,7 +107,7 @@ async fn put_off(store: &Store, connection: &Connection, kind: Sweep, failure: F
     if kind != Sweep::Tasks {
         connection.note_sweep(store, vendor, Some(error)).await;
     }
-    // After that: what is told for the whole location is not told once more.
+    // After `note_sweep`: what is told for the whole location is not told again.
     tell(connection, kind, &failure).await;
     let until = match decide(vendor, error, 1, clock.now(), |wait| clock.jitter(wait)) {
         Verdict::Retry { at, .. } => at,
@@ -117,8 +117,8 @@ async fn put_off(store: &Store, connection: &Connection, kind: Sweep, failure: F
     store.put_off(location, kind, until, &format!("{vendor}: {error}")).await
 }
 
-/// Once, until the sweep goes on; and not at all where it only waits, or meets what is told for the
-/// whole location.
+/// Warns once that a sweep is put off, until it goes on. No warning if it only waits, or if the
+/// cause is told for the whole location.
 async fn tell(connection: &Connection, kind: Sweep, failure: &Failure) {
     let is_told = match failure {
         Failure::Ghl(Error::BudgetUsedUp { .. } | Error::RateLimited { .. })

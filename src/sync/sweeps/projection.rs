@@ -63,8 +63,8 @@ impl Revision {
         })
     }
 
-    /// Was everybody projected by these rules before? While HighLevel tells less than it did, what
-    /// it told counts.
+    /// Were all contacts projected by these rules before? While HighLevel refuses what it told
+    /// before, the former values count.
     fn holds(&self, before: Option<&str>) -> bool {
         let is_same_but_untold = self.told == UNTOLD && before.is_some_and(|before| before.starts_with(&self.rules));
         is_same_but_untold || before == Some(self.to_string().as_str())
@@ -101,8 +101,8 @@ pub(super) async fn step(store: &Store, connection: &Connection, at: &Sweeping) 
     let before = store.projection(location).await?;
     if revision.holds(before.as_deref()) && (revision.told == UNTOLD || !was_without) {
         if was_without {
-            // Contacts that are worked meanwhile are projected without it. Once it is told again,
-            // all contacts are projected anew.
+            // Contacts that are worked meanwhile are projected without the refused values. Once
+            // HighLevel tells them again, all contacts are projected anew.
             store.projected(location, connection.epoch, Some(&revision.to_string())).await?;
         }
         return Ok(end);
@@ -111,8 +111,8 @@ pub(super) async fn step(store: &Store, connection: &Connection, at: &Sweeping) 
     let place_of_pass = at.cursor.as_deref().and_then(|cursor| cursor.strip_prefix(&revision)?.strip_prefix(' '));
     let mut total = None;
     if place_of_pass.is_none() {
-        // Until the pass has ended some are projected by these rules and some by others, whichever
-        // come next.
+        // Until the pass has ended, some contacts are projected by these rules and some by others,
+        // so no revision holds for all, whichever rules come next.
         store.projected(location, connection.epoch, None).await?;
         let contacts = store.count_projectable(location).await?;
         total = Some(contacts);

@@ -49,7 +49,7 @@ pub struct EnvelopeAppointment {
     pub contact_id: Option<ContactId>,
 }
 
-/// What of an object an [`Envelope`] is made of.
+/// The keys of a JSON object that an [`Envelope`] is made of.
 #[derive(Clone, Copy, Deserialize)]
 #[serde(field_identifier, rename_all = "camelCase")]
 enum Member {
