@@ -119,7 +119,7 @@ pub(super) static GONE: LazyLock<Text> = LazyLock::new(|| {
 pub(super) const OF_CONTACT: &str =
     "SELECT facet, object_id, object, at, first_seen, changed_at, gone_at FROM activities
     WHERE location_id = $1 AND contact_id = $2 ORDER BY facet, object_id";
-// The one that was read last, of those that still have it.
+// The contact whose copy of it changed last, of those that still have it.
 const CONTACT_OF: &str = "SELECT contact_id FROM activities WHERE location_id = $1 AND facet = $2 AND object_id = $3
     ORDER BY CASE WHEN gone_at IS NULL THEN 0 ELSE 1 END, changed_at DESC LIMIT 1";
 pub(super) const HOLDERS: &str = "SELECT contact_id, object FROM activities

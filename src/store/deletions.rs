@@ -13,7 +13,8 @@ use crate::model::LocationId;
 pub struct Vanishing {
     /// Linked contacts that GHL says are not there, and those found to be gone since `since`.
     pub vanishing: i64,
-    /// All linked contacts of the location, but for those that were found to be gone before `since`.
+    /// All linked contacts of the location, but for those that were found to be gone before
+    /// `since`.
     pub linked: i64,
     /// Deletions up to this time are confirmed: a person confirmed them then, or the id sweep that
     /// confirmed them began then.
@@ -54,8 +55,8 @@ const CONFIRM: &str =
         CASE WHEN COALESCE(deletions_confirmed_at, 0) > $2 THEN deletions_confirmed_at ELSE $2 END WHERE location_id = $1";
 const WAKE: &str = "UPDATE contacts SET due_at = $2
     WHERE location_id = $1 AND missing_since IS NOT NULL AND due_at > $2";
-// Counts the linked contacts that are not missing and were known when the sweep began, and those of
-// them that it has met. Counts none while nothing is held.
+// Counts the linked contacts that are not missing (or were met since) and were known when the sweep
+// began, and those of them that it has met. Counts none while nothing is held.
 const MET: &str = "SELECT COUNT(*) AS others, COALESCE(SUM(CASE WHEN met_at >= $2 THEN 1 ELSE 0 END), 0) AS met
     FROM contacts WHERE location_id = $1 AND customer_id IS NOT NULL AND gone_at IS NULL
         AND (missing_since IS NULL OR met_at >= missing_since) AND COALESCE(known_since, 0) < $2 AND EXISTS (SELECT 1 FROM connections
