@@ -256,6 +256,27 @@ async fn a_contact_that_was_restored_without_any_event_is_revived_by_the_id_swee
     assert_eq!(world.customer_of(&contact).await.last_name, "Byron");
 }
 
+/// A note of a restored contact tells of it before any sweep does.
+#[tokio::test]
+async fn a_contact_that_was_restored_is_there_again_with_its_next_note() {
+    let world = World::new().await;
+    let contact = world.synced(ada()).await;
+    world.sandbox.ghl.delete_contact(&contact);
+    world.deliver_all().await;
+    world.rest(SETTLE).await;
+    assert_ne!(world.contact(&contact).await["gone_at"], Value::Null);
+    world.sandbox.ghl.restore_contact(&contact);
+    world.sandbox.ghl.edit_contact(&contact, json!({ "lastName": "Byron" }));
+    world.sandbox.ghl.take_events();
+    world.sandbox.ghl.add_note(&contact, json!({ "body": "is back" }));
+    world.deliver_all().await;
+    world.drain().await;
+    assert_eq!(world.contact(&contact).await["gone_at"], Value::Null);
+    let customer = world.customer_of(&contact).await;
+    let told = customer.description.unwrap_or_default();
+    assert!(customer.last_name == "Byron" && told.contains("is back") && !told.contains("Deleted"), "{told}");
+}
+
 #[tokio::test]
 async fn a_customer_is_lost_only_by_traffts_own_words_and_linked_again_when_it_is_there_again() {
     let mut world = World::with(&[("MISSING_CUSTOMER_POLICY", "recreate")]).await;
