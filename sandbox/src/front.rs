@@ -16,7 +16,7 @@ use crate::clock::{Clock, http_date};
 use crate::faults::{Fault, Faults};
 use crate::journal::{Class, Entry, Journal};
 use crate::raw::Raw;
-use crate::wire::{Gate, Wire};
+use crate::socket::{Gate, Socket};
 
 /// More than any body of these APIs.
 const MAX_BODY: usize = 4 * 1024 * 1024;
@@ -228,7 +228,7 @@ async fn attend(vendor: Arc<dyn Vendor>, call: Arc<Call>) -> Ending {
 
 async fn handle(
     State(vendor): State<Arc<dyn Vendor>>,
-    ConnectInfo(wire): ConnectInfo<Wire>,
+    ConnectInfo(socket): ConnectInfo<Socket>,
     request: Request,
 ) -> Response<Body> {
     let Ok(call) = Call::read(request).await else {
@@ -259,11 +259,11 @@ async fn handle(
             answer.with("date", http_date(desk.clock.now_ms())).into_response()
         }
         Ending::CutShort(answer) if !answer.body.is_empty() => {
-            wire.cut_in_body();
+            socket.cut_in_body();
             answer.into_response()
         }
         Ending::CutShort(_) | Ending::Dropped => {
-            wire.cut();
+            socket.cut();
             Answer::empty(200).into_response()
         }
     }
@@ -289,7 +289,7 @@ pub(crate) async fn bind(address: SocketAddr) -> std::io::Result<(TcpListener, S
 
 pub(crate) fn serve(listener: TcpListener, vendor: Arc<dyn Vendor>) -> Serving {
     let (stop, stopped) = oneshot::channel::<()>();
-    let service = Router::new().fallback(handle).with_state(vendor).into_make_service_with_connect_info::<Wire>();
+    let service = Router::new().fallback(handle).with_state(vendor).into_make_service_with_connect_info::<Socket>();
     tokio::spawn(async move {
         let serving = axum::serve(Gate(listener), service).with_graceful_shutdown(async move {
             let _ = stopped.await;

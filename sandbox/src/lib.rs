@@ -22,8 +22,8 @@ pub mod ghl;
 mod journal;
 mod ordered;
 mod raw;
+mod socket;
 pub mod trafft;
-mod wire;
 
 pub use clock::Clock;
 pub use faults::{Fault, Faults, Matcher, Rates};

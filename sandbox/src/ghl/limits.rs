@@ -106,12 +106,12 @@ impl Limits {
 impl State {
     /// Counts a call for the owner of the token.
     pub(super) fn spend(&mut self, token: &str, now: i64) -> bool {
-        self.limits.spend(self.papers.payer(token), now)
+        self.limits.spend(self.oauth_tokens.payer(token), now)
     }
 
     /// What is left for the owner of the token.
     pub(super) fn left(&mut self, token: &str, now: i64) -> Left {
-        self.limits.left(self.papers.payer(token), now)
+        self.limits.left(self.oauth_tokens.payer(token), now)
     }
 }
 

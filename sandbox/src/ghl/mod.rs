@@ -15,9 +15,9 @@ pub mod catalogue;
 pub mod checks;
 mod contact;
 mod contact_answers;
+mod contact_json;
 mod control;
 mod events;
-mod faces;
 mod found;
 mod index;
 mod limits;
@@ -142,7 +142,7 @@ impl Ghl {
     pub fn set_scopes(&self, token: &str, scopes: &[&str]) {
         let scopes: Scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect::<Vec<_>>().into();
         let mut state = self.0.state();
-        state.papers.set_scopes(token, &scopes);
+        state.oauth_tokens.set_scopes(token, &scopes);
         if let Some(grant) = state.tokens.get_mut(token) {
             grant.scopes = scopes;
         }
@@ -152,7 +152,7 @@ impl Ghl {
     pub fn revoke_token(&self, token: &str) {
         let mut state = self.0.state();
         state.tokens.remove(token);
-        state.papers.revoke(token);
+        state.oauth_tokens.revoke(token);
     }
 
     fn set_on_location(&self, location: &str, set: impl FnOnce(&mut Location)) {
@@ -215,7 +215,7 @@ impl Ghl {
     /// count as one, and its id may stand for them (G §5).
     pub fn most_in_a_window(&self, token: &str, window: Window) -> u32 {
         let state = self.0.state();
-        state.limits.most(state.papers.payer(token), window)
+        state.limits.most(state.oauth_tokens.payer(token), window)
     }
 
     /// How many calls were answered 429 because an allowance was used up; no fault is among them.

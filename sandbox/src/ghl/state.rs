@@ -13,7 +13,7 @@ use super::contact::{Activity, Contact, is_empty};
 use super::events::Event;
 use super::index::Index;
 use super::limits::Limits;
-use super::oauth::{App, Bearer, Installs, Papers};
+use super::oauth::{App, Bearer, Installs, OAuthTokens};
 use super::webhooks::{Delivered, WebhookSwitches};
 use crate::clock;
 
@@ -133,7 +133,7 @@ pub(crate) struct State {
     pub(crate) tokens: HashMap<String, Grant>,
     pub(crate) app: App,
     pub(crate) installs: Installs,
-    pub(crate) papers: Papers,
+    pub(crate) oauth_tokens: OAuthTokens,
     pub(crate) contacts: Book,
     /// Contacts that somebody deleted.
     pub(crate) deleted: HashMap<String, Contact>,
@@ -166,7 +166,7 @@ impl State {
             tokens: HashMap::new(),
             app: App::new(),
             installs: Installs::default(),
-            papers: Papers::default(),
+            oauth_tokens: OAuthTokens::default(),
             contacts: Book::default(),
             deleted: HashMap::new(),
             index: Index::new(2000),
@@ -208,7 +208,7 @@ impl State {
     pub(crate) fn bearer(&self, token: &str, now: i64) -> Bearer {
         match self.tokens.get(token) {
             Some(grant) => Bearer::Location(grant.location.clone(), grant.scopes.clone()),
-            None => self.papers.bearer(token, now),
+            None => self.oauth_tokens.bearer(token, now),
         }
     }
 

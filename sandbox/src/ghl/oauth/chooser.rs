@@ -1,6 +1,6 @@
 //! Where an admin chooses what to install the app on, and is sent back with a code (G §3.1).
 
-use super::seat::scopes;
+use super::holder::scopes;
 use super::{KNOWN_SCOPES, page};
 use crate::front::{Answer, Call, form};
 use crate::ghl::Shared;

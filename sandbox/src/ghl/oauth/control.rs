@@ -47,12 +47,12 @@ pub(crate) fn answer(shared: &Shared, call: &Call, rest: &[&str], body: &Value) 
             let mut state = shared.state();
             let installed = state.is_installed(text("id"));
             if installed {
-                state.papers.void(text("id"));
+                state.oauth_tokens.void(text("id"));
             }
             done(installed, call)
         }
         ("POST", ["expire-tokens"]) => {
-            shared.state().papers.expire_access();
+            shared.state().oauth_tokens.expire_access();
             Answer::empty(204)
         }
         ("POST", ["locations"]) if !text("id").is_empty() => {

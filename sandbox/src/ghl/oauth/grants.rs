@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::papers::{Paper, Rotation};
-use super::seat::Seat;
-use super::{Form, No, wrong};
+use super::holder::Holder;
+use super::tokens::{Credential, Rotation};
+use super::{Form, Refusal, wrong};
 use crate::front::{Answer, Call};
 use crate::ghl::Shared;
 use crate::ghl::state::{COMPANY, State, new_id};
@@ -16,13 +16,13 @@ const FIELDS: [&str; 7] =
     ["client_id", "client_secret", "grant_type", "code", "refresh_token", "user_type", "redirect_uri"];
 
 /// A field by its form name, missed by the name that the documented texts have (G §3.2).
-fn needed<'a>(form: &'a Form, name: &str, documented: &str) -> Result<&'a str, No> {
-    form.get(name).ok_or_else(|| No::Wrong(400, format!("Missing parameter: {documented}")))
+fn needed<'a>(form: &'a Form, name: &str, documented: &str) -> Result<&'a str, Refusal> {
+    form.get(name).ok_or_else(|| Refusal::ClientFault(400, format!("Missing parameter: {documented}")))
 }
 
 impl State {
     /// The app's own id and secret.
-    pub(super) fn is_app(&self, id: &str, secret: &str) -> Result<(), No> {
+    pub(super) fn is_app(&self, id: &str, secret: &str) -> Result<(), Refusal> {
         if id == self.app.client_id && secret == self.app.client_secret {
             Ok(())
         } else {
@@ -30,20 +30,20 @@ impl State {
         }
     }
 
-    /// The answer's 200: a new pair for the same seat and scopes.
-    fn pair(&mut self, now: i64, paper: &Paper) -> Value {
-        let mut out = self.papers.access(now, paper.seat.clone(), paper.scopes.clone());
-        let refresh = self.papers.refresh(now, paper.seat.clone(), paper.scopes.clone());
-        let class = if paper.seat == Seat::Company { "Company" } else { "Location" };
+    /// The answer's 200: a new pair for the same holder and scopes.
+    fn pair(&mut self, now: i64, credential: &Credential) -> Value {
+        let mut out = self.oauth_tokens.access(now, credential.holder.clone(), credential.scopes.clone());
+        let refresh = self.oauth_tokens.refresh(now, credential.holder.clone(), credential.scopes.clone());
+        let class = if credential.holder == Holder::Company { "Company" } else { "Location" };
         for (key, value) in [
             ("refresh_token", json!(refresh)),
             ("userType", json!(class)),
             ("companyId", json!(COMPANY)),
-            ("isBulkInstallation", json!(paper.seat == Seat::Company)),
+            ("isBulkInstallation", json!(credential.holder == Holder::Company)),
         ] {
             out.insert(key.to_owned(), value);
         }
-        if paper.seat == Seat::Company {
+        if credential.holder == Holder::Company {
             let future = self.installs.company.as_ref().is_some_and(|company| company.future);
             out.insert("installToFutureLocations".to_owned(), json!(future));
             // On an official sample only (G §3.2).
@@ -52,7 +52,7 @@ impl State {
         Value::Object(out)
     }
 
-    fn by_code(&mut self, now: i64, code: &str, redirect: Option<&str>) -> Result<Value, No> {
+    fn by_code(&mut self, now: i64, code: &str, redirect: Option<&str>) -> Result<Value, Refusal> {
         let registered = &self.app.redirect_uris;
         if let Some(named) = redirect
             && !registered.is_empty()
@@ -61,9 +61,10 @@ impl State {
             return wrong(400, "Invalid request: redirect_uri is invalid");
         }
         let installs = &self.installs;
-        let (paper, approved) = self.papers.redeem(now, code, redirect, |paper| installs.active(&paper.seat))?;
-        let mut out = self.pair(now, &paper);
-        if paper.seat == Seat::Company {
+        let (credential, approved) =
+            self.oauth_tokens.redeem(now, code, redirect, |credential| installs.active(&credential.holder))?;
+        let mut out = self.pair(now, &credential);
+        if credential.holder == Holder::Company {
             // Only here: the keys of a refresh are not documented, and the file says "may" of this
             // one.
             out["approvedLocations"] = json!(approved);
@@ -71,35 +72,36 @@ impl State {
         Ok(out)
     }
 
-    fn by_refresh(&mut self, now: i64, token: &str) -> Result<Value, No> {
+    fn by_refresh(&mut self, now: i64, token: &str) -> Result<Value, Refusal> {
         let (installs, again) = (&self.installs, self.app.same_pair);
-        let mut paper = match self.papers.rotate(now, token, again, |paper| installs.active(&paper.seat))? {
-            Rotation::New(paper) => paper,
-            Rotation::Same(pair) => {
-                self.app.refresh_repeats += 1;
-                return Ok(pair);
-            }
-            Rotation::Used => {
-                // No complaint: after a crash between this answer and its commit, the old one is
-                // all that a client has.
-                self.app.refresh_reuses += 1;
-                return Err(No::Sorry(400, BAD_REFRESH));
-            }
-        };
+        let mut credential =
+            match self.oauth_tokens.rotate(now, token, again, |credential| installs.active(&credential.holder))? {
+                Rotation::New(credential) => credential,
+                Rotation::Same(pair) => {
+                    self.app.refresh_repeats += 1;
+                    return Ok(pair);
+                }
+                Rotation::Used => {
+                    // No complaint: after a crash between this answer and its commit, the old one is
+                    // all that a client has.
+                    self.app.refresh_reuses += 1;
+                    return Err(Refusal::Expected(400, BAD_REFRESH));
+                }
+            };
         // What the account has granted by now (assumed: a new version of the app shows in the next
         // token, G §8.5).
-        if let Some(scopes) = self.installs.scopes(&paper.seat) {
-            paper.scopes = scopes;
+        if let Some(scopes) = self.installs.scopes(&credential.holder) {
+            credential.scopes = scopes;
         }
         self.app.refreshes += 1;
-        let pair = self.pair(now, &paper);
-        self.papers.rotated(now, token, &pair);
+        let pair = self.pair(now, &credential);
+        self.oauth_tokens.rotated(now, token, &pair);
         Ok(pair)
     }
 }
 
 impl Shared {
-    pub(super) fn grant(&self, call: &Call) -> Result<Answer, No> {
+    pub(super) fn grant(&self, call: &Call) -> Result<Answer, Refusal> {
         let form = Form::read(call, &FIELDS)?;
         let id = needed(&form, "client_id", "clientId")?;
         let secret = needed(&form, "client_secret", "clientSecret")?;

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::{No, wrong};
+use super::{Refusal, wrong};
 use crate::clock;
 use crate::front::{Answer, Call};
 use crate::ghl::Shared;
@@ -13,12 +13,12 @@ const PARAMETERS: [&str; 10] =
     ["companyId", "appId", "skip", "limit", "query", "isInstalled", "versionId", "onTrial", "planId", "locationId"];
 
 /// A number in text, as the file has it.
-fn number(call: &Call, name: &str, default: usize) -> Result<usize, No> {
+fn number(call: &Call, name: &str, default: usize) -> Result<usize, Refusal> {
     let parsed = call.query(name).map_or(Ok(default), str::parse);
     parsed.or_else(|_| wrong(422, format!("{name} must be a number string")))
 }
 
-fn flag(call: &Call, name: &str) -> Result<Option<bool>, No> {
+fn flag(call: &Call, name: &str) -> Result<Option<bool>, Refusal> {
     match call.query(name) {
         None => Ok(None),
         Some("true") => Ok(Some(true)),
@@ -41,7 +41,7 @@ fn shown(state: &State, location: &Location) -> Value {
 }
 
 impl Shared {
-    pub(super) fn installed_locations(&self, call: &Call) -> Result<Answer, No> {
+    pub(super) fn installed_locations(&self, call: &Call) -> Result<Answer, Refusal> {
         self.company(call, "oauth.readonly")?;
         if let Some((odd, _)) = call.query.iter().find(|(key, _)| !PARAMETERS.contains(&key.as_str())) {
             return wrong(422, format!("property {odd} should not exist"));

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashSet};
 
 use serde_json::{Map, Value, json};
 
-use super::No;
-use super::seat::{Seat, passed_on};
+use super::Refusal;
+use super::holder::{Holder, passed_on};
 use crate::ghl::state::{COMPANY, Location, PLAN, Scopes, State, USER};
 
 /// The app in one location.
@@ -41,28 +41,28 @@ impl Installs {
 
     /// Refuses a location that is paused or unpaid; whatever was handed in for it stays good
     /// (G §3.2).
-    pub(super) fn active(&self, seat: &Seat) -> Result<(), No> {
-        match seat.location() {
-            Some(location) if self.inactive.contains(location) => Err(No::Sorry(400, "Location is not active")),
+    pub(super) fn active(&self, holder: &Holder) -> Result<(), Refusal> {
+        match holder.location() {
+            Some(location) if self.inactive.contains(location) => Err(Refusal::Expected(400, "Location is not active")),
             _ => Ok(()),
         }
     }
 
-    /// The scopes that a seat's next tokens have; none where the app is not there any more.
-    pub(super) fn scopes(&self, seat: &Seat) -> Option<Scopes> {
-        match seat {
-            Seat::Company => Some(self.company.as_ref()?.scopes.clone()),
-            Seat::Location(location) => self.placed.get(location)?.own.clone(),
-            Seat::Through(_) => Some(passed_on(&self.company.as_ref()?.scopes)),
+    /// The scopes that a holder's next tokens have; none where the app is not there any more.
+    pub(super) fn scopes(&self, holder: &Holder) -> Option<Scopes> {
+        match holder {
+            Holder::Company => Some(self.company.as_ref()?.scopes.clone()),
+            Holder::Location(location) => self.placed.get(location)?.own.clone(),
+            Holder::Through(_) => Some(passed_on(&self.company.as_ref()?.scopes)),
         }
     }
 
-    /// The seat and scopes that a location's tokens have, if the app is there.
-    pub(super) fn seat(&self, location: &str) -> Option<(Seat, Scopes)> {
+    /// The holder and scopes that a location's tokens have, if the app is there.
+    pub(super) fn holder(&self, location: &str) -> Option<(Holder, Scopes)> {
         let placed = self.placed.get(location)?;
         match (&placed.own, &self.company) {
-            (Some(scopes), _) => Some((Seat::Location(location.to_owned()), scopes.clone())),
-            (None, Some(company)) => Some((Seat::Through(location.to_owned()), passed_on(&company.scopes))),
+            (Some(scopes), _) => Some((Holder::Location(location.to_owned()), scopes.clone())),
+            (None, Some(company)) => Some((Holder::Through(location.to_owned()), passed_on(&company.scopes))),
             (None, None) => None,
         }
     }
@@ -88,7 +88,7 @@ impl State {
         self.locations.get(location)?;
         self.installs.place(now, location).own = Some(scopes.clone());
         self.tell_install(now, location, &By::Admin);
-        Some(self.papers.code(now, Seat::Location(location.to_owned()), scopes, redirect, Vec::new()))
+        Some(self.oauth_tokens.code(now, Holder::Location(location.to_owned()), scopes, redirect, Vec::new()))
     }
 
     /// The agency's admin has chosen. `None`: one of the locations is not there.
@@ -113,7 +113,7 @@ impl State {
                 self.tell_install(now, location, &By::Admin);
             }
         }
-        Some(self.papers.code(now, Seat::Company, scopes, redirect, locations.to_vec()))
+        Some(self.oauth_tokens.code(now, Holder::Company, scopes, redirect, locations.to_vec()))
     }
 
     /// The agency's admin adds a location to the company's install. False: no such location, or no
@@ -168,7 +168,7 @@ impl State {
         if self.installs.placed.remove(location).is_none() {
             return false;
         }
-        self.papers.void(location);
+        self.oauth_tokens.void(location);
         self.emit(now, "UNINSTALL", None, Map::from_iter([("locationId".to_owned(), json!(location))]));
         true
     }
@@ -183,7 +183,7 @@ impl State {
             placed.through = false;
             placed.own.is_some()
         });
-        self.papers.void(COMPANY);
+        self.oauth_tokens.void(COMPANY);
         self.emit(now, "UNINSTALL", None, Map::from_iter([("companyId".to_owned(), json!(COMPANY))]));
         true
     }

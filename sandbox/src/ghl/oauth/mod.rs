@@ -5,18 +5,18 @@ use serde_json::json;
 mod chooser;
 mod control;
 mod grants;
+mod holder;
 mod installed;
 mod installs;
 mod location_token;
 mod page;
-mod papers;
 mod person;
 mod reconnect;
-mod seat;
+mod tokens;
 
 pub(super) use control::{TEXT, answer as control};
 pub(crate) use installs::Installs;
-pub(crate) use papers::{Bearer, Papers};
+pub(crate) use tokens::{Bearer, OAuthTokens};
 
 use super::Shared;
 use super::admission::refusal;
@@ -84,15 +84,15 @@ impl App {
 }
 
 /// Why a call is refused, and whether a correct client would have come to it.
-pub(super) enum No {
+pub(super) enum Refusal {
     /// Never: a complaint.
-    Wrong(u16, String),
+    ClientFault(u16, String),
     /// It may: codes expire, admins uninstall, a crash comes between an answer and a commit.
-    Sorry(u16, &'static str),
+    Expected(u16, &'static str),
 }
 
-pub(super) fn wrong<T>(status: u16, message: impl Into<String>) -> Result<T, No> {
-    Err(No::Wrong(status, message.into()))
+pub(super) fn wrong<T>(status: u16, message: impl Into<String>) -> Result<T, Refusal> {
+    Err(Refusal::ClientFault(status, message.into()))
 }
 
 /// What is under `/oauth`, and the marketplace's pages.
@@ -132,7 +132,7 @@ pub(super) struct Form(Vec<(String, String)>);
 
 impl Form {
     /// 400 where the body is no form (G §2), 422 on a field that the official file does not have.
-    pub(super) fn read(call: &Call, known: &[&str]) -> Result<Self, No> {
+    pub(super) fn read(call: &Call, known: &[&str]) -> Result<Self, Refusal> {
         let kind = call.header("content-type").unwrap_or_default();
         if !kind.starts_with("application/x-www-form-urlencoded") {
             return wrong(400, "Invalid request: content must be application/x-www-form-urlencoded");
@@ -171,13 +171,13 @@ impl Shared {
             Route::Chooser => Ok(self.chooser(call)),
             Route::Marketplace => Ok(self.marketplace(call)),
         };
-        Some(answered.unwrap_or_else(|no| self.say_no(call, no)))
+        Some(answered.unwrap_or_else(|why| self.refuse(call, why)))
     }
 
-    fn say_no(&self, call: &Call, no: No) -> Answer {
-        match no {
-            No::Sorry(status, message) => refusal(status, &json!(message)),
-            No::Wrong(status, message) => {
+    fn refuse(&self, call: &Call, why: Refusal) -> Answer {
+        match why {
+            Refusal::Expected(status, message) => refusal(status, &json!(message)),
+            Refusal::ClientFault(status, message) => {
                 self.complain(call, &message);
                 // 422 is a list everywhere (G §4).
                 let message = if status == 422 { json!([message]) } else { json!(message) };

@@ -1,7 +1,7 @@
 //! What admins do at the marketplace, and what happens to an app's tokens (G §3.1 to §3.6).
 
 use super::KNOWN_SCOPES;
-use super::seat::scopes;
+use super::holder::scopes;
 use crate::ghl::Ghl;
 use crate::ghl::person::there;
 use crate::ghl::state::{COMPANY, Location, Scopes};
@@ -140,12 +140,12 @@ impl Ghl {
     /// All codes and tokens of a location, or of the company and its locations, are worthless; the
     /// app stays installed. So it looks when the only copy of a pair is lost (G §3.6).
     pub fn lose_tokens(&self, location_or_company: &str) {
-        self.0.state().papers.void(location_or_company);
+        self.0.state().oauth_tokens.void(location_or_company);
     }
 
     /// All OAuth access tokens expire now; refresh tokens stay good.
     pub fn expire_access_tokens(&self) {
-        self.0.state().papers.expire_access();
+        self.0.state().oauth_tokens.expire_access();
     }
 
     /// How many refresh grants succeeded.
@@ -179,6 +179,6 @@ impl Ghl {
     /// and no database may show.
     pub fn oauth_tokens_seen(&self) -> Vec<String> {
         let state = self.0.state();
-        std::iter::once(&state.app.client_secret).chain(&state.papers.seen).cloned().collect()
+        std::iter::once(&state.app.client_secret).chain(&state.oauth_tokens.seen).cloned().collect()
     }
 }

@@ -4,9 +4,9 @@
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::papers::CODE_MS;
-use super::seat::Seat;
-use super::{No, wrong};
+use super::holder::Holder;
+use super::tokens::CODE_MS;
+use super::{Refusal, wrong};
 use crate::clock;
 use crate::front::{Answer, Call};
 use crate::ghl::Shared;
@@ -22,23 +22,23 @@ impl State {
     /// A code for the install there is; `None` where there is none.
     fn reconnect(&mut self, now: i64, location_or_company: &str) -> Option<String> {
         if location_or_company != COMPANY {
-            let (seat, scopes) = self.installs.seat(location_or_company)?;
-            return Some(self.papers.code(now, seat, scopes, None, Vec::new()));
+            let (holder, scopes) = self.installs.holder(location_or_company)?;
+            return Some(self.oauth_tokens.code(now, holder, scopes, None, Vec::new()));
         }
         let scopes = self.installs.company.as_ref()?.scopes.clone();
         let placed = self.installs.placed.iter().filter(|(_, placed)| placed.through);
         let approved = placed.map(|(id, _)| id.clone()).collect();
-        Some(self.papers.code(now, Seat::Company, scopes, None, approved))
+        Some(self.oauth_tokens.code(now, Holder::Company, scopes, None, approved))
     }
 }
 
 impl Shared {
-    pub(super) fn reconnect(&self, call: &Call) -> Result<Answer, No> {
+    pub(super) fn reconnect(&self, call: &Call) -> Result<Answer, Refusal> {
         let now = self.now();
         let mut state = self.state();
         if !state.app.reconnect {
             // The status is reported, the wording is ours.
-            return Err(No::Sorry(400, "This endpoint has been removed"));
+            return Err(Refusal::Expected(400, "This endpoint has been removed"));
         }
         let Some(Value::Object(body)) = call.json() else {
             return wrong(400, "Unexpected token in JSON at position 0");
@@ -54,7 +54,7 @@ impl Shared {
             _ => return wrong(422, "one of locationId and companyId must be a string"),
         };
         // No complaint: an admin may have uninstalled it without our having heard of it.
-        let code = state.reconnect(now, whose).ok_or(No::Sorry(400, "App is not installed"))?;
+        let code = state.reconnect(now, whose).ok_or(Refusal::Expected(400, "App is not installed"))?;
         state.app.reconnects += 1;
         Ok(Answer::json(
             200,

@@ -1,4 +1,4 @@
-//! The faces of a contact: read, just created, listed, as an event, as a workflow tells it (G §6,
+//! A contact as JSON: read, just created, listed, as an event, as a workflow tells it (G §6,
 //! G §8.5, §9).
 
 use serde_json::{Map, Value, json};

@@ -4,7 +4,7 @@ use crate::ghl::state::Scopes;
 
 /// Whose token it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Seat {
+pub(crate) enum Holder {
     /// A location's, by its own install.
     Location(String),
     /// The agency's.
@@ -13,7 +13,7 @@ pub(crate) enum Seat {
     Through(String),
 }
 
-impl Seat {
+impl Holder {
     pub(super) fn location(&self) -> Option<&str> {
         match self {
             Self::Location(id) | Self::Through(id) => Some(id),

@@ -19,9 +19,9 @@ const DROPPED: u8 = 2;
 
 /// A hold on the connection that a request came by.
 #[derive(Clone)]
-pub(crate) struct Wire(Arc<AtomicU8>);
+pub(crate) struct Socket(Arc<AtomicU8>);
 
-impl Wire {
+impl Socket {
     /// Lets nothing more out.
     pub(crate) fn cut(&self) {
         self.0.store(DROPPED, Ordering::SeqCst);
@@ -33,13 +33,13 @@ impl Wire {
     }
 }
 
-impl Connected<IncomingStream<'_, Gate>> for Wire {
+impl Connected<IncomingStream<'_, Gate>> for Socket {
     fn connect_info(stream: IncomingStream<'_, Gate>) -> Self {
-        stream.io().wire.clone()
+        stream.io().socket.clone()
     }
 }
 
-/// A listener whose connections obey a [`Wire`].
+/// A listener whose connections obey a [`Socket`].
 pub(crate) struct Gate(pub(crate) TcpListener);
 
 impl Listener for Gate {
@@ -48,7 +48,7 @@ impl Listener for Gate {
 
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
         let (stream, address) = Listener::accept(&mut self.0).await;
-        (Line { stream, wire: Wire(Arc::new(AtomicU8::new(OPEN))) }, address)
+        (Line { stream, socket: Socket(Arc::new(AtomicU8::new(OPEN))) }, address)
     }
 
     fn local_addr(&self) -> io::Result<Self::Addr> {
@@ -59,12 +59,12 @@ impl Listener for Gate {
 /// One such connection.
 pub(crate) struct Line {
     stream: TcpStream,
-    wire: Wire,
+    socket: Socket,
 }
 
 impl Line {
     fn state(&self) -> u8 {
-        self.wire.0.load(Ordering::SeqCst)
+        self.socket.0.load(Ordering::SeqCst)
     }
 }
 
@@ -90,7 +90,7 @@ impl AsyncWrite for Line {
                 let half = head + (buf.len() - head) / 2;
                 let written = Pin::new(&mut self.stream).poll_write(cx, &buf[..half.max(1)]);
                 if let Poll::Ready(Ok(_)) = written {
-                    self.wire.cut();
+                    self.socket.cut();
                 }
                 written
             }
