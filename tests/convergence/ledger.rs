@@ -36,7 +36,7 @@ impl Ever {
         self.fields.get(field).is_some_and(|texts| texts.contains(text))
     }
 
-    fn shares(&self, other: &Self, field: &str) -> bool {
+    pub fn shares(&self, other: &Self, field: &str) -> bool {
         let texts = |ever: &Self| ever.fields.get(field).cloned().unwrap_or_default();
         texts(self).intersection(&texts(other)).any(|text| !text.is_empty())
     }
@@ -63,6 +63,8 @@ struct Known {
     /// What it held since the service was last at rest: what GoHighLevel lacks is sent back so.
     lately: Ever,
     now: Customer,
+    /// Made since the service was last at rest: what was on its way then had looked before.
+    is_new: bool,
     /// The contacts that the last write may have been for.
     writers: BTreeSet<usize>,
 }
@@ -121,11 +123,13 @@ impl Ledger {
                     let Some(group) = groups.iter().position(knows) else { continue };
                     let (ever, lately, writers) = (Ever::default(), Ever::default(), BTreeSet::new());
                     let now = Customer { id: customer.id, ..Customer::default() };
-                    self.customers.entry(customer.id).or_insert(Known { group, ever, lately, now, writers })
+                    let known = Known { group, ever, lately, now, is_new: true, writers };
+                    self.customers.entry(customer.id).or_insert(known)
                 }
             };
             if is_quiet {
                 known.lately = Ever::default();
+                known.is_new = false;
             }
             if known.now == customer && !is_quiet {
                 continue;
@@ -151,8 +155,10 @@ impl Ledger {
             let same = |ours: &Value, theirs: &Option<String>| {
                 ours.as_str().zip(theirs.as_deref()).is_some_and(|(ours, theirs)| ours.eq_ignore_ascii_case(theirs))
             };
-            // Staff's edits are seen by the next pass only.
+            // Staff's edits are seen by the next pass only; what they make, by the next create.
+            let staffs = || group.staff.iter().any(|(id, _)| *id == known.now.id);
             !group.touched.contains(&known.now.id)
+                && !(known.is_new && staffs())
                 && (same(&body["email"], &known.now.email) || same(&body["phone"], &known.now.phone_number))
         });
         if let Some(Known { now, .. }) = twice {

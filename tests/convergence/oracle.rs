@@ -94,13 +94,20 @@ fn failure(group: &Group, wrong: &[String], customers: &[Customer]) -> Failure {
 }
 
 /// A customer that we made stays when its contact goes, if another contact has it now, or waits for
-/// a decision about it, or waited, as after a merge; or if staff have used it for another person.
+/// a decision about it, or waited, as after a merge or when it went itself later; or if staff have
+/// used it for another person.
 fn may_be_kept(group: &Group, standing: &Standing<'_>, all: &[Standing<'_>]) -> bool {
     let is_shared = all.iter().filter(|other| other.customer() == standing.customer()).count() > 1;
     let is_waited_for =
         all.iter().any(|other| other.known["conflict_trafft_customer_id"] == standing.known["trafft_customer_id"]);
+    let waited = |other: &Standing<'_>| {
+        other.person.gone
+            && other.person.id != standing.person.id
+            && ["email", "phone"].iter().any(|field| other.person.ever.shares(&standing.person.ever, field))
+    };
     is_shared
         || is_waited_for
+        || all.iter().any(waited)
         || group.trace.iter().any(|line| line.contains(" staff ") || line.contains(" is merged into "))
 }
 
