@@ -6,6 +6,8 @@
 //! and each wait for the database or a vendor has its own, with an answer that says what was waited
 //! for.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, header};
@@ -17,6 +19,8 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::trace::{DefaultOnResponse, TraceLayer};
 use tracing::{Level, Span, error_span};
 use url::Url;
+
+use super::Service;
 
 /// What answers tell browsers about themselves.
 const ALWAYS: [(HeaderName, HeaderValue); 4] = [
@@ -43,7 +47,7 @@ const HTTPS_ONLY: HeaderValue = HeaderValue::from_static("max-age=31536000");
 const LONGEST_ID: usize = 64;
 
 /// The routes with all of it. `public_url`: as browsers know this service.
-pub(super) fn around<S: Clone + Send + Sync + 'static>(routes: Router<S>, public_url: Option<&Url>) -> Router<S> {
+pub(super) fn around(routes: Router<Arc<Service>>, public_url: Option<&Url>) -> Router<Arc<Service>> {
     let is_https = public_url.is_some_and(|url| url.scheme() == "https");
     let [policy, sniffing, referrer, frames] =
         ALWAYS.map(|(name, value)| SetResponseHeaderLayer::overriding(name, value));

@@ -143,7 +143,7 @@ pub fn openapi_yaml() -> String {
     document.to_yaml().unwrap_or_default()
 }
 
-/// The two doors for webhooks.
+/// The two webhook paths.
 fn webhooks() -> OpenApiRouter<Arc<Service>> {
     OpenApiRouter::new()
         .routes(routes!(webhook::marketplace))

@@ -213,7 +213,7 @@ pub(super) enum Listing {
 }
 
 impl Listing {
-    fn of(status: Option<Status>) -> Self {
+    pub(super) fn of(status: Option<Status>) -> Self {
         match status {
             None => Self::All,
             Some(Status::Queued | Status::Synced | Status::Unchanged) => Self::Frequent,
@@ -309,7 +309,8 @@ impl Store {
             let query = query.bind(&first).bind(&last).bind(limit);
             let query = if status.is_some() { query.bind(status) } else { query };
             let rows = query.fetch_all(&self.db.read).await?;
-            if listing == Listing::Frequent {
+            // A full page ends at its last row.
+            if listing == Listing::Frequent && (rows.len() as i64) < limit {
                 let query = sqlx::query_as(sqlx::AssertSqlSafe(Listing::end(of_location))).bind(first).bind(last);
                 let last: Option<(String, String)> = query.fetch_optional(&self.db.read).await?;
                 end = last.map(|(location, contact)| format!("{location}/{contact}"));

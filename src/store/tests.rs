@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use sqlx::{Connection, Executor, Row, SqliteConnection};
+use uuid::Uuid;
 
+use super::inbox::{IncomingEvent, Subject};
 use super::overview::Listing;
 use super::{Error, Store, accept, activities, contacts, customers, deletions, overview};
-use crate::model::LocationId;
+use crate::model::{Facets, LocationId, Status};
 
 /// It must not take longer the more contacts and customers there are.
 #[tokio::test]
@@ -68,6 +70,49 @@ async fn contacts_are_counted_by_indexes_that_hold_no_others() {
         let steps: Vec<String> = steps.iter().map(|step| step.get("detail")).collect();
         assert!(steps.iter().any(|step| step.contains(&format!("COVERING INDEX {index}"))), "{question}: {steps:?}");
     }
+}
+
+/// A list by status is read from the index exactly if the index holds that status.
+#[test]
+fn a_list_uses_the_index_of_rare_statuses_where_it_can() {
+    for status in Status::ALL {
+        let held = !contacts::rare!().contains(&format!("'{}'", status.name()));
+        assert_eq!(Listing::of(Some(status)) == Listing::Rare, held, "{status:?}");
+    }
+}
+
+/// Each page goes through the log of the database, so it costs time with every event. An index that
+/// holds ids of contacts changes at a random place: one more page for each event.
+#[tokio::test]
+async fn an_event_changes_few_pages() {
+    const BATCH: usize = 64;
+    const COUNTED: usize = 20;
+    // A page and the head of its frame.
+    const FRAME: u64 = 4096 + 24;
+    let folder = tempfile::TempDir::new().unwrap();
+    let store =
+        Store::open(&format!("sqlite://{}/sync.db", folder.path().display()), Default::default()).await.unwrap();
+    let location = "locationOfManyContacts".parse::<LocationId>().unwrap();
+    store.connect(&location, "https://one.admin.trafft.com", Timestamp::UNIX_EPOCH).await.unwrap();
+    let size = || folder.path().join("sync.db-wal").metadata().unwrap().len();
+    let mut before = 0;
+    // The first batches fill the indexes, so that neighbours no longer share a page.
+    for batch in 0..100 {
+        if batch == 100 - COUNTED {
+            before = size();
+        }
+        let events: Vec<_> = (0..BATCH).map(|_| of_anybody(location.clone())).collect();
+        store.accept_all(&events).await.unwrap().1.arrived().await.unwrap();
+    }
+    let pages = (size() - before) / FRAME;
+    let events = (BATCH * COUNTED) as u64;
+    assert!(pages > 0 && pages * 4 < events * 11, "{pages} pages for {events} events");
+}
+
+fn of_anybody(location: LocationId) -> IncomingEvent {
+    let id = Uuid::new_v4().simple().to_string().parse().unwrap();
+    let subject = Subject::Contact { id, facets: Facets::ALL, deleted: false, object: None };
+    IncomingEvent { subject, ..IncomingEvent::rehearsal(location).unwrap() }
 }
 
 /// Among the writes of a year the DELETEs of an hour are found by their own index.

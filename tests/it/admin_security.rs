@@ -333,7 +333,7 @@ async fn only_a_proxy_of_ours_says_who_asks_and_only_its_own_entry_counts() {
 }
 
 #[tokio::test]
-async fn every_answer_has_the_security_headers() {
+async fn every_answer_that_a_browser_may_show_has_the_security_headers() {
     let world = World::new().await;
     let browser = Browser::new(&world, world.url(""));
     let cookie = browser.cookie().await;

@@ -6,7 +6,8 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::harm::{HOUR, SETTLE, ada, deny, known};
+use crate::brake::{deny, known};
+use crate::harm::{HOUR, SETTLE, ada};
 use crate::support::World;
 use crate::support::database::Database;
 

@@ -9,6 +9,7 @@ mod bad_data;
 mod bad_input;
 mod bad_questions;
 mod batches;
+mod brake;
 mod calls;
 mod certificates;
 mod clocks;
