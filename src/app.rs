@@ -2,6 +2,7 @@
 
 mod background;
 mod handle;
+mod parts;
 mod reach;
 
 use std::net::SocketAddr;
@@ -11,14 +12,13 @@ use std::time::Duration;
 use prometheus_client::registry::Registry;
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 use uuid::Uuid;
 
 use crate::clients::{self, CallCounts, Http, Timeouts};
 use crate::clock::Clock;
-use crate::config::{self, Config, Pair, Problems, Sources};
+use crate::config::{self, Config, Pair, Problems, Sources, name};
 use crate::connect::{Connector, Grants};
 use crate::http::{Metrics, Service, Settings, listen_on, router, serve};
 use crate::intake::{HIGHLEVEL, Intake, Rules, WebhookKeys, WorkflowKey, WorkflowSecrets};
@@ -30,6 +30,7 @@ pub use handle::Handle;
 pub use reach::{apart, ghl, keys, phones, probe, projections};
 
 use background::{hear, prune, tally};
+use parts::Parts;
 use reach::{Shared, by_settings, mapping, oauth, own, reach};
 
 /// Why the service did not start, or stopped.
@@ -63,7 +64,7 @@ pub enum Error {
     Unfinished(Duration),
 }
 
-/// Reads the settings, and has every room check its own.
+/// Reads the settings, and has every module check its own.
 ///
 /// # Errors
 /// Everything that is wrong with them.
@@ -80,17 +81,17 @@ pub fn load(sources: &Sources) -> Result<Config, Problems> {
     let sealing = |text: &str| Keys::parse(text).map(drop);
     let signing = |text: &str| WorkflowKey::parse(text).map(drop);
     let checks: [config::Check<'_>; 4] = [
-        ("GHL_WEBHOOK_PUBLIC_KEYS", &keys),
-        ("GHL_WORKFLOW_SECRET", &signing),
-        ("MAPPING_FILE", &mapping),
-        ("ENCRYPTION_KEY", &sealing),
+        (name::GHL_WEBHOOK_PUBLIC_KEYS, &keys),
+        (name::GHL_WORKFLOW_SECRET, &signing),
+        (name::MAPPING_FILE, &mapping),
+        (name::ENCRYPTION_KEY, &sealing),
     ];
     let config = Config::load(sources, &checks)?;
     let defaults = Arc::new(Mapping::default());
     let wrong = config.pairs.iter().filter_map(|Pair { location, options, .. }| {
         let what = own(options, &config.policy, &defaults).err()?;
         Some(config::Problem {
-            name: "CONNECTIONS_FILE".to_owned(),
+            name: name::CONNECTIONS_FILE.to_owned(),
             wrong: config::Wrong::Unusable(format!("connection `{location}`, {what}")),
         })
     });
@@ -111,7 +112,7 @@ pub struct App {
     grants: Arc<Grants>,
     keep: Keep,
     handle: Handle,
-    commit: JoinSet<&'static str>,
+    commit: Parts,
     stop: CancellationToken,
     patience: Duration,
 }
@@ -150,30 +151,8 @@ impl App {
             nudge.clone(),
             clock.clone(),
         );
-        let (inbox, group_commit, answering) = store.inbox({
-            let nudge = nudge.clone();
-            move |location| nudge.now(location)
-        });
-        let mut commit = JoinSet::new();
-        // On a thread of its own: between two statements of a batch the group commit must not queue
-        // behind a thousand requests.
-        let runtime = tokio::runtime::Handle::current();
-        commit.spawn_blocking(move || {
-            runtime.block_on(group_commit);
-            "group commit"
-        });
-        commit.spawn(async move {
-            answering.await;
-            "answering of webhooks"
-        });
-        let rules = Rules {
-            keys,
-            app: config.ghl.app.clone(),
-            workflow: WorkflowSecrets { token: config.ghl.workflow_token.clone(), secret: workflow_key(&config)? },
-            location: config.location.clone(),
-            waits: !config.inline_deadline.is_zero(),
-        };
-        let intake = Intake::new(rules, store.clone(), inbox, nudge.clone(), clock.clone());
+        let mut commit = Parts::default();
+        let intake = intake(&config, keys, &store, &nudge, &clock, &mut commit)?;
         let settings = Settings {
             admin_token: config.admin_token.clone(),
             public_url: config.public_url.clone(),
@@ -199,8 +178,6 @@ impl App {
         let listener = listen_on(config.bind).map_err(bind)?;
         let address = listener.local_addr().map_err(bind)?;
         let handle = Handle { store, clock, locations, progress: fleet.progress() };
-        let patience = config.shutdown;
-        let keep = config.keep;
         Ok(Self {
             listener,
             address,
@@ -210,11 +187,11 @@ impl App {
             fleet,
             nudge,
             grants,
-            keep,
+            keep: config.keep,
             handle,
             commit,
             stop,
-            patience,
+            patience: config.shutdown,
         })
     }
 
@@ -249,67 +226,26 @@ impl App {
             patience,
         } = self;
         info!(%address, locations = handle.locations.len(), "listening on {address}");
-        let mut parts = JoinSet::new();
-        parts.spawn({
-            let clock = handle.clock.clone();
-            let stop = stop.clone();
-            async move {
-                serve(listener, router, clock, stop).await;
-                "HTTP server"
-            }
-        });
-        parts.spawn({
-            let stop = stop.clone();
-            async move {
-                fleet.run(stop).await;
-                "owner of a location"
-            }
-        });
-        parts.spawn({
-            let store = handle.store.clone();
-            let stop = stop.clone();
-            async move {
-                // Others are not heard any more while we stop; what they say is in the database.
-                let _ = stop.run_until_cancelled(hear(store, nudge)).await;
-                "listener"
-            }
-        });
-        parts.spawn({
-            let store = handle.store.clone();
-            let clock = handle.clock.clone();
-            let stop = stop.clone();
-            async move {
-                let _ = stop.run_until_cancelled(prune(store, clock, keep)).await;
-                "pruning"
-            }
-        });
-        parts.spawn({
-            let intake = intake.clone();
-            let clock = handle.clock.clone();
-            let stop = stop.clone();
-            async move {
-                let _ = stop.run_until_cancelled(tally(intake, clock)).await;
-                "counting of deliveries"
-            }
-        });
-        parts.spawn({
-            let store = handle.store.clone();
-            let stop = stop.clone();
-            async move {
-                let _ = stop.run_until_cancelled(store.checkpoints()).await;
-                "copying of the log"
-            }
-        });
+        let clock = handle.clock.clone();
+        let store = handle.store.clone();
+        let mut parts = Parts::default();
+        parts.start("HTTP server", serve(listener, router, clock.clone(), stop.clone()));
+        parts.start("owner of a location", fleet.run(stop.clone()));
+        // Others are not heard any more while we stop; what they say is in the database.
+        parts.start_until(&stop, "listener", hear(store.clone(), nudge));
+        parts.start_until(&stop, "pruning", prune(store.clone(), clock.clone(), keep));
+        parts.start_until(&stop, "counting of deliveries", tally(intake.clone(), clock.clone()));
+        parts.start_until(&stop, "copying of the log", async move { store.checkpoints().await });
         let died = tokio::select! {
             // Checked first: a part that ended because it was told to stop has not died.
             biased;
             () = stop.cancelled() => None,
-            ended = parts.join_next() => Some(ended),
-            ended = commit.join_next() => Some(ended),
+            ended = parts.ended() => Some(ended),
+            ended = commit.ended() => Some(ended),
         };
         stop.cancel();
         let finish = async {
-            while parts.join_next().await.is_some() {}
+            parts.all_ended().await;
             // A pair of tokens that HighLevel has just made is stored first.
             grants.finished().await;
             // Then the intake is dropped: the group commit ends when nobody is left who can hand in
@@ -323,12 +259,12 @@ impl App {
                 warn!(error = %error, "others wait until the lease ends: {error}");
             }
             // No more events can come in: the group commit writes what it has, and ends.
-            while commit.join_next().await.is_some() {}
+            commit.all_ended().await;
         };
-        let finished = handle.clock.timeout(patience, finish).await;
+        let finished = clock.timeout(patience, finish).await;
         handle.store.close().await;
         match (died, finished) {
-            (Some(ended), _) => Err(Error::Died(ended.and_then(Result::ok).unwrap_or("worker"))),
+            (Some(part), _) => Err(Error::Died(part)),
             (None, None) => Err(Error::Unfinished(patience)),
             (None, Some(())) => Ok(()),
         }
@@ -356,6 +292,31 @@ async fn connect(
         }
     }
     Ok(connected)
+}
+
+/// What takes webhooks in, and the tasks that store them.
+fn intake(
+    config: &Config,
+    keys: WebhookKeys,
+    store: &Store,
+    nudge: &Nudge,
+    clock: &Clock,
+    commit: &mut Parts,
+) -> Result<Intake, Error> {
+    let stored = nudge.clone();
+    let (inbox, group_commit, answering) = store.inbox(move |location| stored.now(location));
+    // On a thread of its own: between two statements of a batch the group commit must not queue
+    // behind a thousand requests.
+    commit.start_apart("group commit", group_commit);
+    commit.start("answering of webhooks", answering);
+    let rules = Rules {
+        keys,
+        app: config.ghl.app.clone(),
+        workflow: WorkflowSecrets { token: config.ghl.workflow_token.clone(), secret: workflow_key(config)? },
+        location: config.location.clone(),
+        waits: !config.inline_deadline.is_zero(),
+    };
+    Ok(Intake::new(rules, store.clone(), inbox, nudge.clone(), clock.clone()))
 }
 
 /// The key of relays that sign workflow webhooks, if there are any.

@@ -19,7 +19,7 @@ use crate::model::{Keep, LocationId, Policy, Secret};
 pub use own::{MAPPING, OWN, Options};
 pub use pairs::Pair;
 pub use reader::{Problem, Problems, Sources, Wrong};
-pub use reference::{SETTINGS, Setting, markdown};
+pub use reference::{SETTINGS, Setting, markdown, name};
 
 use policy::{keep, policy};
 use reader::Reader;
@@ -140,42 +140,42 @@ impl Config {
     }
 
     fn read(from: &mut Reader) -> Option<Self> {
-        let bind = from.get("BIND_ADDR", address);
-        let public_url = from.optional("PUBLIC_URL", origin);
-        let proxies = from.get("TRUSTED_PROXIES", |text| text.split(',').map(network).collect());
-        let database_url = from.get("DATABASE_URL", |text| Ok(text.to_owned()));
+        let bind = from.get(name::BIND_ADDR, address);
+        let public_url = from.optional(name::PUBLIC_URL, origin);
+        let proxies = from.get(name::TRUSTED_PROXIES, |text| text.split(',').map(network).collect());
+        let database_url = from.get(name::DATABASE_URL, |text| Ok(text.to_owned()));
         let ghl = Ghl::read(from);
         let pair = Pair::read(from);
         let app = MarketplaceApp::read(from);
-        let encryption_key = from.optional("ENCRYPTION_KEY", keys);
+        let encryption_key = from.optional(name::ENCRYPTION_KEY, keys);
         // Of a pair that is there in part, each setting that is missing is told by itself.
-        let further = from.optional("CONNECTIONS_FILE", pairs::read).unwrap_or_default();
-        let ways = ["GHL_CLIENT_ID", "GHL_CLIENT_SECRET", "ENCRYPTION_KEY"];
+        let further = from.optional(name::CONNECTIONS_FILE, pairs::read).unwrap_or_default();
+        let ways = [name::GHL_CLIENT_ID, name::GHL_CLIENT_SECRET, name::ENCRYPTION_KEY];
         // The file may be there and name nobody: the unit in `deploy/` hands over an empty one.
-        let is_connected = !further.is_empty() || from.is_told("CONNECTIONS_FILE");
+        let is_connected = !further.is_empty() || from.is_told(name::CONNECTIONS_FILE);
         if !is_connected && !pairs::PAIR.iter().chain(&ways).any(|name| from.is_set(name)) {
-            from.missing("GHL_LOCATION_ID", NOTHING_TO_DO);
+            from.missing(name::GHL_LOCATION_ID, NOTHING_TO_DO);
         }
-        let admin_token = from.optional("ADMIN_TOKEN", long_secret);
+        let admin_token = from.optional(name::ADMIN_TOKEN, long_secret);
         let inline_deadline =
-            from.get("SYNC_INLINE_DEADLINE_MS", |text| number(text, 0, 30_000)).map(Duration::from_millis);
-        let mapping = from.optional("MAPPING_FILE", |path| {
+            from.get(name::SYNC_INLINE_DEADLINE_MS, |text| number(text, 0, 30_000)).map(Duration::from_millis);
+        let mapping = from.optional(name::MAPPING_FILE, |path| {
             std::fs::read_to_string(path).map_err(|error| format!("the file `{path}` cannot be read: {error}"))
         });
         let policy = policy(from);
-        let max_body = from.get("MAX_BODY_BYTES", |text| number(text, 64 * 1024, 64 * 1024 * 1024));
-        let shutdown = from.get("SHUTDOWN_SECONDS", |text| number(text, 1, 600)).map(Duration::from_secs);
+        let max_body = from.get(name::MAX_BODY_BYTES, |text| number(text, 64 * 1024, 64 * 1024 * 1024));
+        let shutdown = from.get(name::SHUTDOWN_SECONDS, |text| number(text, 1, 600)).map(Duration::from_secs);
         if let Some(policy) = &policy {
             for Pair { location, options, .. } in &further {
                 from.agree(
-                    "CONNECTIONS_FILE",
+                    name::CONNECTIONS_FILE,
                     policy.clone().with(options).map_err(|what| format!("connection `{location}`, {what}")),
                 );
             }
         }
-        let lease = from.get("LEASE_SECONDS", |text| number(text, 3, 300)).map(Duration::from_secs);
+        let lease = from.get(name::LEASE_SECONDS, |text| number(text, 3, 300)).map(Duration::from_secs);
         let keep = keep(from);
-        let log_json = from.get("LOG_FORMAT", |text| choice(text, &[("text", false), ("json", true)]));
+        let log_json = from.get(name::LOG_FORMAT, |text| choice(text, &[("text", false), ("json", true)]));
         let named = pair.iter().flatten().next();
         let only = further.first().filter(|_| further.len() == 1);
         let location = named.or(only).map(|pair| pair.location.clone());
@@ -204,13 +204,14 @@ impl Config {
 
 impl Ghl {
     fn read(from: &mut Reader) -> Option<Self> {
-        let api_url = from.get("GHL_API_URL", api_url);
-        let app = from.optional("GHL_APP_ID", |text| Ok(text.to_owned()));
+        let api_url = from.get(name::GHL_API_URL, api_url);
+        let app = from.optional(name::GHL_APP_ID, |text| Ok(text.to_owned()));
         // The part before the first `-` is what webhooks call the app (G §3.1).
-        let of_client = from.optional("GHL_CLIENT_ID", |text| Ok(text.split('-').next().unwrap_or(text).to_owned()));
-        let webhook_keys = from.optional("GHL_WEBHOOK_PUBLIC_KEYS", |text| Ok(text.to_owned()));
-        let workflow_secret = from.optional("GHL_WORKFLOW_SECRET", long_secret);
-        let workflow_token = from.optional("GHL_WORKFLOW_TOKEN", long_secret);
+        let of_client =
+            from.optional(name::GHL_CLIENT_ID, |text| Ok(text.split('-').next().unwrap_or(text).to_owned()));
+        let webhook_keys = from.optional(name::GHL_WEBHOOK_PUBLIC_KEYS, |text| Ok(text.to_owned()));
+        let workflow_secret = from.optional(name::GHL_WORKFLOW_SECRET, long_secret);
+        let workflow_token = from.optional(name::GHL_WORKFLOW_TOKEN, long_secret);
         Some(Self { api_url: api_url?, app: app.or(of_client), webhook_keys, workflow_secret, workflow_token })
     }
 }
@@ -218,20 +219,20 @@ impl Ghl {
 impl MarketplaceApp {
     /// The app: whole, or not at all.
     fn read(from: &mut Reader) -> Option<Option<Self>> {
-        if !from.is_set("GHL_CLIENT_ID") && !from.is_set("GHL_CLIENT_SECRET") {
+        if !from.is_set(name::GHL_CLIENT_ID) && !from.is_set(name::GHL_CLIENT_SECRET) {
             return Some(None);
         }
-        let client_id = from.get("GHL_CLIENT_ID", |text| Ok(text.to_owned()));
-        let client_secret = from.get("GHL_CLIENT_SECRET", secret);
-        let scopes = from.get("GHL_APP_SCOPES", |text| Ok(pairs::words(text)));
-        let chooser = from.get("GHL_CHOOSER_URL", api_url);
-        let white_label_chooser = from.get("GHL_WHITE_LABEL_CHOOSER_URL", api_url);
-        let redirect = from.get("PUBLIC_URL", |text| {
+        let client_id = from.get(name::GHL_CLIENT_ID, |text| Ok(text.to_owned()));
+        let client_secret = from.get(name::GHL_CLIENT_SECRET, secret);
+        let scopes = from.get(name::GHL_APP_SCOPES, |text| Ok(pairs::words(text)));
+        let chooser = from.get(name::GHL_CHOOSER_URL, api_url);
+        let white_label_chooser = from.get(name::GHL_WHITE_LABEL_CHOOSER_URL, api_url);
+        let redirect = from.get(name::PUBLIC_URL, |text| {
             origin(text)?.join("/oauth/callback").map_err(|_| "write a whole URL, beginning with `https://`".to_owned())
         });
         // The pages need a signed-in person, and what they bring has to be sealed.
-        let admin = from.get("ADMIN_TOKEN", long_secret);
-        let key = from.get("ENCRYPTION_KEY", keys);
+        let admin = from.get(name::ADMIN_TOKEN, long_secret);
+        let key = from.get(name::ENCRYPTION_KEY, keys);
         let _ = admin?;
         let _ = key?;
         Some(Some(Self {
@@ -265,7 +266,7 @@ impl ByHand {
     /// Every problem found, each with its fix.
     pub fn load(sources: &Sources) -> Result<Self, Problems> {
         let mut from = Reader::new(sources);
-        let api_url = from.get("GHL_API_URL", api_url);
+        let api_url = from.get(name::GHL_API_URL, api_url);
         let (location, token, scopes) = pairs::private(&mut from);
         let config = api_url.zip(location).zip(token);
         let config = config.map(|((api_url, location), token)| Self { api_url, location, token, scopes });
@@ -280,8 +281,8 @@ impl Admin {
     /// Every problem found, each with its fix.
     pub fn load(sources: &Sources) -> Result<Self, Problems> {
         let mut from = Reader::new(sources);
-        let bind = from.get("BIND_ADDR", address);
-        let token = from.get("ADMIN_TOKEN", long_secret);
+        let bind = from.get(name::BIND_ADDR, address);
+        let token = from.get(name::ADMIN_TOKEN, long_secret);
         let config = bind.zip(token).map(|(bind, token)| Self { bind, token });
         from.finish(config)
     }
@@ -289,9 +290,9 @@ impl Admin {
 
 impl Trafft {
     fn read(from: &mut Reader) -> Option<Self> {
-        let origin = from.get("TRAFFT_API_URL", api_url);
-        let client_id = from.get("TRAFFT_CLIENT_ID", |text| Ok(text.to_owned()));
-        let client_secret = from.get("TRAFFT_CLIENT_SECRET", secret);
+        let origin = from.get(name::TRAFFT_API_URL, api_url);
+        let client_id = from.get(name::TRAFFT_CLIENT_ID, |text| Ok(text.to_owned()));
+        let client_secret = from.get(name::TRAFFT_CLIENT_SECRET, secret);
         Some(Self { origin: origin?, client_id: client_id?, client_secret: client_secret? })
     }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::name;
 use super::policy::{DELETE, DESCRIPTION, ESCAPE, MISSING};
 use super::values::{choice, region, zone};
 use crate::model::Policy;
@@ -16,12 +17,12 @@ pub const MAPPING: &str = "MAPPING";
 /// The names.
 pub const OWN: [&str; 7] = [
     MAPPING,
-    "PHONE_REGION",
-    "TIME_ZONE",
-    "DESCRIPTION_POLICY",
-    "DESCRIPTION_ESCAPE",
-    "DELETE_POLICY",
-    "MISSING_CUSTOMER_POLICY",
+    name::PHONE_REGION,
+    name::TIME_ZONE,
+    name::DESCRIPTION_POLICY,
+    name::DESCRIPTION_ESCAPE,
+    name::DELETE_POLICY,
+    name::MISSING_CUSTOMER_POLICY,
 ];
 
 impl Policy {
@@ -30,17 +31,17 @@ impl Policy {
     /// # Errors
     /// Which of them is wrong, and what to write.
     pub fn with(mut self, options: &Options) -> Result<Self, String> {
-        for (name, text) in options {
-            let wrong = |what: String| format!("`{name}`: {what}");
-            match name.as_str() {
+        for (option, text) in options {
+            let wrong = |what: String| format!("`{option}`: {what}");
+            match option.as_str() {
                 MAPPING => {}
-                "PHONE_REGION" => self.region = Some(region(text).map_err(wrong)?),
-                "TIME_ZONE" => self.zone = Some(zone(text).map_err(wrong)?),
-                "DESCRIPTION_POLICY" => self.description = choice(text, &DESCRIPTION).map_err(wrong)?,
-                "DESCRIPTION_ESCAPE" => self.escape = choice(text, &ESCAPE).map_err(wrong)?,
-                "DELETE_POLICY" => self.delete = choice(text, &DELETE).map_err(wrong)?,
-                "MISSING_CUSTOMER_POLICY" => self.missing = choice(text, &MISSING).map_err(wrong)?,
-                _ => return Err(format!("`{name}` is no setting of a connection; there are: {}", OWN.join(", "))),
+                name::PHONE_REGION => self.region = Some(region(text).map_err(wrong)?),
+                name::TIME_ZONE => self.zone = Some(zone(text).map_err(wrong)?),
+                name::DESCRIPTION_POLICY => self.description = choice(text, &DESCRIPTION).map_err(wrong)?,
+                name::DESCRIPTION_ESCAPE => self.escape = choice(text, &ESCAPE).map_err(wrong)?,
+                name::DELETE_POLICY => self.delete = choice(text, &DELETE).map_err(wrong)?,
+                name::MISSING_CUSTOMER_POLICY => self.missing = choice(text, &MISSING).map_err(wrong)?,
+                _ => return Err(format!("`{option}` is no setting of a connection; there are: {}", OWN.join(", "))),
             }
         }
         Ok(self)

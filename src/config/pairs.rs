@@ -9,7 +9,7 @@ use toml::{Table, Value};
 
 use super::reader::Reader;
 use super::values::{api_url, secret};
-use super::{OWN, Options, Trafft, own};
+use super::{OWN, Options, Trafft, name, own};
 use crate::model::{LocationId, Secret};
 
 /// A location, its private token, and its account.
@@ -28,8 +28,13 @@ pub struct Pair {
 }
 
 /// What the pair of the environment is made of.
-pub(super) const PAIR: [&str; 5] =
-    ["GHL_LOCATION_ID", "GHL_ACCESS_TOKEN", "TRAFFT_API_URL", "TRAFFT_CLIENT_ID", "TRAFFT_CLIENT_SECRET"];
+pub(super) const PAIR: [&str; 5] = [
+    name::GHL_LOCATION_ID,
+    name::GHL_ACCESS_TOKEN,
+    name::TRAFFT_API_URL,
+    name::TRAFFT_CLIENT_ID,
+    name::TRAFFT_CLIENT_SECRET,
+];
 
 impl Pair {
     /// The pair of the environment: whole, or not at all.
@@ -37,7 +42,7 @@ impl Pair {
         if !PAIR.iter().any(|name| from.is_set(name)) {
             return Some(None);
         }
-        if from.is_set("GHL_CLIENT_ID") && !from.is_set("GHL_ACCESS_TOKEN") {
+        if from.is_set(name::GHL_CLIENT_ID) && !from.is_set(name::GHL_ACCESS_TOKEN) {
             for name in PAIR.into_iter().filter(|name| from.is_set(name)).collect::<Vec<_>>() {
                 from.agree(name, Err::<(), _>(OF_A_TOKEN.to_owned()));
             }
@@ -57,9 +62,9 @@ const OF_A_TOKEN: &str = "belongs to a location with a private token, and `GHL_A
 
 /// A location and its private token, which must be set.
 pub(super) fn private(from: &mut Reader) -> (Option<LocationId>, Option<Secret>, Option<Vec<String>>) {
-    let location = from.get("GHL_LOCATION_ID", |text| text.parse().map_err(|error| format!("{error}")));
-    let token = from.get("GHL_ACCESS_TOKEN", secret);
-    (location, token, from.optional("GHL_SCOPES", |text| Ok(words(text))))
+    let location = from.get(name::GHL_LOCATION_ID, |text| text.parse().map_err(|error| format!("{error}")));
+    let token = from.get(name::GHL_ACCESS_TOKEN, secret);
+    (location, token, from.optional(name::GHL_SCOPES, |text| Ok(words(text))))
 }
 
 pub(super) fn words(text: &str) -> Vec<String> {

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
+use super::name;
 use super::reader::Reader;
 use super::values::{choice, number, region, zone};
 use crate::model::{DeletePolicy, DescriptionPolicy, Keep, MissingPolicy, Pace, Policy};
 
 pub(super) fn keep(from: &mut Reader) -> Option<Keep> {
     let days = |days: u64| Duration::from_hours(24 * days);
-    let events = from.get("KEEP_EVENTS_DAYS", |text| number(text, 1, 3650)).map(days);
-    let writes = from.get("KEEP_WRITES_DAYS", |text| number(text, 1, 3650)).map(days);
+    let events = from.get(name::KEEP_EVENTS_DAYS, |text| number(text, 1, 3650)).map(days);
+    let writes = from.get(name::KEEP_WRITES_DAYS, |text| number(text, 1, 3650)).map(days);
     Some(Keep { events: events?, writes: writes? })
 }
 
@@ -20,12 +21,12 @@ fn pace(from: &mut Reader) -> Option<Pace> {
         let number = from.get(name, |text| number(text, 0, most))?;
         Some((number > 0).then(|| Duration::from_secs(number * unit)))
     };
-    let contacts = every("SWEEP_CONTACTS_MINUTES", 1440, MINUTE);
-    let tasks = every("SWEEP_TASKS_MINUTES", 10_080, MINUTE);
-    let rotation = every("SWEEP_ROTATION_DAYS", 365, 24 * HOUR);
-    let ids = every("SWEEP_IDS_HOURS", 8760, HOUR);
-    let customers = every("SWEEP_CUSTOMERS_HOURS", 8760, HOUR);
-    let task_calls = from.get("SWEEP_TASKS_CALLS", |text| number(text, 1, 10_000))?;
+    let contacts = every(name::SWEEP_CONTACTS_MINUTES, 1440, MINUTE);
+    let tasks = every(name::SWEEP_TASKS_MINUTES, 10_080, MINUTE);
+    let rotation = every(name::SWEEP_ROTATION_DAYS, 365, 24 * HOUR);
+    let ids = every(name::SWEEP_IDS_HOURS, 8760, HOUR);
+    let customers = every(name::SWEEP_CUSTOMERS_HOURS, 8760, HOUR);
+    let task_calls = from.get(name::SWEEP_TASKS_CALLS, |text| number(text, 1, 10_000))?;
     Some(Pace {
         contacts: contacts?,
         tasks: tasks?,
@@ -48,15 +49,15 @@ pub(super) const MISSING: [(&str, MissingPolicy); 2] =
     [("conflict", MissingPolicy::Conflict), ("recreate", MissingPolicy::Recreate)];
 
 pub(super) fn policy(from: &mut Reader) -> Option<Policy> {
-    let description = from.get("DESCRIPTION_POLICY", |text| choice(text, &DESCRIPTION));
-    let escape = from.get("DESCRIPTION_ESCAPE", |text| choice(text, &ESCAPE));
-    let delete = from.get("DELETE_POLICY", |text| choice(text, &DELETE));
-    let missing = from.get("MISSING_CUSTOMER_POLICY", |text| choice(text, &MISSING));
-    let settle_time = from.get("SETTLE_SECONDS", |text| number(text, 1, 3600)).map(Duration::from_secs);
-    let page_pause = from.get("TRAFFT_PAGE_PAUSE_MS", |text| number(text, 0, 60_000)).map(Duration::from_millis);
+    let description = from.get(name::DESCRIPTION_POLICY, |text| choice(text, &DESCRIPTION));
+    let escape = from.get(name::DESCRIPTION_ESCAPE, |text| choice(text, &ESCAPE));
+    let delete = from.get(name::DELETE_POLICY, |text| choice(text, &DELETE));
+    let missing = from.get(name::MISSING_CUSTOMER_POLICY, |text| choice(text, &MISSING));
+    let settle_time = from.get(name::SETTLE_SECONDS, |text| number(text, 1, 3600)).map(Duration::from_secs);
+    let page_pause = from.get(name::TRAFFT_PAGE_PAUSE_MS, |text| number(text, 0, 60_000)).map(Duration::from_millis);
     let pace = pace(from);
-    let zone = from.optional("TIME_ZONE", zone);
-    let region = from.optional("PHONE_REGION", region);
+    let zone = from.optional(name::TIME_ZONE, zone);
+    let region = from.optional(name::PHONE_REGION, region);
     Some(Policy {
         description: description?,
         escape: escape?,
