@@ -213,8 +213,13 @@ pub(super) async fn erase(
     Named(id): Named,
     Parsed(which): Parsed<Which>,
 ) -> Result<StatusCode, Problem> {
-    let (key, _) = service.find_contact(&id, which).await?;
-    service.store.erase(&key, service.clock.now()).await?;
+    // Events may name a contact that is not known yet, as those of a location that is not connected do.
+    let location = service.whose_contact(&id, which).await?;
+    let contact = id.parse().map_err(|error| Problem::bad_request(format!("{error}")))?;
+    let key = ContactKey { location, contact };
+    if !service.store.erase(&key, service.clock.now()).await? {
+        return Err(Problem::not_found("nothing is kept about a contact with this id"));
+    }
     service.intake.nudge(&key.location);
     Ok(StatusCode::NO_CONTENT)
 }

@@ -36,14 +36,16 @@ struct Row {
 
 // A contact whose customer was removed by a `delete-created` policy has no customer any more, so
 // the DELETE that was sent is counted instead. A contact that was given up on, because Trafft
-// refuses the DELETE, is not counted: it is not deleted, and would count for ever.
+// refuses the DELETE, is not counted: it is not deleted, and would count for ever. Nor is one that
+// was missing when deletions were confirmed: its DELETE follows the confirmation.
 pub(super) const VANISHING: &str = "SELECT
-    (SELECT COUNT(*) FROM contacts WHERE location_id = $1 AND missing_since IS NOT NULL AND customer_id IS NOT NULL
-        AND status <> 'failed' AND (missing_since > COALESCE(deletions_confirmed_at, 0) OR met_at >= missing_since))
+    (SELECT COUNT(*) FROM contacts WHERE location_id = $1 AND missing_since IS NOT NULL AND gone_at IS NULL
+        AND customer_id IS NOT NULL AND status <> 'failed' AND (missing_since > COALESCE(deletions_confirmed_at, 0) OR met_at >= missing_since))
     + (SELECT COUNT(*) FROM contacts WHERE location_id = $1 AND gone_at IS NOT NULL AND gone_at > $2
-        AND gone_at > COALESCE(deletions_confirmed_at, 0) AND customer_id IS NOT NULL)
+        AND COALESCE(missing_since, gone_at) > COALESCE(deletions_confirmed_at, 0) AND customer_id IS NOT NULL)
     + (SELECT COUNT(*) FROM writes WHERE location_id = $1 AND action = 'delete' AND result = 'ok' AND at > $2
-        AND at > COALESCE(deletions_confirmed_at, 0)) AS vanishing,
+        AND NOT EXISTS (SELECT 1 FROM contacts WHERE contacts.location_id = $1
+            AND contacts.contact_id = writes.contact_id AND missing_since <= deletions_confirmed_at)) AS vanishing,
     (SELECT COUNT(*) FROM contacts WHERE location_id = $1 AND customer_id IS NOT NULL
         AND (gone_at IS NULL OR gone_at > $2)) AS linked,
     (SELECT met_at FROM contacts WHERE location_id = $1 AND contact_id = $3) AS met_at,
@@ -54,7 +56,7 @@ const CONFIRM: &str =
     "UPDATE connections SET deletions_held_at = NULL, deletions_confirmed_at =
         CASE WHEN COALESCE(deletions_confirmed_at, 0) > $2 THEN deletions_confirmed_at ELSE $2 END WHERE location_id = $1";
 const WAKE: &str = "UPDATE contacts SET due_at = $2
-    WHERE location_id = $1 AND missing_since IS NOT NULL AND due_at > $2";
+    WHERE location_id = $1 AND missing_since IS NOT NULL AND gone_at IS NULL AND due_at > $2";
 // Counts the linked contacts that are not missing (or were met since) and were known when the sweep
 // began, and those of them that it has met. Counts none while nothing is held.
 const MET: &str = "SELECT COUNT(*) AS others, COALESCE(SUM(CASE WHEN met_at >= $2 THEN 1 ELSE 0 END), 0) AS met
@@ -102,7 +104,7 @@ async fn confirm(tx: &mut Tx, location: &str, until: i64, now: i64) -> Result<bo
     Ok(changed == 1)
 }
 
-/// To be called when the id sweep that began at `began` has ended. If it met at least 90 % of the
+/// To be called when the id sweep that began at `began` has read all pages. If it met at least 90 % of the
 /// others, its search shows what is there: then what was missing when it began, and it did not
 /// meet, was deleted.
 pub(super) async fn confirm_by_sweep(tx: &mut Tx, location: &str, began: i64, now: Timestamp) -> Result<()> {

@@ -30,6 +30,9 @@ const FINDINGS: &str = "DELETE FROM findings WHERE id IN (SELECT id FROM finding
 const ERASE: &str =
     "DELETE FROM contacts WHERE location_id = $1 AND contact_id = $2 RETURNING known_since, customer_id";
 const ERASE_EVENTS: &str = "DELETE FROM events WHERE location_id = $1 AND contact_id = $2 AND contact_since IN ($3, 0)";
+// Events that name a task or note of the contact, and whose contact is still looked for.
+const ERASE_UNRESOLVED: &str = "DELETE FROM events WHERE location_id = $1 AND contact_id IS NULL AND due_at IS NOT NULL
+    AND object_id IN (SELECT object_id FROM activities WHERE location_id = $1 AND contact_id = $2)";
 
 impl Store {
     /// Deletes what was kept long enough; returns how many rows.
@@ -77,17 +80,21 @@ impl Store {
     /// Forgets a contact: its events, activities, writes and findings, and the contact itself. What
     /// Trafft shows of its customer stays in the index as long as Trafft shows it: without it the
     /// person would be created twice on coming back. The customer has no contact from then on. A
-    /// task that works the contact at this moment is refused: see `not_erased`.
-    pub async fn erase(&self, key: &ContactKey, now: Timestamp) -> Result<()> {
+    /// task that works the contact at this moment is refused: see `not_erased`. False: nothing was
+    /// kept about a contact of this id.
+    pub async fn erase(&self, key: &ContactKey, now: Timestamp) -> Result<bool> {
         let location = key.location.as_str();
         let contact = key.contact.as_str();
         let mut tx = self.db.begin().await?;
         // The same lock as in a settle, and first: a settle of this moment is waited for, and a
         // later one does not find the contact.
         let query = sqlx::query_as(ERASE).bind(location).bind(contact);
-        let (since, customer): (i64, Option<i64>) = query.fetch_optional(&mut *tx).await?.unwrap_or_default();
-        sqlx::query(ERASE_EVENTS).bind(location).bind(contact).bind(since).execute(&mut *tx).await?;
+        let row: Option<(i64, Option<i64>)> = query.fetch_optional(&mut *tx).await?;
+        let (since, customer) = row.unwrap_or_default();
+        let events = sqlx::query(ERASE_EVENTS).bind(location).bind(contact).bind(since).execute(&mut *tx).await?;
         for statement in [
+            // Before the activities, by which it finds them.
+            ERASE_UNRESOLVED,
             "DELETE FROM activities WHERE location_id = $1 AND contact_id = $2",
             "DELETE FROM writes WHERE location_id = $1 AND contact_id = $2",
             "DELETE FROM findings WHERE location_id = $1 AND contact_id = $2",
@@ -98,6 +105,7 @@ impl Store {
             revive(&mut tx, location, CustomerId(customer), now).await?;
             self.signal(&mut tx, &Signal::Due(location.to_owned())).await?;
         }
-        tx.commit().await
+        tx.commit().await?;
+        Ok(row.is_some() || events.rows_affected() > 0)
     }
 }

@@ -44,7 +44,9 @@ const REPLAY: &str =
 const LOOK_AGAIN: &str = "UPDATE events SET status = 'unresolved', attempt = 0, due_at = $2 WHERE id = $1";
 const DUE_UNRESOLVED: &str = "SELECT id, facets, object_id, attempt FROM events
     WHERE location_id = $1 AND due_at <= $2 ORDER BY due_at LIMIT $3";
-const LEAVE: &str = "UPDATE events SET reason = $2, due_at = $3, attempt = attempt + 1 WHERE id = $1";
+// One that is given up keeps no body: it may hold data of a person, and no erasure would find it.
+const LEAVE: &str = "UPDATE events SET reason = $2, due_at = $3, attempt = attempt + 1,
+        body = CASE WHEN $3 IS NULL THEN '' ELSE body END WHERE id = $1";
 
 impl Store {
     /// Sends a stored event round again: its contact is marked as it was then. `None`: no such

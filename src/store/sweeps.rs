@@ -90,6 +90,9 @@ pub struct Step {
     pub since: Option<Timestamp>,
     /// What is to be said about it.
     pub reason: Option<String>,
+    /// The last step of an id sweep that has read every page and every id: what it has not met is
+    /// not there.
+    pub is_whole: bool,
 }
 
 #[derive(FromRow)]
@@ -339,7 +342,7 @@ impl Store {
         for contact in &step.met {
             sqlx::query(MET).bind(name).bind(contact.as_str()).bind(started).execute(&mut *tx).await?;
         }
-        if sweeping.kind == Sweep::Ids && step.cursor.is_none() {
+        if step.is_whole {
             confirm_by_sweep(&mut tx, name, started, now).await?;
         }
         sqlx::query(ADVANCE)

@@ -91,12 +91,20 @@ impl Run<'_> {
         }
         let settle = self.connection.policy.settle_time;
         let before = self.contact.presence;
-        self.contact.presence = next(self.contact.presence, gone, self.now, settle);
-        if let Presence::Missing { since } = self.contact.presence {
+        let after = next(before, gone, self.now, settle);
+        if let Presence::Missing { since } = after {
+            self.contact.presence = after;
             let reason =
                 "GoHighLevel says that there is no such contact; it is asked once more before that is believed";
             return Ok(snooze(since + settle, reason));
         }
+        match self.clear_up().await? {
+            None => {}
+            // Nobody can decide about a contact that is gone: what it may have made is kept.
+            Some(Verdict::Conflict { reason, .. }) => self.unread.push(reason),
+            Some(verdict) => return Ok(verdict),
+        }
+        self.contact.presence = after;
         let held = held(self.store, self.connection, &self.contact, before, self.now).await?;
         if let Some((presence, verdict)) = held {
             self.contact.presence = presence;

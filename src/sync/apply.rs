@@ -97,7 +97,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    async fn find_or_create(&mut self, mut projection: Projection, locale: &Locale) -> Result<Verdict, Failure> {
+    async fn find_or_create(&mut self, projection: Projection, locale: &Locale) -> Result<Verdict, Failure> {
         if self.contact.presence.gone_at().is_some() {
             return Ok(done(Status::Skipped, "the contact was deleted in GoHighLevel"));
         }
@@ -107,24 +107,8 @@ impl Run<'_> {
         }
         self.enter_trafft()?;
         let mut lock = self.connection.directory.lock().await;
-        if let Link::Creating(intent) = self.contact.link.clone() {
-            // The POST whose answer we never saw may still be running: looking now would prove
-            // nothing.
-            let until = intent.at + self.connection.policy.settle_time;
-            if self.connection.clock.now() < until {
-                return Ok(snooze(
-                    until,
-                    "a create without an answer may still be running; looked for when it has settled",
-                ));
-            }
-            let unread = self.refresh(&mut lock, intent.newest).await?;
-            if let Some(verdict) = self.adopt(&intent, &unread, &mut projection).await? {
-                return Ok(verdict);
-            }
-        } else {
-            let seen = lock.seen();
-            self.refresh(&mut lock, seen).await?;
-        }
+        let seen = lock.seen();
+        self.refresh(&mut lock, seen).await?;
         if self.contact.decision != Some(Decision::Create) {
             if let Some(until) = self.others_intent(&projection).await? {
                 let reason = "a create for another contact with this e-mail or phone had no answer yet; looked for when it has settled";

@@ -13,7 +13,7 @@ use super::locale::Locale;
 use super::project::Projection;
 use super::run::{Run, done, snooze};
 use super::write::{PHONE, names};
-use crate::clients::trafft::wire::{Appointment, Booking, NewCustomer};
+use crate::clients::trafft::wire::{self, Appointment, Booking, NewCustomer};
 use crate::clients::{About, Error, Odd};
 use crate::model::{CustomerId, Status, Verdict};
 use crate::store::{self, CreateIntent, Decision, Link};
@@ -25,33 +25,38 @@ const BOOKINGS_PAGES: u32 = 4;
 const UNREAD: Duration = Duration::from_mins(10);
 
 impl Run<'_> {
-    /// Looks for what an earlier create may have made. `None`: it made nothing.
-    pub(super) async fn adopt(
-        &mut self,
-        intent: &CreateIntent,
-        unread: &[Odd],
-        projection: &mut Projection,
-    ) -> Result<Option<Verdict>, Failure> {
-        let made = made_by_us(self.store, self.connection, &meant(intent)?, intent.newest).await?;
+    /// Links what an earlier create without an answer has made; if it made nothing, its intent is
+    /// dropped. To be called before anything is made of the contact, or nobody would look for that
+    /// customer again. A verdict: it cannot be told yet, or a person has to.
+    pub(super) async fn clear_up(&mut self) -> Result<Option<Verdict>, Failure> {
+        let Link::Creating(intent) = self.contact.link.clone() else { return Ok(None) };
+        // The POST whose answer we never saw may still be running: looking now would prove nothing.
+        let until = intent.at + self.connection.policy.settle_time;
+        if self.connection.clock.now() < until {
+            return Ok(Some(snooze(
+                until,
+                "a create without an answer may still be running; looked for when it has settled",
+            )));
+        }
+        self.enter_trafft()?;
+        let mut lock = self.connection.directory.lock().await;
+        let unread = self.refresh(&mut lock, intent.newest).await?;
+        let made = made_by_us(self.store, self.connection, &meant(&intent)?, intent.newest).await?;
         match made.as_slice() {
             // A person who has checked Trafft may say that the unreadable record is another
             // customer.
-            [] if self.contact.decision != Some(Decision::Create) && may_hide(unread, intent) => Ok(Some(snooze(
+            [] if self.contact.decision != Some(Decision::Create) && may_hide(&unread, &intent) => Ok(Some(snooze(
                 self.connection.clock.now() + UNREAD,
                 "a create had no answer, and a new record in Trafft's list cannot be read: it may be the customer that was made; \
                  looked at again in 10 minutes, or see Trafft, and `contacts create` if it made none",
             ))),
             [] => {
-                self.drop_intent(intent).await?;
+                self.drop_intent(&intent).await?;
                 Ok(None)
             }
             [one] => {
-                let ours = self.is_made_by_us(one.id, intent).await?;
-                if let Some(taken) = self.linked(one.id, ours, Some(&intent.id)).await? {
-                    return Ok(Some(taken));
-                }
-                self.claim_description(projection);
-                Ok(Some(self.update(projection, None).await?))
+                let ours = self.is_made_by_us(one.id, &intent).await?;
+                self.linked(one.id, ours, Some(&intent.id)).await
             }
             several => Ok(Some(Verdict::Conflict {
                 reason: format!("{} new customers look like this contact: decide with `contacts link`", several.len()),
@@ -73,8 +78,7 @@ impl Run<'_> {
             Err(Error::Gone(_)) => return Ok(false),
             Err(error) => return Err(Failure::Trafft(error)),
         };
-        let filled = |field: &Option<String>| field.as_deref().is_some_and(|text| !text.is_empty());
-        if filled(&shown.birthday) || filled(&shown.gender) {
+        if has_more(&shown) {
             return Ok(false);
         }
         for number in 1..=BOOKINGS_PAGES {
@@ -162,35 +166,43 @@ impl Run<'_> {
             return self.was_there_before(customer, &projection, locale).await;
         }
         self.trafft_calls += 1;
-        let shown =
-            self.connection.trafft.customer(customer).await.map(|shown| directory::indexed(&shown, locale.region));
-        let location = &self.connection.location;
-        let is_known = self.store.customer(location, customer).await?.is_some();
-        let is_another = match &shown {
-            Ok(shown) => !may_be(new, shown),
-            // It cannot be looked at now: what the index has known before is another one.
-            Err(_) => is_known,
+        let shown = match self.connection.trafft.customer(customer).await {
+            Ok(shown) => shown,
+            Err(error) => return self.unseen(customer, intent, error).await,
         };
-        if is_another {
+        let row = directory::indexed(&shown, locale.region);
+        if !may_be(new, &row) {
             self.drop_intent(&intent).await?;
             return self.was_there_before(customer, &projection, locale).await;
         }
         // A pass over the customers may have indexed this one before the answer came. Then it is
         // judged as after a lost answer.
-        let ours = !is_known || self.is_made_by_us(customer, &intent).await?;
-        let shown = match shown {
-            Ok(shown) => {
-                self.store.index_written(location, &shown, self.connection.clock.now()).await?;
-                shown
-            }
-            Err(_) => self.index(customer, new.clone().into()).await?,
-        };
+        let location = &self.connection.location;
+        let is_known = self.store.customer(location, customer).await?.is_some();
+        let ours = !has_more(&shown) && (!is_known || self.is_made_by_us(customer, &intent).await?);
+        self.store.index_written(location, &row, self.connection.clock.now()).await?;
         if let Some(taken) = self.linked(customer, ours, Some(&intent.id)).await? {
             return Ok(taken);
         }
         self.claim_description(&mut projection);
-        self.written(&projection, &shown);
+        self.written(&projection, &row);
         Ok(done(Status::Synced, &projection.explain("")))
+    }
+
+    /// Trafft has named a customer that cannot be looked at now. It may be another person's, so it
+    /// is not linked: what the create has made is looked for later, as after a lost answer.
+    async fn unseen(&mut self, customer: CustomerId, intent: CreateIntent, error: Error) -> Result<Verdict, Failure> {
+        let settled = self.connection.clock.now() + self.connection.policy.settle_time;
+        Ok(match self.unclear(intent, error).await? {
+            // The refusal is about this look: the create was taken.
+            Verdict::Dead { reason } => snooze(
+                settled,
+                format!(
+                    "Trafft made customer {customer}, or had it already, and does not show it ({reason}); looked for again"
+                ),
+            ),
+            later => later,
+        })
     }
 
     /// Nobody knows what the POST has made. It may have taken long before it broke: the settle time
@@ -267,6 +279,11 @@ impl Run<'_> {
             None => Ok(self.fail(error)),
         }
     }
+}
+
+/// Does the customer have something that we never send? Then it may be another's.
+fn has_more(customer: &wire::Customer) -> bool {
+    [&customer.birthday, &customer.gender].into_iter().flatten().any(|text| !text.is_empty())
 }
 
 /// May one of these records be the customer that the create made? A record that existed before the

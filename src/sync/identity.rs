@@ -86,7 +86,19 @@ fn looks_like(meant: &NewCustomer, customer: &Customer) -> bool {
     is_form_of(&meant.first_name, &customer.first_name)
         && is_form_of(&meant.last_name, &customer.last_name)
         && EmailKey::new(&customer.email) == meant.email.as_deref().and_then(EmailKey::new)
-        && customer.phone.as_ref().map(Phone::as_str) == meant.phone.as_deref()
+        && is_form_of_phone(meant.phone.as_deref().unwrap_or_default(), customer)
+}
+
+/// May what Trafft shows be a form of this number? It may lack the country (T §5.1); then it ends
+/// as the number does.
+fn is_form_of_phone(meant: &str, customer: &Customer) -> bool {
+    let key = customer.phone.as_ref().map(Phone::as_str).unwrap_or_default();
+    if key == meant {
+        return true;
+    }
+    let digits: String = customer.phone_number.chars().filter(char::is_ascii_digit).collect();
+    let national = digits.trim_start_matches('0');
+    !customer.phone_number.starts_with('+') && !national.is_empty() && meant.ends_with(national)
 }
 
 /// Of fewer letters a name is not cut: "Ann" is another than "Anna".

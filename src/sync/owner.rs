@@ -143,30 +143,12 @@ impl Owner {
         if self.stop.run_until_cancelled(self.build_directory()).await.is_none() {
             return;
         }
-        match self.store.end_future(location, self.connection.epoch, clock.now()).await {
-            Ok(0) => {}
-            Ok(ended) => warn!(
-                ended,
-                "location {location}: {ended} times lay in the future, because a clock ran ahead; they are now"
-            ),
-            Err(error) if error.tell_outage() => {}
-            Err(error) => error!(error = %error, "what a clock that ran ahead has put off goes on later: {error}"),
-        }
-        for vendor in Vendor::ALL {
-            // What made this process start (credentials, settings, a restart) may have fixed the
-            // cause for which contacts wait.
-            if let Err(error) = self.store.wake(location, vendor, clock.now()).await
-                && !error.tell_outage()
-            {
-                error!(error = %error, "what waits for {vendor} goes on later: {error}");
+        while !self.prepare().await {
+            if self.stop.run_until_cancelled(clock.sleep(PAUSE)).await.is_none() {
+                return;
             }
         }
         let mut parked = self.release_parked().await;
-        if let Err(error) = sweeps::plan(&self.store, &self.connection).await
-            && !error.tell_outage()
-        {
-            error!(error = %error, "sweeps go on as they were planned before: {error}");
-        }
         let mut work = InFlight::default();
         loop {
             if parked.is_some_and(|at| at <= clock.now()) {
@@ -200,6 +182,36 @@ impl Owner {
             }
         }
         work.all_ended().await;
+    }
+
+    /// What comes before the work on the location. False: the database is away, so all of it has to
+    /// be done again, which does no harm.
+    async fn prepare(&self) -> bool {
+        let Connection { location, clock, epoch, .. } = &*self.connection;
+        let now = clock.now();
+        let ended = self.store.end_future(location, *epoch, now).await;
+        if let Ok(ended @ 1..) = ended {
+            warn!(
+                ended,
+                "location {location}: {ended} times lay in the future, because a clock ran ahead; they are now"
+            );
+        }
+        let mut steps = vec![("what a clock that ran ahead has put off goes on later", ended.map(drop))];
+        for vendor in Vendor::ALL {
+            // What made this process start (credentials, settings, a restart) may have fixed the
+            // cause for which contacts wait.
+            steps.push(("what waits for a vendor goes on later", self.store.wake(location, vendor, now).await));
+        }
+        let planned = sweeps::plan(&self.store, &self.connection).await;
+        steps.push(("sweeps go on as they were planned before", planned));
+        for (meaning, step) in steps {
+            match step {
+                Err(error) if error.tell_outage() => return false,
+                Err(error) => error!(error = %error, "location {location}: {meaning}: {error}"),
+                Ok(()) => {}
+            }
+        }
+        true
     }
 
     /// Lets go the events that came before the location was connected. Tells when to do so again:

@@ -84,6 +84,9 @@ impl Run<'_> {
             Ok(contact) => contact,
             Err(gone) => return self.absent(gone).await,
         };
+        if let Some(verdict) = self.clear_up().await? {
+            return Ok(verdict);
+        }
         let locale = self.locale().await?;
         let definitions = self.definitions(&contact).await?;
         // Before three more reads are spent: is this contact wanted, and can it become a customer

@@ -156,10 +156,9 @@ impl Ledger {
                 ours.as_str().zip(theirs.as_deref()).is_some_and(|(ours, theirs)| ours.eq_ignore_ascii_case(theirs))
             };
             // Staff's edits are seen by the next pass only; what they make, by the next create.
-            let staffs = || group.staff.iter().any(|(id, _)| *id == known.now.id);
-            !group.touched.contains(&known.now.id)
-                && !(known.is_new && staffs())
-                && (same(&body["email"], &known.now.email) || same(&body["phone"], &known.now.phone_number))
+            let is_staffs = group.staff.iter().any(|(id, _)| *id == known.now.id);
+            let is_unseen = group.touched.contains(&known.now.id) || known.is_new && is_staffs;
+            !is_unseen && (same(&body["email"], &known.now.email) || same(&body["phone"], &known.now.phone_number))
         });
         if let Some(Known { now, .. }) = twice {
             group.wrong.push(format!("created twice: {body}, beside {now:?}"));

@@ -152,7 +152,10 @@ fn contact(
             return Err(format!("its {key} is `{ours}`, its customer's `{theirs}`"));
         }
     }
-    if group.staff.iter().any(|(staffs, _)| *staffs == id) { Ok(()) } else { described(world, standing, &customer) }
+    // Edited by staff before we could see that it is ours, it is taken for theirs: documented.
+    let is_taken_for_theirs = standing.known["created_by_us"] == false && group.touched.contains(&id);
+    let is_staffs = group.staff.iter().any(|(staffs, _)| *staffs == id);
+    if is_staffs || is_taken_for_theirs { Ok(()) } else { described(world, standing, &customer) }
 }
 
 /// Does the description of a customer that the service made tell what it must, and nothing that is
@@ -244,7 +247,8 @@ fn nobody_twice(group: &Group, standings: &[Standing<'_>], customers: &[Customer
             Some((_, typed)) if customer.description.as_ref() != Some(typed) => {
                 wrong.push(format!("staff's description of customer {} was {typed:?}", customer.id));
             }
-            None if !holders.contains_key(&customer.id) => {
+            // One that staff have changed before we could see that it is ours is documented.
+            None if !holders.contains_key(&customer.id) && !group.touched.contains(&customer.id) => {
                 wrong.push(format!("customer {} was made, and is nobody's", customer.id));
             }
             _ => {}

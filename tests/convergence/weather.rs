@@ -1,5 +1,5 @@
 //! What the hostile world does to a history besides what people do: gateways that answer for the
-//! vendors, records that cannot be read, clocks that jump, restarts under another mapping. Settled
+//! vendors, answers that are lost, records that cannot be read, clocks that jump, restarts under another mapping. Settled
 //! by the seed; `WORLD=friendly` leaves it out.
 
 use sandbox::{Fault, Faults, Matcher, Rates, Sandbox};
@@ -150,7 +150,10 @@ impl Weather {
         faults.clear();
         match fault {
             Some(fault) => faults.push(Matcher::any().times(ALL), fault),
-            None => faults.set_rates(Rates { gateway: 0.03, ..Rates::default() }, self.dice.roll(u64::MAX)),
+            None => {
+                let rates = Rates { gateway: 0.03, done_then_dropped: 0.01, cut_short: 0.01, ..Rates::default() };
+                faults.set_rates(rates, self.dice.roll(u64::MAX));
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use reqwest::Method;
 use sandbox::{Fault, Matcher};
 use serde_json::json;
 
@@ -112,4 +113,56 @@ async fn contacts_that_went_long_ago_do_not_loosen_the_brake() {
     world.deliver_all().await;
     world.rest(10 * SETTLE).await;
     assert_eq!(world.sandbox.trafft.customers().len(), 20, "six of twenty, not six of three hundred and twenty");
+}
+
+/// HighLevel's search cannot say the ids of those that its other answers deny: an id sweep that has
+/// not read everything confirms nothing.
+#[tokio::test]
+async fn an_id_sweep_that_met_records_without_an_id_confirms_nothing() {
+    let settings = [("DELETE_POLICY", "delete-created"), ("SWEEP_IDS_HOURS", "24")];
+    let mut world = World::in_memory(&settings).await;
+    world.forgiving = true;
+    let contacts = known(&world, 20).await;
+    let lie = r#"{"statusCode":400,"message":"Contact not found"}"#.to_owned();
+    for contact in &contacts[..8] {
+        let record = Matcher::new("GET", &format!("/contacts/{contact}")).times(ALL);
+        world.sandbox.ghl.faults().push(record, Fault::StatusWithBody(400, lie.clone()));
+        world.sandbox.ghl.raw().record("/contacts/search", contact, "null");
+        world.sandbox.ghl.edit_contact(contact, json!({ "companyName": "Example Ltd" }));
+    }
+    world.deliver_all().await;
+    world.rest(Duration::from_hours(60)).await;
+    assert_eq!(world.sandbox.trafft.customers().len(), 20);
+    let connection = format!("/api/v1/connections/{}", world.sandbox.ghl.location_id());
+    let states = world.get(&connection).await.json["states"].clone();
+    assert_eq!(states[0]["state"], "deletions_held", "{states}");
+}
+
+/// What a person has confirmed does not count any more: the next contact that is deleted is one.
+#[tokio::test]
+async fn what_was_confirmed_holds_nothing_afterwards() {
+    for policy in ["delete-created", "keep"] {
+        let mut world = World::in_memory(&[("DELETE_POLICY", policy)]).await;
+        world.forgiving = true;
+        let contacts = known(&world, 20).await;
+        for contact in &contacts[..8] {
+            world.sandbox.ghl.delete_contact(contact);
+        }
+        world.deliver_all().await;
+        world.rest(10 * SETTLE).await;
+        let connection = format!("/api/v1/connections/{}", world.sandbox.ghl.location_id());
+        let path = format!("{connection}/confirm-deletions");
+        // So that they are deleted later than that was confirmed.
+        let busy = Fault::TooManyRequests { retry_after: Some(2) };
+        world.sandbox.ghl.faults().push(Matcher::new("GET", "/contacts/").times(8), busy);
+        assert_eq!(world.admin(Method::POST, &path, None).await.code, 200);
+        world.rest(SETTLE).await;
+        assert_eq!(world.sandbox.ghl.faults().unspent(), 0);
+        world.sandbox.ghl.delete_contact(&contacts[19]);
+        world.deliver_all().await;
+        world.rest(10 * SETTLE).await;
+        assert!(world.contact(&contacts[19]).await["gone_at"].is_string(), "{policy}");
+        let states = world.get(&connection).await.json["states"].to_string();
+        assert!(!states.contains("deletions_held"), "{policy}: {states}");
+    }
 }

@@ -8,6 +8,7 @@ use serde_json::json;
 use sqlx::{AnyConnection, Connection, Row};
 
 use crate::support::World;
+use crate::support::standing::erase;
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -68,6 +69,39 @@ async fn nothing_is_left_of_a_person_that_was_forgotten() {
         assert!(lines.is_empty(), "{word}: {lines:?}");
     }
     world.is_well().await;
+}
+
+/// A task's event that does not name its contact (G §8.5, #332), and events of a location that is
+/// not connected.
+#[tokio::test]
+async fn events_that_name_a_person_only_in_their_text_keep_nothing_either() {
+    let mut world = World::on_sqlite(&[]).await;
+    world.forgiving = true;
+    let contact = world.synced(json!({ "firstName": "Ada", "email": "ada@example.com" })).await;
+    let searches = Matcher::new("POST", "/locations/").times(10_000);
+    world.sandbox.ghl.faults().push(searches, Fault::Status(500));
+    for rests in [true, false] {
+        let task = world.sandbox.ghl.add_task(&contact, json!({ "title": "Call" }));
+        world.sandbox.ghl.take_events();
+        let thin = json!({ "type": "TaskCreate", "id": task, "title": "Call Zebulon" });
+        assert_eq!(world.tell(world.event(thin)).await.status(), "unresolved");
+        if rests {
+            world.rest(DAY).await;
+        }
+        // Another event of the contact brings the task.
+        world.admin(Method::POST, &format!("/api/v1/contacts/{contact}/sync"), None).await;
+        world.idle().await;
+    }
+    let stranger =
+        json!({ "locationId": "otherLocation0000001", "id": "contactOfNobody00001", "firstName": "Zebulon" });
+    assert_eq!(world.tell(world.event(stranger)).await.status(), "parked");
+    erase(&world, &contact).await;
+    let path = "/api/v1/contacts/contactOfNobody00001?location_id=otherLocation0000001";
+    assert_eq!(world.admin(Method::DELETE, path, None).await.code, 204);
+    assert_eq!(world.admin(Method::DELETE, path, None).await.code, 404);
+    let left = everything(&world).await;
+    let lines: Vec<_> = left.lines().filter(|line| line.contains("Zebulon")).collect();
+    assert!(lines.is_empty(), "{lines:?}");
 }
 
 #[tokio::test]

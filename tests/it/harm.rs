@@ -351,3 +351,167 @@ async fn a_customer_that_staff_corrected_is_deleted() {
     world.drain().await;
     assert!(world.sandbox.trafft.customer(customer).is_none());
 }
+
+/// A merge as above, while HighLevel has trouble with the record that stays: it is still the one
+/// that the customer is for.
+#[tokio::test]
+async fn a_merge_hands_the_customer_over_to_a_contact_that_cannot_be_read_yet() {
+    let mut world = World::with(&[("DELETE_POLICY", "delete-created")]).await;
+    world.forgiving = true;
+    world.sandbox.ghl.set_allow_duplicates(&world.sandbox.ghl.location_id(), true);
+    let gone = world.synced(ada()).await;
+    let customer = world.customer_of(&gone).await.id;
+    let stays = world.sandbox.ghl.create_contact(ada());
+    world.deliver_all().await;
+    let record = Matcher::new("GET", &format!("/contacts/{stays}")).times(3);
+    let timeout = r#"{"message":"Request Timeout after 30000ms","error":"Bad Request","statusCode":400}"#.to_owned();
+    world.sandbox.ghl.faults().push(record, Fault::StatusWithBody(400, timeout));
+    world.sandbox.ghl.merge_contacts(&stays, &gone);
+    world.sandbox.ghl.edit_contact(&stays, json!({ "companyName": "Example Ltd" }));
+    world.deliver_all().await;
+    world.rest(10 * SETTLE).await;
+    assert!(world.sandbox.trafft.customer(customer).is_some());
+    assert_eq!(world.contact(&stays).await["trafft_customer_id"], customer);
+}
+
+/// Trafft answers a create with the customer that somebody else has just made; a gateway answers
+/// our look at it.
+#[tokio::test]
+async fn a_customer_that_trafft_names_and_does_not_show_is_not_ours() {
+    let mut world = World::stopped(&[("DELETE_POLICY", "delete-created"), ("SYNC_INLINE_DEADLINE_MS", "0")]).await;
+    world.forgiving = true;
+    world.sandbox.trafft.set_duplicates(sandbox::trafft::Duplicates::ReturnExisting);
+    world.start().await;
+    let trafft = world.sandbox.trafft.clone();
+    trafft.faults().push(Matcher::new("POST", "/api/v2/customers"), Fault::Slow { ms: 3_000 });
+    let contact = world.sandbox.ghl.create_contact(ada());
+    world.deliver_all().await;
+    while trafft.faults().unspent() > 0 {
+        tokio::task::yield_now().await;
+    }
+    let staffs = trafft.staff_create(
+        json!({ "first_name": "Eve", "last_name": "Other", "email": "ada@example.com", "description": "typed by staff" }),
+    );
+    let look = Matcher::new("GET", &format!("/api/v2/customers/{staffs}"));
+    trafft.faults().push(look, Fault::Html(502));
+    world.advance(Duration::from_secs(3));
+    world.rest(10 * SETTLE).await;
+    world.sandbox.ghl.add_note(&contact, json!({ "body": "Prefers mornings" }));
+    world.deliver_all().await;
+    world.rest(Duration::from_mins(2)).await;
+    world.sandbox.ghl.delete_contact(&contact);
+    world.deliver_all().await;
+    world.rest(Duration::from_mins(5)).await;
+    let kept = trafft.customer(staffs).map(|one| (one.first_name, one.description.unwrap_or_default()));
+    assert_eq!(kept, Some(("Eve".to_owned(), "typed by staff".to_owned())));
+}
+
+/// The same with a person who is the contact, and has a birthday: staff typed it.
+#[tokio::test]
+async fn a_customer_with_more_than_we_send_is_linked_and_not_ours() {
+    let mut world = World::stopped(&[("DELETE_POLICY", "delete-created"), ("SYNC_INLINE_DEADLINE_MS", "0")]).await;
+    world.sandbox.trafft.set_duplicates(sandbox::trafft::Duplicates::ReturnExisting);
+    world.start().await;
+    let trafft = world.sandbox.trafft.clone();
+    trafft.faults().push(Matcher::new("POST", "/api/v2/customers"), Fault::Slow { ms: 3_000 });
+    let contact = world.sandbox.ghl.create_contact(ada());
+    world.deliver_all().await;
+    while trafft.faults().unspent() > 0 {
+        tokio::task::yield_now().await;
+    }
+    let staffs = trafft.staff_create(json!({
+        "first_name": "Ada", "last_name": "Example", "email": "ada@example.com", "birthday": "1990-09-25",
+        "description": "typed by staff",
+    }));
+    world.advance(Duration::from_secs(3));
+    world.rest(Duration::from_secs(10)).await;
+    let known = world.contact(&contact).await;
+    assert_eq!((&known["trafft_customer_id"], &known["created_by_us"]), (&json!(staffs), &json!(false)), "{known}");
+    world.sandbox.ghl.add_note(&contact, json!({ "body": "Prefers mornings" }));
+    world.sandbox.ghl.delete_contact(&contact);
+    world.deliver_all().await;
+    world.rest(Duration::from_mins(5)).await;
+    assert_eq!(trafft.customer(staffs).and_then(|one| one.description).as_deref(), Some("typed by staff"));
+}
+
+/// The answer of a create is lost, and the contact is deleted before anybody has looked for what
+/// it made.
+#[tokio::test]
+async fn a_customer_whose_create_had_no_answer_goes_with_its_contact() {
+    let mut world = World::with(&[("DELETE_POLICY", "delete-created")]).await;
+    world.forgiving = true;
+    let create = Matcher::new("POST", "/api/v2/customers");
+    world.sandbox.trafft.faults().push(create, Fault::DoneThenDropped);
+    let contact = world.sandbox.ghl.create_contact(ada());
+    world.deliver_all().await;
+    world.rest(Duration::from_secs(20)).await;
+    assert_eq!(world.sandbox.trafft.customers().len(), 1);
+    world.sandbox.ghl.delete_contact(&contact);
+    world.deliver_all().await;
+    world.rest(10 * SETTLE).await;
+    assert_eq!(world.sandbox.trafft.customers(), [], "{}", world.contact(&contact).await);
+}
+
+/// Another service answers a DELETE, once, with 200 and words of its own; or it is lost.
+#[tokio::test]
+async fn a_delete_counts_once_trafft_does_not_show_the_customer_any_more() {
+    let strange = r#"{"message":"Not Found"}"#.to_owned();
+    for fault in [Fault::StatusWithBody(200, strange), Fault::DoneThenDropped, Fault::DoneThenStatus(500)] {
+        let mut world = World::with(&[("DELETE_POLICY", "delete-created")]).await;
+        world.forgiving = true;
+        let contact = world.synced(ada()).await;
+        world.sandbox.trafft.faults().push(Matcher::new("DELETE", "/api/v2/customers"), fault.clone());
+        world.sandbox.ghl.delete_contact(&contact);
+        world.deliver_all().await;
+        world.rest(10 * SETTLE).await;
+        assert_eq!(world.sandbox.trafft.customers(), [], "{fault:?}");
+        let known = world.contact(&contact).await;
+        assert_eq!((&known["status"], &known["trafft_customer_id"]), (&json!("synced"), &Value::Null), "{known}");
+    }
+}
+
+/// The answer of a create is lost, and Trafft shows the number as it is dialled at home.
+#[tokio::test]
+async fn a_customer_with_a_national_number_is_known_again_after_a_lost_answer() {
+    for email in [Some("ada@example.com"), None] {
+        let mut world = World::new().await;
+        world.forgiving = true;
+        world.sandbox.trafft.raw().field("/api/v2/customers", 1, "phone_number", r#""030 901820""#);
+        world.sandbox.trafft.raw().field("/api/v2/customers", 1, "phone_country_code", "null");
+        let create = Matcher::new("POST", "/api/v2/customers");
+        world.sandbox.trafft.faults().push(create, Fault::DoneThenDropped);
+        let person = json!({ "firstName": "Ada", "email": email, "phone": "+4930901820" });
+        let contact = world.sandbox.ghl.create_contact(person);
+        world.deliver_all().await;
+        world.rest(5 * SETTLE).await;
+        assert_eq!(world.sandbox.trafft.customers().len(), 1, "{email:?}");
+        let known = world.contact(&contact).await;
+        assert_eq!((&known["trafft_customer_id"], &known["created_by_us"]), (&json!(1), &json!(true)), "{known}");
+    }
+}
+
+/// The answer of a create is lost; before anybody has looked for what it made, the contact loses
+/// what it could be reached by, or the filter leaves it out.
+#[tokio::test]
+async fn a_customer_whose_create_had_no_answer_is_found_whatever_becomes_of_the_contact() {
+    for change in [json!({ "email": null, "phone": null }), json!({ "tags": [] })] {
+        let mut world = World::mapped("only = \"'vip' in tags\"", &[]).await;
+        world.forgiving = true;
+        let create = Matcher::new("POST", "/api/v2/customers");
+        world.sandbox.trafft.faults().push(create, Fault::DoneThenDropped);
+        let mut person = ada();
+        person["tags"] = json!(["vip"]);
+        let contact = world.sandbox.ghl.create_contact(person);
+        world.deliver_all().await;
+        world.rest(Duration::from_secs(20)).await;
+        world.sandbox.ghl.edit_contact(&contact, change.clone());
+        world.deliver_all().await;
+        world.rest(10 * SETTLE).await;
+        let known = world.contact(&contact).await;
+        assert_eq!(
+            (&known["trafft_customer_id"], &known["created_by_us"]),
+            (&json!(1), &json!(true)),
+            "{change}: {known}"
+        );
+    }
+}

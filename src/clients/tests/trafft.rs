@@ -143,7 +143,10 @@ async fn every_answer_has_its_meaning() {
     }
     for (status, body, done) in [
         (204, "", true),
-        (200, "{}", true),
+        (200, r#"{"id":1}"#, true),
+        (200, r#"{"id":2}"#, false),
+        (200, "{}", false),
+        (200, r#"{"message":"Not Found"}"#, false),
         (404, r#"{"message":"Customer not found"}"#, true),
         (404, "", false),
         (404, "<html>", false),
@@ -345,7 +348,9 @@ async fn without_a_token_nothing_was_sent() {
             credentials("no [REDACTED] here"),
         ),
         (401, r#"{"message":"wrong"}"#, credentials("wrong")),
-        (403, "", credentials("")),
+        (403, "", elsewhere(403)),
+        (400, "<html>", elsewhere(400)),
+        (403, "<html>", elsewhere(403)),
         (404, "", elsewhere(404)),
         (302, "", elsewhere(302)),
         (429, "", Error::RateLimited { retry_after: None }),

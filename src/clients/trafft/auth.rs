@@ -9,7 +9,7 @@ use reqwest::Url;
 use secrecy::ExposeSecret;
 use tokio::sync::Mutex;
 
-use crate::clients::error::{Error, VendorMessage};
+use crate::clients::error::{About, Error, VendorMessage};
 use crate::clients::http::{Answer, Http, Timeouts};
 use crate::clients::oauth::{HttpAdapter, failure};
 use crate::clients::refusal::{Asked, refusal, words};
@@ -91,6 +91,8 @@ impl Tokens {
     /// OAuth servers refuse credentials with 400 or 401 (T §3), and may repeat what they were sent.
     fn refused(&self, error: Error, answer: &Answer) -> Error {
         match answer.status.as_u16() {
+            // A gateway's page says nothing about the credentials.
+            _ if error.about() == About::Path => error,
             400 | 401 | 403 => {
                 let words = words(&answer.body).replace(self.client_secret.expose_secret(), "[REDACTED]");
                 Error::CredentialsRefused { message: VendorMessage::new(&words) }

@@ -135,21 +135,13 @@ impl Trafft {
     /// together. An empty 2xx is a success; any other has to name this customer, as Trafft's own
     /// answer does: another service's JSON does not.
     pub async fn update_customer(&self, id: CustomerId, patch: &CustomerPatch) -> Result<(), Error> {
-        self.call(self.one("update_customer", Method::PATCH, id), Some(patch), |answer| {
-            if is_empty(answer) {
-                return Ok(());
-            }
-            let Written { id: written } = answer.json()?;
-            if written == id { Ok(()) } else { Err(Error::AnotherRecord) }
-        })
-        .await
+        self.call(self.one("update_customer", Method::PATCH, id), Some(patch), |answer| of(id, answer)).await
     }
 
-    /// Deletes a customer (T §5.4). One that is gone already is done.
+    /// Deletes a customer (T §5.4). One that is gone already is done. What a 2xx says is judged as
+    /// that of an update is.
     pub async fn delete_customer(&self, id: CustomerId) -> Result<(), Error> {
-        // A page of a gateway is neither empty nor JSON.
-        let done = |answer: &Answer| if is_empty(answer) { Ok(()) } else { answer.json::<Value>().map(drop) };
-        match self.call(self.one("delete_customer", Method::DELETE, id), NO_BODY, done).await {
+        match self.call(self.one("delete_customer", Method::DELETE, id), NO_BODY, |answer| of(id, answer)).await {
             Err(Error::Gone(_)) => Ok(()),
             result => result,
         }
@@ -231,8 +223,13 @@ impl Trafft {
     }
 }
 
-fn is_empty(answer: &Answer) -> bool {
-    answer.body.trim_ascii().is_empty()
+/// Is this answer about that customer? An empty one is.
+fn of(id: CustomerId, answer: &Answer) -> Result<(), Error> {
+    if answer.body.trim_ascii().is_empty() {
+        return Ok(());
+    }
+    let Written { id: written } = answer.json()?;
+    if written == id { Ok(()) } else { Err(Error::AnotherRecord) }
 }
 
 fn base(origin: Url) -> Url {

@@ -135,6 +135,7 @@ async fn unmet(store: &Store, connection: &Connection, at: &Sweeping) -> Result<
         found: missing.into_iter().map(found).collect(),
         cursor: at.cursor.clone().filter(|_| more),
         due_at: if more { Some(now) } else { connection.policy.pace.of(Sweep::Ids).map(|pace| now + pace) },
+        is_whole: !more,
         ..Step::default()
     })
 }
