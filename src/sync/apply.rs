@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::Failure;
-use super::create::meant;
+use super::adopt::meant;
 use super::directory::AccountLock;
 use super::identity::{Match, find, holder_of_new_email};
 use super::locale::Locale;

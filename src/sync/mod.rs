@@ -5,6 +5,7 @@
 //! `verdict` says what a failure means.
 
 mod absence;
+mod adopt;
 pub mod advice;
 mod apply;
 mod create;
