@@ -28,12 +28,44 @@ pub(super) fn text_of(html: &str) -> Option<String> {
         },
     };
     let input = BufferQueue::default();
-    input.push_back(StrTendril::from_slice(html));
+    input.push_back(StrTendril::from(as_meant(html)));
     let tokenizer = Tokenizer::new(Reader::default(), TokenizerOpts::default());
     let _ = tokenizer.feed(&input);
     tokenizer.end();
     let Reader { text, is_html, .. } = tokenizer.sink;
     is_html.get().then(|| text.into_inner())
+}
+
+/// The text with everything escaped that is markup by HTML's grammar alone: a reference without its
+/// `;`, as in the query of an address, and a `<` before which no tag ends, unless HTML knows that
+/// tag. Nobody meant these; editors escape what they write.
+fn as_meant(html: &str) -> String {
+    let mut meant = String::with_capacity(html.len());
+    let mut rest = html;
+    while let Some(at) = rest.find(['<', '&']) {
+        let (before, from) = rest.split_at(at);
+        let (sign, behind) = from.split_at(1);
+        meant.push_str(before);
+        meant.push_str(match sign {
+            "<" if !is_tag(behind) => "&lt;",
+            "&" if !is_reference(behind) => "&amp;",
+            sign => sign,
+        });
+        rest = behind;
+    }
+    meant.push_str(rest);
+    meant
+}
+
+fn is_reference(behind: &str) -> bool {
+    let end = behind.find(|c: char| !c.is_ascii_alphanumeric() && c != '#');
+    end.is_some_and(|end| end > 0 && behind[end..].starts_with(';'))
+}
+
+fn is_tag(behind: &str) -> bool {
+    let name = behind.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
+    let ends = behind.find(['<', '>']).is_some_and(|at| behind[at..].starts_with('>'));
+    name.is_empty() || ends || is_known(&name.to_ascii_lowercase())
 }
 
 #[derive(Default)]

@@ -37,7 +37,7 @@ pub(super) struct Projection {
 }
 
 /// To be raised when the same contact is projected otherwise than before.
-pub(super) const VERSION: u32 = 4;
+pub(super) const VERSION: u32 = 5;
 
 /// Names and addresses longer than this are cut: no vendor says what it bears.
 const LONGEST_NAME: usize = 255;

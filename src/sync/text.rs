@@ -114,6 +114,13 @@ mod tests {
                 "[x] paid [ ] called",
             ),
             ("<p>From: Jo <jo@example.com></p>", "From: Jo <jo@example.com>"),
+            ("<p>wants x<y and z</p>", "wants x<y and z"),
+            ("<p>pain level <b4 surgery: 7, after: 3</p>", "pain level <b4 surgery: 7, after: 3"),
+            (
+                "<p>https://example.com/?id=5&region=eu&currency=usd&section=2</p>",
+                "https://example.com/?id=5&region=eu&currency=usd&section=2",
+            ),
+            ("<p>Tom &amp; Jerry&nbsp;&#33; <o:p>and</o:p> <B>Spike</B></p>", "Tom & Jerry ! and Spike"),
             ("<table><tr><td>size</td><td>42</td></tr></table>", "size 42"),
         ] {
             assert_eq!(html_to_text(html), text, "{html:?}");
