@@ -29,6 +29,13 @@ async fn what_is_wrong_with_a_certificate_is_told() {
     let settings = settings.map(|(name, value)| (name.to_owned(), value)).into();
     let said = run(&settings, &["connections", "list", "--url", &good]).await;
     assert!(said.err.contains("is not the service's admin API (200)"), "{said:?}");
+    // The same by a folder, as `openssl rehash` leaves it.
+    let folder = tempfile::TempDir::new().unwrap();
+    std::fs::copy(ours.file(), folder.path().join("5ed36f99.0")).unwrap();
+    let settings = [("ADMIN_TOKEN", ADMIN.to_owned()), ("SSL_CERT_DIR", folder.path().display().to_string())];
+    let settings = settings.map(|(name, value)| (name.to_owned(), value)).into();
+    let said = run(&settings, &["connections", "list", "--url", &good]).await;
+    assert!(said.err.contains("is not the service's admin API (200)"), "{said:?}");
 }
 
 #[tokio::test]

@@ -223,12 +223,13 @@ async fn odd_records_in_searches_stop_no_sweep() {
     ghl.raw().field("/contacts/search", &ids[0], "lastName", HALF);
     ghl.raw().record("/contacts/search", &ids[2], "null");
     ghl.raw().field("/locations/", &task, "body", HALF);
-    ghl.edit_contact(&ids[0], json!({ "city": "Paris" }));
+    ghl.edit_contact(&ids[0], json!({ "firstName": "Augusta" }));
     ghl.edit_contact(&ids[1], json!({ "lastName": "Pascal" }));
     ghl.edit_contact(&ids[2], json!({ "lastName": "Noether" }));
     ghl.edit_task(&ids[1], &other, json!({ "title": "send the other form" }));
     ghl.take_events();
     world.rest(16 * MINUTE).await;
+    assert_eq!(world.customer_of(&ids[0]).await.first_name, "Augusta");
     assert_eq!(world.customer_of(&ids[1]).await.last_name, "Pascal");
     assert!(world.odd("ghl", "search_contacts").await >= 1);
     world.rest(HOUR).await;

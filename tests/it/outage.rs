@@ -167,7 +167,9 @@ async fn ten_minutes_of(trafft: bool, fault: Fault) -> usize {
 
 /// A gateway's pages cost no more calls than 503 of the vendor itself.
 async fn a_gateway_is_an_outage(trafft: bool) {
-    let calls = join_all([503, 404, 400, 403, 302].map(|status| ten_minutes_of(trafft, Fault::Html(status)))).await;
+    let calls =
+        join_all([503, 404, 400, 403, 302, 402, 425, 451].map(|status| ten_minutes_of(trafft, Fault::Html(status))))
+            .await;
     assert!(calls.iter().all(|page| *page <= calls[0]), "calls in an outage, and with each page: {calls:?}");
 }
 

@@ -181,6 +181,7 @@ async fn three_that_start_in_the_same_second_all_run_and_one_that_waits_for_the_
     }
     processes.iter_mut().for_each(|process| assert_eq!(process.stop(), Some(0)));
 
+    sqlx::any::install_default_drivers();
     let mut other = AnyConnection::connect(database.url()).await.unwrap();
     other.execute("BEGIN; LOCK TABLE _sqlx_migrations").await.unwrap();
     let mut process = Process::start(settings);

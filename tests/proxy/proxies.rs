@@ -108,7 +108,7 @@ impl Place {
     fn nginx(&self) -> Command {
         let memory = if self.setup == Setup::Forgetful { "1k" } else { "4m" };
         let limit = if self.setup == Setup::Limited { 8 } else { 1000 };
-        let connections = if let Setup::Crowded(few) = self.setup { few } else { 4096 };
+        let connections = if let Setup::Crowded(few) = self.setup { few } else { asked_for() };
         let site = self.shipped(
             "nginx.conf",
             "proxy_read_timeout 40s;",
@@ -200,4 +200,11 @@ fn command(name: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(if Path::new(&administration).exists() { &administration } else { name });
     command.args(arguments);
     command
+}
+
+/// What the head of nginx's sample asks people to set.
+fn asked_for() -> u16 {
+    let sample = include_str!("../../deploy/nginx.conf");
+    let (_, number) = sample.split_once("`worker_connections ").unwrap();
+    number.split_once(';').unwrap().0.parse().unwrap()
 }
