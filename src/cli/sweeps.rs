@@ -123,6 +123,7 @@ impl Backfill {
         let style = "{bar:40} {pos} of {len} contacts, {per_sec}, {eta} left  {msg}";
         bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));
         let clock = Clock::system();
+        let mut told = None;
         loop {
             clock.sleep(LOOK).await;
             let request = Request::get(&["sweeps"]).query("location_id", Some(&location));
@@ -132,6 +133,11 @@ impl Backfill {
             }
             bar.set_position(sweep.seen.unsigned_abs());
             bar.set_message(sweep.reason.clone().unwrap_or_default());
+            // Without a terminal there is no bar.
+            if bar.is_hidden() && sweep.due_at.is_some() && told != sweep.reason {
+                say(sweep.reason.as_deref().unwrap_or("it goes on"));
+                told.clone_from(&sweep.reason);
+            }
             if sweep.due_at.is_none() {
                 bar.finish_and_clear();
                 let said = sweep

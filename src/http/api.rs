@@ -307,9 +307,9 @@ impl Service {
                 let (location, id) = key.ok_or_else(|| Problem::not_found("the contact's ids are damaged"))?;
                 Ok((ContactKey { location, contact: id }, contact))
             }
-            (0, _) | (_, None) => {
-                Err(Problem::not_found("no event has named a contact with this id; `sync` takes it in"))
-            }
+            (0, _) | (_, None) => Err(Problem::not_found(
+                "no event has named a contact with this id (HighLevel shows it in the address bar of the contact's page, after `/detail/`); `sync` takes it in",
+            )),
             _ => Err(several()),
         }
     }

@@ -109,7 +109,10 @@ fn other_account(location: &LocationId, apart: &Apart) -> ConnectionState {
             format!(
                 "the settings name the Trafft account {asked}, but location {holder} feeds it already: nothing is read or written"
             ),
-            "give the location an account of its own in the settings, and restart the service".to_owned(),
+            format!(
+                "give the location an account of its own in the settings; or, if {holder} was a mistake, or is not used any more, forget it: \
+                 `connections remove {holder} --yes`; then restart the service"
+            ),
         ),
     };
     state(StateName::OtherAccount, None, found).with(fix)

@@ -140,7 +140,7 @@ const PUT_OFF: &str = "UPDATE sweeps SET due_at = $3, reason = $4 WHERE location
 const ASK: &str = "INSERT INTO sweeps (location_id, kind, due_at) VALUES ($1, $2, $3)
     ON CONFLICT (location_id, kind) DO UPDATE SET due_at = $3";
 const STOP: &str = "UPDATE sweeps SET due_at = NULL, cursor = NULL, reason = 'stopped by hand'
-    WHERE location_id = $1 AND kind = $2";
+    WHERE location_id = $1 AND kind = $2 AND due_at IS NOT NULL";
 const FOUND: &str =
     "INSERT INTO findings (id, location_id, kind, contact_id, what, at) VALUES ($1, $2, $3, $4, $5, $6)";
 const DRIFT: &str = "UPDATE contacts SET drifted = $3 WHERE location_id = $1 AND contact_id = $2";

@@ -34,7 +34,7 @@ pub const APP_KEYS: &str = "compare `GHL_CLIENT_ID` and `GHL_CLIENT_SECRET` with
 pub fn ghl_fix(error: &Error) -> String {
     match error {
         Error::CredentialsRefused { .. } => {
-            "make a new private integration token in this location (Settings, Private Integrations) and enter it: after a rotation the old one is good for 7 days at most; an app that was installed is installed again".to_owned()
+            "make a new private integration token in this location (Settings, Private Integrations) and enter it: after a rotation the old one is good for 7 days at most; is `GHL_LOCATION_ID` the location that the token was made in? An app that was installed is installed again".to_owned()
         }
         Error::AppRefused { .. } => APP_KEYS.to_owned(),
         Error::ScopeMissing { scope } => format!("grant `{scope}`: {HOW_TO_GRANT}"),

@@ -49,6 +49,8 @@ impl Connection {
             return self.note(store, vendor, Some((kind, error))).await;
         }
         match self.gates.of(vendor).look(self.clock.now()) {
+            // Of another account, or not the vendor: that says nothing good.
+            Look::Open if error.is_of_another() => {}
             // What it answered is about one record: the vendor works.
             Look::Open if error.about() == About::Record || error.is_answer() => self.note(store, vendor, None).await,
             Look::Open => {}

@@ -77,6 +77,9 @@ impl Doctor {
             checks.extend(service::with_states(location.as_str(), found, &listed));
         }
         checks.extend(self.listed(&listed, &config, sources).await);
+        if service.runs() && config.pairs.is_empty() && listed.is_empty() {
+            checks.push(json!(service::nobody_connected(&config)));
+        }
         checks.extend(self.deliveries(service, sources).await);
         self.keep_one_preview(&mut checks);
         if let Some(url) = config.public_url.as_ref().filter(|_| service.runs()) {

@@ -77,7 +77,7 @@ impl Doctor {
         }
     }
 
-    /// How the running service answered HighLevel lately; none: it is not running, or nothing came.
+    /// How the running service answered HighLevel lately; none: it is not running.
     pub(super) async fn deliveries(&self, service: Service, sources: &Sources) -> Option<Value> {
         if !service.can_be_asked() {
             return None;
@@ -88,7 +88,12 @@ impl Doctor {
         let tried = "deliveries: how HighLevel was answered in the past three days";
         let found = format!("{accepted} of {} were accepted at the first try", accepted + refused);
         match accepted + refused {
-            0 => None,
+            0 => Some(json!(Check::lesser(
+                tried,
+                "none came that could be believed",
+                "change a contact in HighLevel. If it stays so, the address, the events or the workflow are not set up there (README), \
+                 or what comes is refused: the log names each sender, `webhook_refusals_total` counts them",
+            ))),
             _ if answered["too_few"] == true => Some(json!(Check::bad(
                 tried,
                 found,
@@ -166,6 +171,13 @@ fn not_connected(count: usize) -> Check {
     };
     let fix = "to connect one, enter its Trafft account: on its page, or with `connections add`; `connections list` has their ids";
     Check::lesser("locations that nobody has connected", found, fix)
+}
+
+/// It runs, and there is nothing to do.
+pub(super) fn nobody_connected(config: &Config) -> Check {
+    let at = config.public_url.as_ref().map_or_else(|| format!("http://{}", config.bind), ToString::to_string);
+    let fix = format!("open `{at}`, log in with the `ADMIN_TOKEN`, and choose *Connect a location or an agency*");
+    Check::lesser("locations", "none is connected yet", fix)
 }
 
 /// No service works with this database. What only a running one can try is left for later.
