@@ -54,10 +54,20 @@ impl Run<'_> {
                 let ours = self.is_made_by_us(one.id, &intent).await?;
                 self.linked(one.id, ours, Some(&intent.id)).await
             }
-            several => Ok(Some(Verdict::Conflict {
-                reason: format!("{} new customers look like this contact: decide with `contacts link`", several.len()),
-                customer: several.first().map(|customer| customer.id),
-            })),
+            several => {
+                let mut ours = Vec::new();
+                for one in several {
+                    if self.is_made_by_us(one.id, &intent).await? {
+                        ours.push(one.id);
+                    }
+                }
+                if let [one] = ours[..] {
+                    return self.linked(one, true, Some(&intent.id)).await;
+                }
+                let reason =
+                    format!("{} new customers look like this contact: decide with `contacts link`", several.len());
+                Ok(Some(Verdict::Conflict { reason, customer: several.first().map(|customer| customer.id) }))
+            }
         }
     }
 

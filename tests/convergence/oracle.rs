@@ -242,13 +242,17 @@ fn nobody_twice(group: &Group, standings: &[Standing<'_>], customers: &[Customer
     wrong.extend(
         holders.iter().filter(|(_, count)| **count > 1).map(|(id, _)| format!("customer {id} has two contacts")),
     );
+    // Or a person has to say whose it is.
+    let is_held = |id: i64| {
+        holders.contains_key(&id) || standings.iter().any(|one| one.known["conflict_trafft_customer_id"] == id)
+    };
     for customer in customers {
         match group.staff.iter().find(|(id, _)| *id == customer.id) {
             Some((_, typed)) if customer.description.as_ref() != Some(typed) => {
                 wrong.push(format!("staff's description of customer {} was {typed:?}", customer.id));
             }
             // One that staff have changed before we could see that it is ours is documented.
-            None if !holders.contains_key(&customer.id) && !group.touched.contains(&customer.id) => {
+            None if !is_held(customer.id) && !group.touched.contains(&customer.id) => {
                 wrong.push(format!("customer {} was made, and is nobody's", customer.id));
             }
             _ => {}

@@ -515,3 +515,24 @@ async fn a_customer_whose_create_had_no_answer_is_found_whatever_becomes_of_the_
         );
     }
 }
+
+/// The answer of a create is lost; before anybody has looked for what it made, staff type in the
+/// same person.
+#[tokio::test]
+async fn of_two_customers_that_look_like_a_create_the_one_without_more_is_ours() {
+    let mut world = World::new().await;
+    world.forgiving = true;
+    let create = Matcher::new("POST", "/api/v2/customers");
+    world.sandbox.trafft.faults().push(create, Fault::DoneThenDropped);
+    let contact = world.sandbox.ghl.create_contact(ada());
+    world.deliver_all().await;
+    world.rest(Duration::from_secs(20)).await;
+    let made = world.sandbox.trafft.customers()[0].id;
+    world.sandbox.trafft.staff_create(json!({
+        "first_name": "Ada", "last_name": "Example", "email": "ada@example.com", "phone_number": "+14155550142",
+        "birthday": "1990-09-25",
+    }));
+    world.rest(10 * SETTLE).await;
+    let known = world.contact(&contact).await;
+    assert_eq!((&known["trafft_customer_id"], &known["created_by_us"]), (&json!(made), &json!(true)), "{known}");
+}
