@@ -127,8 +127,9 @@ impl Run<'_> {
     pub(super) async fn find(&mut self, projection: &Projection, locale: &Locale) -> Result<Option<Verdict>, Failure> {
         let mut looked_at = None;
         loop {
-            match find(self.store, self.connection, projection, locale).await? {
+            match find(self.store, self.connection, projection, locale, &self.contact.key.contact).await? {
                 Match::None => return Ok(None),
+                Match::Own => return Err(Failure::Overruled),
                 Match::Ambiguous { reason, customer } => return Ok(Some(Verdict::Conflict { reason, customer })),
                 Match::Unique(customer) if looked_at == Some(customer.id) => {
                     return self.take(customer, projection.clone()).await.map(Some);

@@ -7,7 +7,7 @@ use super::locale::Locale;
 use super::project::Projection;
 use super::{Connection, Failure};
 use crate::clients::trafft::wire::NewCustomer;
-use crate::model::{CustomerId, EmailKey, Phone};
+use crate::model::{ContactId, CustomerId, EmailKey, Phone};
 use crate::store::{Agreed, Customer, Store};
 
 /// What the index says about a contact that has no link yet.
@@ -17,27 +17,35 @@ pub(super) enum Match {
     Unique(Customer),
     /// No customer.
     None,
+    /// The contact has a link by now: another process, which worked it before, has stored what its
+    /// create made.
+    Own,
     /// A person has to decide.
     Ambiguous { reason: String, customer: Option<CustomerId> },
 }
 
-/// By e-mail first, then by phone.
+/// By e-mail first, then by phone. `own`: the contact, which has no link as far as we know.
 pub(super) async fn find(
     store: &Store,
     connection: &Connection,
     projection: &Projection,
     locale: &Locale,
+    own: &ContactId,
 ) -> Result<Match, Failure> {
     let location = &connection.location;
+    let judged = |same: Vec<Customer>, by: &str| {
+        let is_own = same.iter().any(|customer| customer.held_by.as_ref() == Some(own));
+        if is_own { Match::Own } else { judge(same, by, projection) }
+    };
     if let Some(email) = projection.email.as_deref().and_then(EmailKey::new) {
         let same = store.customers_by_email(location, &email).await?;
         if !same.is_empty() {
-            return Ok(judge(same, "e-mail", projection));
+            return Ok(judged(same, "e-mail"));
         }
     }
     if let Some(phone) = projection.phone.as_deref().and_then(|phone| Phone::new(phone, locale.region).ok()) {
         let same = store.customers_by_phone(location, &phone).await?;
-        return Ok(judge(same, "phone", projection));
+        return Ok(judged(same, "phone"));
     }
     Ok(Match::None)
 }

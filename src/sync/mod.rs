@@ -189,7 +189,7 @@ enum Failure {
     #[error("{vendor} is down; it is tried again at {until}")]
     Paused { vendor: Vendor, until: Timestamp },
     /// Not written: what it would have been written to is not the contact's any more.
-    #[error("a person decided about this contact meanwhile; it is looked at anew")]
+    #[error("this contact was linked, or decided about, meanwhile; it is looked at anew")]
     Overruled,
     #[error("the mapping cannot be applied: {0}")]
     Mapping(#[from] minijinja::Error),

@@ -149,8 +149,9 @@ async fn fate(store: &Store, connection: &Connection, contact: &Contact) -> Resu
         Plan::Filtered => return Ok(Fate::Filtered),
         Plan::Unreachable(_) => return Ok(Fate::Unreachable),
     };
-    Ok(match find(store, connection, &projection, &locale).await? {
+    Ok(match find(store, connection, &projection, &locale, &contact.id).await? {
         Match::None => Fate::Create,
+        Match::Own => Fate::Known,
         Match::Ambiguous { .. } => Fate::Conflict,
         Match::Unique(customer) => {
             claim_description(&mut projection, policy.description, Maker::Others);
