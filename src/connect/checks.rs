@@ -8,9 +8,9 @@ use crate::clients::ghl::Ghl;
 use crate::clients::ghl::wire::{ContactSearch, TaskSearch};
 use crate::clients::trafft::Trafft;
 use crate::clock::Clock;
-use crate::model::{Check, ContactId, Policy, Scopes, Vendor};
+use crate::model::{Check, ContactId, Scopes, Vendor};
 use crate::sync::advice::{HOW_TO_GRANT, ghl_fix, told, trafft_fix};
-use crate::sync::{VendorClients, preview, unknown_locale};
+use crate::sync::{VendorClients, preview, unknown_fields, unknown_locale};
 
 /// Scopes that a sync can do without, each with what it cannot do then.
 const LESSER: [(&str, &str); 3] = [
@@ -28,17 +28,17 @@ pub fn missing(scopes: &Scopes) -> Vec<(&'static str, &'static str)> {
 /// With a larger clock difference, due times and the expiry of tokens are noticeably wrong.
 const SKEW: Duration = Duration::from_mins(2);
 
-/// Everything of one location; `contact`: shows what that one would become.
+/// All checks of one location; `contact`: shows what that contact would become.
 pub async fn location(reached: &VendorClients, contact: Option<&ContactId>, clock: &Clock) -> Vec<Check> {
-    let VendorClients { ghl, trafft, policy, .. } = reached;
+    let VendorClients { ghl, trafft, .. } = reached;
     let mut checks = vec![contacts(ghl).await.of(Vendor::Ghl)];
     let is_open = checks[0].ok;
     if is_open {
-        checks.extend(lesser_reads(ghl, policy).await.into_iter().map(|check| check.of(Vendor::Ghl)));
+        checks.extend(lesser_reads(reached).await.into_iter().map(|check| check.of(Vendor::Ghl)));
     }
     checks.extend(skew(ghl));
     checks.push(customers(trafft).await.of(Vendor::Trafft));
-    // What keeps us from reading contacts is told once.
+    // Where contacts cannot be read, the first check says why, and a preview would only repeat it.
     if let Some(contact) = contact.filter(|_| is_open) {
         checks.push(preview(reached, contact, clock).await);
     }
@@ -55,14 +55,18 @@ pub(super) async fn contacts(ghl: &Ghl) -> Check {
 }
 
 /// A sample of each other read that a sync makes, so that every scope is known to be there.
-async fn lesser_reads(ghl: &Ghl, policy: &Policy) -> Vec<Check> {
+async fn lesser_reads(reached: &VendorClients) -> Vec<Check> {
+    let VendorClients { ghl, mapping, policy, .. } = reached;
     let record = ghl.location().await;
     let unread = record.as_ref().map(|record| unknown_locale(policy, record));
     let unread = unread.unwrap_or_default().into_iter();
     let unread = unread.map(|(what, fix)| Check::lesser("HighLevel: the location's time zone and country", what, fix));
+    let fields = ghl.custom_fields().await;
+    let unknown = fields.as_ref().ok().and_then(|fields| unknown_fields(mapping, &fields.items));
+    let unknown = unknown.map(|(found, fix)| Check::lesser("mapping: custom fields", found, fix));
     let reads = [
         record.map(drop),
-        ghl.custom_fields().await.map(drop),
+        fields.map(drop),
         ghl.search_tasks(&TaskSearch { limit: Some(1), ..Default::default() }).await.map(drop),
     ];
     let checks = reads.into_iter().zip(LESSER).map(|(read, (scope, what))| {
@@ -75,7 +79,7 @@ async fn lesser_reads(ghl: &Ghl, policy: &Policy) -> Vec<Check> {
             Err(error) => Check::bad(tried, told(&error), ghl_fix(&error)),
         }
     });
-    checks.chain(unread).collect()
+    checks.chain(unread).chain(unknown).collect()
 }
 
 fn skew(ghl: &Ghl) -> Option<Check> {

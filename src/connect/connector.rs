@@ -16,7 +16,7 @@ use crate::clients::{self, http};
 use crate::clock::Clock;
 use crate::model::{Check, ContactId, Installer, LocationId, Secret, Tokens, TrafftAccess};
 use crate::store::{self, InstallStatus, Options, Pair, Store, Stored};
-use crate::sync::advice::APP_KEYS;
+use crate::sync::advice::{APP_KEYS, ghl_fix};
 use crate::sync::{Nudge, OpenVendors};
 
 /// Why a location is not connected; says what to do.
@@ -128,7 +128,10 @@ impl Connector {
 
     async fn take(&self, code: &str) -> Result<Installed, Refused> {
         let oauth = self.oauth.as_ref().ok_or(Refused::NoApp)?;
-        let grant = oauth.exchange(code).await.map_err(|error| match error {
+        let grant = oauth.exchange(code).await.inspect_err(|error| {
+            warn!(error = %error, "an install could not be finished: {error}; {}", ghl_fix(error));
+        });
+        let grant = grant.map_err(|error| match error {
             clients::Error::GrantInvalid => Refused::Code,
             clients::Error::AppRefused { .. } => Refused::App,
             error => Refused::Away(error),
@@ -166,7 +169,7 @@ impl Connector {
     /// Nothing was kept.
     pub async fn enter(&self, entered: Entered) -> Result<Check, Refused> {
         let Entered { location, token, trafft, options } = entered;
-        // What is copied brings blanks along.
+        // Copied values often have blanks around them.
         let bare = |secret: &Secret| Secret::from(secret.expose_secret().trim());
         let token = token.as_ref().map(bare);
         let client_secret = bare(&trafft.client_secret);

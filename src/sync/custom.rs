@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use minijinja::Value;
 use serde_json::Value as Json;
 
+use super::mapping::Mapping;
 use super::text::one_line;
 use crate::clients::ghl::wire::{Contact, CustomField};
 
@@ -15,15 +16,34 @@ pub(super) fn custom(contact: &Contact, definitions: &[CustomField]) -> Value {
     for field in &contact.custom_fields {
         let definition = definitions.iter().find(|definition| definition.id == field.id);
         let value = typed(&field.value, definition.and_then(|definition| definition.data_type.as_deref()));
-        if let Some(definition) = definition {
-            let key = definition.field_key.clone().unwrap_or_default();
-            custom.insert(key.strip_prefix("contact.").unwrap_or(&key).to_owned(), value.clone());
-            custom.insert(key, value.clone());
-            custom.insert(definition.name.clone().unwrap_or_default(), value.clone());
+        for name in definition.into_iter().flat_map(names) {
+            custom.insert(name.to_owned(), value.clone());
         }
         custom.insert(field.id.clone(), value);
     }
     Value::from(custom)
+}
+
+/// What a mapping may call a field.
+fn names(definition: &CustomField) -> [&str; 4] {
+    let key = definition.field_key.as_deref().unwrap_or_default();
+    let name = definition.name.as_deref().unwrap_or_default();
+    [key.strip_prefix("contact.").unwrap_or(key), key, name, &definition.id]
+}
+
+/// What is wrong with the custom fields that a mapping names, and what to do: those that the
+/// location does not have are empty for every contact, which no contact shows.
+pub fn unknown_fields(mapping: &Mapping, definitions: &[CustomField]) -> Option<(String, String)> {
+    let is_known = |named: &&String| definitions.iter().any(|one| names(one).contains(&named.as_str()));
+    let unknown: Vec<_> =
+        mapping.custom.iter().filter(|named| !is_known(named)).map(|name| format!("`{name}`")).collect();
+    let has: Vec<_> = definitions.iter().map(|one| names(one)[0]).filter(|key| !key.is_empty()).take(20).collect();
+    let found = format!("the location has no custom field {}: it is empty for every contact", unknown.join(", "));
+    let fix = match has.is_empty() {
+        true => "make the field in HighLevel, or take it out of the mapping".to_owned(),
+        false => format!("correct its name in the mapping; the location has: {}", has.join(", ")),
+    };
+    (!unknown.is_empty()).then_some((found, fix))
 }
 
 /// The value in its field's type (G §7.2). If a number field holds no number, the value is missing:

@@ -49,6 +49,13 @@ pub(super) fn expression<'a>(environment: &'a Environment<'_>, source: &'a str) 
     environment.compile_expression(source)
 }
 
+/// What is wrong, without minijinja's own name and line of the template: what is no template of its
+/// own is called `<string>` or `<expression>` there.
+pub(super) fn told(error: &Error) -> String {
+    let kind = error.kind();
+    error.detail().map_or_else(|| kind.to_string(), |detail| format!("{kind}: {detail}"))
+}
+
 /// Jinja's `int` and `float` return a given default, or else 0, for a value that is no number;
 /// minijinja's fail.
 fn number(value: &Value) -> Option<f64> {

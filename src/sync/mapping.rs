@@ -1,7 +1,7 @@
 //! The mapping file: templates that turn a contact's values into a customer's, checked whole before
 //! anything starts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use minijinja::{Environment, ErrorKind, Value};
 use serde::Deserialize;
@@ -82,8 +82,10 @@ pub struct Mapping {
     pub(super) sources: Vec<String>,
     /// How much of the activities to tell.
     pub limits: Limits,
-    /// Do the templates name custom fields? Only then are their definitions worth a call.
+    /// Do the templates use custom fields? Only then are their definitions worth a call.
     pub uses_custom: bool,
+    /// Those that they name: by key, by name or by id.
+    pub(super) custom: BTreeSet<String>,
 }
 
 #[derive(Deserialize)]
@@ -124,7 +126,7 @@ impl Mapping {
     pub fn parse(text: &str) -> Result<Self, Vec<Mistake>> {
         let file = read(text)?;
         let defaults = read(DEFAULTS)?;
-        let mut check = Check { text, mistakes: Vec::new(), uses_custom: false };
+        let mut check = Check::of(text);
         let mut templates = language::environment();
         let own = &file.description;
         let default = &defaults.description;
@@ -148,19 +150,15 @@ impl Mapping {
             sources.push(source.cloned().unwrap_or_default());
             match own {
                 Some(own) => check.template(&mut templates, name, key, &own),
-                None => Check { text: DEFAULTS, mistakes: Vec::new(), uses_custom: false }.template(
-                    &mut templates,
-                    name,
-                    key,
-                    &default.ok_or_else(Vec::new)?,
-                ),
+                None => Check::of(DEFAULTS).template(&mut templates, name, key, &default.ok_or_else(Vec::new)?),
             }
         }
         let only = file.only.or(defaults.only).ok_or_else(Vec::new)?;
         check.expression(&templates, &only);
         sources.push(only.get_ref().clone());
         if check.mistakes.is_empty() {
-            Ok(Self { templates, only: only.into_inner(), sources, limits, uses_custom: check.uses_custom })
+            let Check { uses_custom, custom, .. } = check;
+            Ok(Self { templates, only: only.into_inner(), sources, limits, uses_custom, custom })
         } else {
             Err(check.mistakes)
         }
@@ -208,9 +206,14 @@ struct Check<'a> {
     text: &'a str,
     mistakes: Vec<Mistake>,
     uses_custom: bool,
+    custom: BTreeSet<String>,
 }
 
-impl Check<'_> {
+impl<'a> Check<'a> {
+    fn of(text: &'a str) -> Self {
+        Self { text, mistakes: Vec::new(), uses_custom: false, custom: BTreeSet::new() }
+    }
+
     fn template(
         &mut self,
         templates: &mut Environment<'static>,
@@ -246,8 +249,10 @@ impl Check<'_> {
         let mut names: Vec<_> = names.into_iter().collect();
         names.sort();
         for name in names {
-            let root = name.split('.').next().unwrap_or_default();
+            let mut parts = name.split('.');
+            let root = parts.next().unwrap_or_default();
             self.uses_custom |= root == "custom";
+            self.custom.extend(parts.next().filter(|_| root == "custom").map(str::to_owned));
             // Functions that come with the template language are no contact's values.
             if !VARIABLES.contains(&root) && !["range", "dict", "namespace", "debug"].contains(&root) {
                 let line = source.get_ref().lines().position(|line| line.contains(root)).map(|index| index + 1);
@@ -260,8 +265,10 @@ impl Check<'_> {
     /// What the template language says, and what its users have to know besides.
     fn wrong(&mut self, key: &str, source: &Spanned<String>, error: &minijinja::Error) {
         let message = match error.kind() {
-            ErrorKind::UnknownFilter => format!("{error}; there are, among others: {}", language::FILTERS.join(", ")),
-            _ => error.to_string(),
+            ErrorKind::UnknownFilter => {
+                format!("{}; there are, among others: {}", language::told(error), language::FILTERS.join(", "))
+            }
+            _ => language::told(error),
         };
         self.mistake(key, source, error.line(), &message);
     }
@@ -331,6 +338,7 @@ mod tests {
             let mistakes = Mapping::parse(file).expect_err(file);
             let found = mistakes.iter().any(|m| m.line == line && m.field == field && m.message.contains(part));
             assert!(found, "{file:?} gave {mistakes:?}");
+            assert!(mistakes.iter().all(|one| !one.message.contains("(in ")), "{mistakes:?}");
         }
     }
 

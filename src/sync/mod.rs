@@ -51,6 +51,7 @@ use crate::clock::Clock;
 use crate::model::{DeletePolicy, DescriptionPolicy, LocationId, MissingPolicy, Policy, Spell, Sweep, Vendor};
 use crate::store::{self, Stored};
 
+pub use custom::unknown_fields;
 pub use fleet::Fleet;
 pub use lease::Lease;
 pub use locale::unknown as unknown_locale;

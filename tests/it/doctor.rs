@@ -32,7 +32,11 @@ async fn all_is_well_without_a_service_and_with_one() {
     desk.set(&[("PUBLIC_URL", &service.url)]);
     let said = desk.doctor(&[]).await;
     assert_eq!(said.code, 0, "{said:?}");
-    for part in ["a service is running with it", "the service answers, and refuses what is not signed"] {
+    for part in [
+        "a service is running with it",
+        "the service answers, and refuses what is not signed",
+        "note  deliveries: how HighLevel was answered in the past three days: none came with a signature or token that is right",
+    ] {
         assert!(said.out.contains(part), "no `{part}` in: {}", said.out);
     }
     assert_eq!(service.stop(), Some(0));
@@ -245,6 +249,9 @@ async fn the_locations_that_people_connected_are_tried_by_the_service_that_runs(
     }
     let mut service = desk.serve().await;
     desk.set(&[("PUBLIC_URL", &service.url)]);
+    let nobody = "note  locations: none is connected yet";
+    let said = desk.doctor(&[]).await;
+    assert!(said.code == 0 && said.out.contains(nobody), "{said:?}");
     let put = json!({
         "ghl_access_token": ghl.token(), "trafft_api_url": trafft.url(), "trafft_client_id": trafft.client_id(),
         "trafft_client_secret": trafft.client_secret(),
@@ -254,11 +261,12 @@ async fn the_locations_that_people_connected_are_tried_by_the_service_that_runs(
     assert_eq!(answer.status(), 200, "{:?}", answer.text().await);
     let said = desk.doctor(&[]).await;
     let tried = format!("ok    {}: Trafft: get a token and read customers: works, 0 in all", ghl.location_id());
-    assert!(said.code == 0 && said.out.contains(&tried), "{said:?}");
+    assert!(said.code == 0 && said.out.contains(&tried) && !said.out.contains(nobody), "{said:?}");
     ghl.revoke_token(&ghl.token());
     desk.is_told("a token of HighLevel that is wrong").await;
     desk.set(&[("ADMIN_TOKEN", "not-the-admin-token")]);
     desk.is_told("another `ADMIN_TOKEN` than the running service has").await;
+    assert!(!desk.doctor(&[]).await.out.contains(nobody), "it is not known");
     desk.set(&[("ADMIN_TOKEN", ADMIN)]);
     assert_eq!(service.stop(), Some(0));
     for (name, _) in desk.sandbox.oauth_settings().iter().filter(|(name, _)| name.starts_with("GHL_CLIENT")) {

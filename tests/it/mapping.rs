@@ -155,6 +155,29 @@ async fn custom_fields_by_id_key_and_name() {
     assert_eq!(world.sandbox.ghl.journal().count(Class::Metadata), 0, "definitions are read once");
 }
 
+/// No contact shows that a name is misspelt: such a field is empty for all of them.
+#[tokio::test]
+async fn a_custom_field_that_the_location_lacks_is_told_where_the_location_is_tried() {
+    let mut world = World::mapped("only = \"custom.levl == 'gold' or custom.f2 or custom.colour\"", &[]).await;
+    for (id, name, key) in [("f1", "Level", "level"), ("f2", "Colour", "colour")] {
+        world.sandbox.ghl.define_custom_field(id, name, key);
+    }
+    let told = async |world: &World| {
+        let path = format!("/api/v1/connections/{}/test", world.sandbox.ghl.location_id());
+        let checks = world.admin(Method::POST, &path, None).await.json;
+        let check =
+            checks["checks"].as_array().unwrap().iter().find(|check| check["tried"] == "mapping: custom fields");
+        check.map(|check| (check["found"].clone(), check["fix"].clone()))
+    };
+    let found = json!("the location has no custom field `levl`: it is empty for every contact");
+    let fix = json!("correct its name in the mapping; the location has: level, colour");
+    assert_eq!(told(&world).await, Some((found, fix)));
+    world.stop().await;
+    world.set_mapping("only = \"custom.level == 'gold'\"");
+    world.start().await;
+    assert_eq!(told(&world).await, None);
+}
+
 #[tokio::test]
 async fn numbers_compare_as_numbers_and_what_is_none_is_missing() {
     for (only, kind, synced) in [

@@ -156,4 +156,6 @@ async fn of_two_locations_with_one_account_the_second_stands_still() {
     world.restart().await;
     assert_eq!(stands(&world, &home).await, ["working"]);
     assert_eq!(stands(&world, "locationOfNobody0001").await, ["other_account"]);
+    let shown = world.get("/api/v1/connections/locationOfNobody0001").await.json["states"].to_string();
+    assert!(shown.contains(&format!("forget it: `connections remove {home} --yes`")), "{shown}");
 }

@@ -191,6 +191,9 @@ async fn a_backfill_takes_everyone_over_and_its_dry_run_says_so_before() {
          nor phone, 0 are left out by the mapping's `only`"
     );
     assert_eq!(told["reason"], counted, "{told}");
+    let ended = world.admin(Method::DELETE, "/api/v1/sweeps/dry-run", None).await;
+    let after = world.sweep("dry-run").await;
+    assert_eq!((ended.code.as_u16(), &after["reason"]), (202, &told["reason"]), "what has ended stays as it was told");
     let written = world.sandbox.trafft.journal().entries();
     assert!(
         written.iter().all(|entry| entry.method == "GET" || entry.path.ends_with("/token")),

@@ -66,10 +66,14 @@ impl Doctor {
             store.close().await;
         }
         checks.push(json!(webhook_key(&config)));
+        checks.extend(other_app(&config).map(|check| json!(check)));
         if !service.runs() {
             checks.push(json!(service::not_running(&config, &http, service, entered).await));
         }
         let (told, mut listed) = self.ask(service, &config, sources).await;
+        if told.is_none() && service.can_be_asked() && config.pairs.is_empty() && listed.is_empty() {
+            checks.push(json!(service::nobody_connected(&config)));
+        }
         checks.extend(told);
         service::add(&mut listed, apart);
         for (location, found) in app::probe(&config, http.clone(), self.contact.as_ref()).await? {
@@ -77,9 +81,6 @@ impl Doctor {
             checks.extend(service::with_states(location.as_str(), found, &listed));
         }
         checks.extend(self.listed(&listed, &config, sources).await);
-        if service.runs() && config.pairs.is_empty() && listed.is_empty() {
-            checks.push(json!(service::nobody_connected(&config)));
-        }
         checks.extend(self.deliveries(service, sources).await);
         self.keep_one_preview(&mut checks);
         if let Some(url) = config.public_url.as_ref().filter(|_| service.runs()) {
@@ -143,6 +144,18 @@ fn projection(contacts: i64) -> Check {
     let found = format!("{contacts} contacts were synced by another mapping, policy, zone, region or version");
     let fix = "the service looks at each of them anew by itself, and writes those that differ: see `sweeps list`";
     Check::lesser("mapping: contacts that are projected anew", found, fix)
+}
+
+/// A note where `GHL_APP_ID` names another app than `GHL_CLIENT_ID`: usually a mistake, but another
+/// app may send the events on purpose.
+fn other_app(config: &Config) -> Option<Check> {
+    let installs = config.app.as_ref()?.client_id.split('-').next()?;
+    let events = config.ghl.app.as_deref().filter(|app| *app != installs)?;
+    let found = format!(
+        "`GHL_APP_ID` is `{events}`, and the app of `GHL_CLIENT_ID` is `{installs}`: events of `{installs}` are refused"
+    );
+    let fix = "leave `GHL_APP_ID` out, unless another app of yours sends the events";
+    Some(Check::lesser("webhooks: the app that they come from", found, fix))
 }
 
 fn webhook_key(config: &Config) -> Check {

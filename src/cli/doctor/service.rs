@@ -90,14 +90,14 @@ impl Doctor {
         match accepted + refused {
             0 => Some(json!(Check::lesser(
                 tried,
-                "none came that could be believed",
+                "none came with a signature or token that is right",
                 "change a contact in HighLevel. If it stays so, the address, the events or the workflow are not set up there (README), \
                  or what comes is refused: the log names each sender, `webhook_refusals_total` counts them",
             ))),
             _ if answered["too_few"] == true => Some(json!(Check::bad(
                 tried,
                 found,
-                "HighLevel switches an address off that accepts fewer than 90 % of many: mend what refuses them, the log and \
+                "HighLevel switches off an address that accepts fewer than 90 % of its deliveries: mend what refuses them, the log and \
                  `webhook_refusals_total` say what it is",
             ))),
             _ => Some(json!(Check::good(tried, found))),
