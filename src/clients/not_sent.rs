@@ -35,7 +35,7 @@ pub enum NoConnection {
     /// Nothing answers.
     #[error("no connection (name, network or port)")]
     Network,
-    /// Something answers, and TLS does not come about.
+    /// Something answers, but the TLS handshake fails.
     #[error("no connection: what answers does not speak TLS as it should")]
     Tls,
     /// The certificate is too old.
@@ -113,17 +113,25 @@ impl NotSent {
                 "check the spelling of the URL, this machine's DNS, and its way out (firewall, proxy)"
             }
             NoConnection::Tls => "check name and port of the URL: what answers there does not speak TLS",
-            NoConnection::Expired => "have it renewed there; if it is not too old, this machine's clock is wrong",
+            NoConnection::Expired => {
+                "have that server's certificate renewed; if it has not expired, this machine's clock is wrong"
+            }
             NoConnection::NotYetValid => {
-                "set this machine's clock by NTP; if it is right, have the certificate mended there"
+                "set this machine's clock by NTP; if it is right, have that server's certificate replaced"
             }
             NoConnection::OtherName => {
                 "check the spelling of the URL; if it is right, something else answers in its place: see DNS, `/etc/hosts` and proxies"
             }
-            NoConnection::UnknownAuthority | NoConnection::Untrusted => {
+            NoConnection::UnknownAuthority => {
                 "install this system's certificates (package `ca-certificates`); where a proxy or a firewall opens TLS, add its \
                  authority to them, or name a file with all that are trusted in `SSL_CERT_FILE`; then restart. A server of your own: have \
                  it send its whole chain"
+            }
+            // webpki takes no certificate of an authority as that of a server, be it trusted or not.
+            NoConnection::Untrusted => {
+                "have the certificate signed by an authority, and name that authority's in `SSL_CERT_FILE`, together with all others \
+                 that are trusted; one that signs for itself is taken from that file only if it was made with `basicConstraints=CA:FALSE`, \
+                 which is not the default of `openssl req -x509`; then restart"
             }
             NoConnection::ProxyAsksForPassword => {
                 "write both into `HTTPS_PROXY`, as in `http://name:password@proxy:3128`; hosts that need no proxy go into `NO_PROXY`"

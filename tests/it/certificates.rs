@@ -24,6 +24,12 @@ async fn what_is_wrong_with_a_certificate_is_told() {
     trafft_at("a certificate for another name", &other, &ours).await;
     trafft_at("a certificate of an authority that this machine does not know", &good, &theirs).await;
     trafft_at("a certificate that signs for itself", &alone, &theirs).await;
+    // One that signs for itself is taken if it is no authority's.
+    let (url, file) = ours.alone().await;
+    let settings = [("ADMIN_TOKEN", ADMIN.to_owned()), ("SSL_CERT_FILE", file)];
+    let settings = settings.map(|(name, value)| (name.to_owned(), value)).into();
+    let said = run(&settings, &["connections", "list", "--url", &url]).await;
+    assert!(said.err.contains("is not the service's admin API (200)"), "{said:?}");
     // And the good one is taken for what it is: a server that is none of ours.
     let settings = [("ADMIN_TOKEN", ADMIN.to_owned()), ("SSL_CERT_FILE", ours.file())];
     let settings = settings.map(|(name, value)| (name.to_owned(), value)).into();

@@ -63,6 +63,15 @@ impl Authority {
         self.serve("ca.pem", "ca.key").await
     }
 
+    /// The URL of a server whose certificate signs for itself and for no other, and that certificate.
+    pub async fn alone(&mut self) -> (String, String) {
+        let name = ["-subj", "/CN=alone", "-addext", "subjectAltName=IP:127.0.0.1"];
+        let limits = ["-addext", "basicConstraints=critical,CA:FALSE", "-out", "alone.pem", "-keyout", "alone.key"];
+        self.openssl(&[&["req", "-x509"], &name[..], &limits, KEY].concat());
+        let file = self.folder.path().join("alone.pem").display().to_string();
+        (self.serve("alone.pem", "alone.key").await, file)
+    }
+
     async fn serve(&mut self, certificate: &str, key: &str) -> String {
         let address = free_address();
         let mut command = Command::new("openssl");
