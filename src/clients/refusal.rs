@@ -135,11 +135,16 @@ fn says(words: &str, part: &str) -> bool {
     words.to_lowercase().contains(part)
 }
 
+/// What a write to Trafft carries (T §5).
+const SENT: [&str; 6] = ["email", "phone", "phone_number", "first_name", "last_name", "description"];
+
 /// The fields that a refusal is about: the keys of `errors`, else the one that the text names
-/// (T §4: `{"message": …}` alone).
+/// (T §4: `{"message": …}` alone). Other keys of `errors` are a web framework's own, such as
+/// `detail`, and may come from a gateway.
 fn fields(json: &Value, words: &str) -> Vec<String> {
     if let Some(errors) = json["errors"].as_object().filter(|errors| !errors.is_empty()) {
-        return errors.keys().map(|name| name.to_lowercase()).collect();
+        let names = errors.keys().map(|name| name.to_lowercase());
+        return names.filter(|name| name.split('.').any(|part| SENT.contains(&part))).collect();
     }
     let words = words.to_lowercase();
     let named = [
@@ -316,6 +321,7 @@ mod tests {
                 r#"{"message":"The given data was invalid.","errors":{"phone_number":["too short"],"Email":"worse"}}"#,
                 record(422, "Email: worse; phone_number: too short", &["email", "phone_number"]),
             ),
+            (Trafft, true, 422, r#"{"errors":{"detail":"Bad Request"}}"#, record(422, "detail: Bad Request", &[])),
             (
                 Trafft,
                 true,

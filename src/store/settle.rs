@@ -11,16 +11,17 @@ use super::{Agreed, Contact, Error, Result, Signal, Store};
 use crate::model::{CustomerId, Facet, Facets, Lane, Presence, Status, Vendor, Verdict};
 
 // A fingerprint is of the customer that was written: a link that a person changed meanwhile starts
-// without one. A contact that is tried again still waits for the customer that its conflict is
-// about. One that is gone keeps the time since when it was missing: a person may have confirmed
-// that.
+// without one. A contact that is tried again, or that was given up on, still waits for the customer
+// that its conflict is about. One that is gone keeps the time since when it was missing: a person
+// may have confirmed that.
 const SETTLE: &str = "UPDATE contacts SET
         contact_read = $4, tasks_read = $5, notes_read = $6, appointments_read = $7,
         due_at = CASE WHEN sequence > $8 THEN $9 ELSE $10 END,
         lane = CASE WHEN sequence > $8 THEN lane ELSE $11 END,
         attempt = $12,
         status = CASE WHEN sequence > $8 THEN 'queued' ELSE $13 END,
-        reason = $14, settled_at = $15, conflict_customer = CASE WHEN $13 = 'queued' THEN conflict_customer ELSE $16 END,
+        reason = $14, settled_at = $15,
+        conflict_customer = CASE WHEN $13 IN ('queued', 'failed') THEN conflict_customer ELSE $16 END,
         fingerprint = CASE WHEN customer_id = $21 THEN $17 END, agreed = CASE WHEN customer_id = $21 THEN $23 END,
         fields = COALESCE($18, fields), missing_since = CASE WHEN $20 IS NULL THEN $19 ELSE missing_since END, gone_at = $20,
         deletion_told_at = CASE WHEN sequence > $8 THEN deletion_told_at ELSE $24 END, customer_missing_since = $25,

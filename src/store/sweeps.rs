@@ -250,21 +250,21 @@ impl Store {
     }
 
     /// Sees to it that every sweep that has a pace comes round, and that none without one does.
-    /// `at_once`: it does not wait for its turn.
+    /// `at_once`: it does not wait for its turn. `since`: what the first one looks back to.
     pub async fn plan(
         &self,
         location: &LocationId,
         kind: Sweep,
         due_at: Option<Timestamp>,
         at_once: bool,
-        now: Timestamp,
+        since: Option<Timestamp>,
     ) -> Result<()> {
         let mut tx = self.db.begin().await?;
         sqlx::query(PLAN)
             .bind(location.as_str())
             .bind(kind.name())
             .bind(due_at.map(|at| at.as_millisecond()))
-            .bind(now.as_millisecond())
+            .bind(since.map(|at| at.as_millisecond()))
             .bind(i64::from(at_once))
             .execute(&mut *tx)
             .await?;

@@ -61,8 +61,10 @@ impl Run<'_> {
                         ours.push(one.id);
                     }
                 }
+                // What speaks against one says nothing for another: staff may have booked with the
+                // one that we made. So it is linked, and its description stays as it is.
                 if let [one] = ours[..] {
-                    return self.linked(one, true, Some(&intent.id)).await;
+                    return self.linked(one, false, Some(&intent.id)).await;
                 }
                 let reason =
                     format!("{} new customers look like this contact: decide with `contacts link`", several.len());
@@ -108,8 +110,8 @@ impl Run<'_> {
         Ok(false)
     }
 
-    /// A page of the account's appointments; `None`: we may not read them. A gateway may say that for
-    /// a moment, so it counts once it is repeated.
+    /// A page of the account's appointments; `None`: we may not read them. A gateway may say that
+    /// for a moment, so it counts once it is repeated.
     async fn appointments(&mut self, number: u32) -> Result<Option<Page<Appointment>>, Failure> {
         for _ in 0..2 {
             self.trafft_calls += 1;

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::Failure;
 use super::adopt::has_more;
 use super::directory::{self, AccountLock};
-use super::identity::may_be;
+use super::identity::{can_be_reached_alike, may_be};
 use super::locale::Locale;
 use super::project::Projection;
 use super::run::{Run, done, snooze};
@@ -62,7 +62,8 @@ impl Run<'_> {
 
     /// Trafft has answered with a customer. If the e-mail is known already, Trafft answers with the
     /// customer that has it (T §10), and makes none. That customer can be newer than all that we
-    /// knew, so a newer id proves nothing, and the customer is read at once.
+    /// knew, so a newer id proves nothing, and the customer is read at once. One that has neither
+    /// the e-mail nor the phone is no answer of Trafft's: what was made is not known.
     async fn named(
         &mut self,
         customer: CustomerId,
@@ -71,19 +72,18 @@ impl Run<'_> {
         mut projection: Projection,
         locale: &Locale,
     ) -> Result<Verdict, Failure> {
-        if customer.0 <= intent.newest {
-            self.drop_intent(&intent).await?;
-            return self.was_there_before(customer, &projection, locale).await;
-        }
         self.trafft_calls += 1;
         let shown = match self.connection.trafft.customer(customer).await {
             Ok(shown) => shown,
             Err(error) => return self.unseen(customer, intent, error).await,
         };
         let row = directory::indexed(&shown, locale.region);
-        if !may_be(new, &row) {
+        if customer.0 <= intent.newest || !may_be(new, &row) {
+            if !can_be_reached_alike(new, &row) {
+                return self.unclear(intent, Error::AnotherRecord).await;
+            }
             self.drop_intent(&intent).await?;
-            return self.was_there_before(customer, &projection, locale).await;
+            return self.was_there_before(&row, &projection, locale).await;
         }
         // A pass over the customers may have indexed this one before the answer came. Then it is
         // judged as after a lost answer.
@@ -131,20 +131,22 @@ impl Run<'_> {
     }
 
     /// Trafft made nothing, and answered with a customer that existed before. Whose it is, is
-    /// decided as usual, by reading it. A person who asked for a new customer must learn that
+    /// decided as usual. A person who asked for a new customer must learn that
     /// Trafft makes none.
     async fn was_there_before(
         &mut self,
-        customer: CustomerId,
+        customer: &store::Customer,
         projection: &Projection,
         locale: &Locale,
     ) -> Result<Verdict, Failure> {
-        self.look_at_another(customer).await?;
+        let row = std::slice::from_ref(customer);
+        self.store.index_customers(&self.connection.location, row, self.connection.clock.now()).await?;
         if self.contact.decision != Some(Decision::Create)
             && let Some(verdict) = self.find(projection, locale).await?
         {
             return Ok(verdict);
         }
+        let customer = customer.id;
         let reason = format!(
             "Trafft makes no other customer with this e-mail or phone than customer {customer}: `contacts link` it, or change the contact"
         );

@@ -8,8 +8,8 @@ use tracing::info;
 
 use super::phones::is_of_older_rule;
 use super::{Connection, Failure};
-use crate::clients::Odd;
 use crate::clients::trafft::wire;
+use crate::clients::{Error, Odd};
 use crate::model::{Phone, Region};
 use crate::store::{Customer, Store};
 
@@ -104,6 +104,10 @@ impl Connection {
 
     /// Takes in what came since the last look, newest first, and whatever is newer than `back_to`.
     /// Returns the calls it took, and the records that could not be read.
+    ///
+    /// # Errors
+    /// Also if what is known was not met again, and the account does not say that it has no more: a
+    /// look at an empty list would prove that nobody is there.
     pub(super) async fn refresh_directory(
         &self,
         store: &Store,
@@ -116,15 +120,23 @@ impl Connection {
         let mut newest = lock.seen();
         let mut calls = 0;
         let mut unread = Vec::new();
+        let known = seen.min(back_to);
         for _ in 1..=PASSES {
             let mut totals = HashSet::new();
+            let mut shown = 0;
+            let mut is_met = known <= 0;
             let reached = |page: &wire::Page<wire::Customer>| {
                 newest = page.data.items.iter().map(|customer| customer.id.0).max().unwrap_or_default().max(newest);
                 totals.insert(page.pagination.total);
                 unread.extend(page.data.odd.iter().cloned());
-                page.data.items.iter().any(|customer| customer.id.0 <= seen.min(back_to))
+                shown += page.data.given() as i64;
+                is_met |= page.data.items.iter().any(|customer| customer.id.0 <= known);
+                is_met
             };
             calls += self.page_through(store, locale.region, reached).await?;
+            if !is_met && !totals.iter().all(|total| total.is_some_and(|total| shown >= total)) {
+                return Err(Failure::Trafft(Error::Unreadable { is_json: true }));
+            }
             // Else one may have slipped over a page's edge, as in the first full pass.
             if totals.len() == 1 {
                 break;
@@ -138,8 +150,16 @@ impl Connection {
     }
 
     /// One page of Trafft's customers, newest first.
+    ///
+    /// # Errors
+    /// Also for a first page that is empty and does not say that there are none: another service may
+    /// have answered, and an account without customers would be filled anew.
     pub(super) async fn customers_page(&self, number: u32) -> Result<wire::Page<wire::Customer>, Failure> {
-        self.trafft.customers(number, PAGE).await.map_err(Failure::Trafft)
+        let page = self.trafft.customers(number, PAGE).await.map_err(Failure::Trafft)?;
+        match number == 1 && page.data.given() == 0 && page.pagination.total.is_none() {
+            true => Err(Failure::Trafft(Error::Unreadable { is_json: true })),
+            false => Ok(page),
+        }
     }
 
     /// Reads and indexes pages, newest first, until `reached` or the end. Returns the calls it

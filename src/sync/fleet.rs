@@ -39,6 +39,7 @@ type LeftAlone = HashMap<(LocationId, i64), Instant>;
 struct Running {
     epoch: i64,
     revision: i64,
+    lease: Lease,
     stop: CancellationToken,
 }
 
@@ -69,7 +70,6 @@ impl Fleet {
         // Heartbeats use a clock of their own: other processes do not wait for a clock that is
         // moved by hand.
         let clock = Clock::system();
-        let lease = Lease::default();
         let mut owners = JoinSet::new();
         let mut running: HashMap<LocationId, Running> = HashMap::new();
         let mut left_alone = LeftAlone::new();
@@ -82,14 +82,15 @@ impl Fleet {
             };
             match self.store.beat(&self.process, self.lease, &self.candidates, is_left_alone).await {
                 Ok(beat) => {
-                    lease.renew(sent + self.lease);
-                    for refused in self.follow(beat, &lease, &mut running, &mut owners).await {
+                    let until = sent + self.lease;
+                    renew(&running, &beat.owned, until);
+                    for refused in self.follow(beat, until, &mut running, &mut owners).await {
                         self.give_back(&refused.location).await;
                         left_alone.insert((refused.location, refused.revision), sent + LEFT_ALONE);
                     }
                 }
                 Err(error) if error.tell_outage() => {}
-                Err(error) => warn!(error = %error, "no heartbeat: {error}"),
+                Err(error) => warn!(error = %error, "the heartbeat of this process could not be stored: {error}"),
             }
             tokio::select! {
                 () = stop.cancelled() => break,
@@ -125,7 +126,7 @@ impl Fleet {
     async fn follow(
         &self,
         beat: store::Heartbeat,
-        lease: &Lease,
+        until: Instant,
         running: &mut HashMap<LocationId, Running>,
         owners: &mut JoinSet<LocationId>,
     ) -> Vec<store::Connection> {
@@ -142,7 +143,8 @@ impl Fleet {
                 continue;
             }
             let store::Connection { location, epoch, revision, .. } = connection.clone();
-            let stop = CancellationToken::new();
+            let (stop, lease) = (CancellationToken::new(), Lease::default());
+            lease.set(Some(until));
             let entered = match self.store.entered(&location).await {
                 Ok(entered) => entered,
                 // The database's own trouble passes, and others have it as well.
@@ -164,7 +166,7 @@ impl Fleet {
             info!(location.id = %location, epoch, "working location {location}");
             let owner =
                 Owner::new(self.store.clone(), connected, self.nudge.clone(), self.progress.clone(), stop.clone());
-            running.insert(location.clone(), Running { epoch, revision, stop });
+            running.insert(location.clone(), Running { epoch, revision, lease, stop });
             let span = error_span!(parent: None, "location", location.id = %location);
             let owner = async move {
                 owner.run().await;
@@ -183,8 +185,17 @@ impl Fleet {
         if let Err(error) = self.store.release(&self.process, location).await
             && !error.tell_outage()
         {
-            warn!(location.id = %location, error = %error, "location {location} is free once the lease ends: {error}");
+            warn!(location.id = %location, error = %error, "location {location} could not be released, so no other process can take it over while this one runs: {error}");
         }
+    }
+}
+
+/// An owner that is stopped because this process has more than its share finishes what it has in
+/// hand. One whose location another process has taken over writes nothing any more.
+fn renew(running: &HashMap<LocationId, Running>, owned: &[store::Connection], until: Instant) {
+    for (location, owner) in running {
+        let is_owned = owned.iter().any(|owned| owned.location == *location && owned.epoch == owner.epoch);
+        owner.lease.set(is_owned.then_some(until));
     }
 }
 

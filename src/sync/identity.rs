@@ -51,7 +51,7 @@ pub(super) async fn find(
 }
 
 /// The customer, other than its own, that already has the e-mail that a linked contact has moved
-/// to.
+/// to. Of several, one that a contact has: only that one can be deleted with its contact.
 pub(super) async fn holder_of_new_email(
     store: &Store,
     connection: &Connection,
@@ -64,7 +64,9 @@ pub(super) async fn holder_of_new_email(
         return Ok(None);
     }
     let same = store.customers_by_email(&connection.location, &email).await?;
-    Ok(same.into_iter().map(|customer| customer.id).find(|id| *id != own))
+    let others = || same.iter().filter(|customer| customer.id != own);
+    let held = others().find(|customer| customer.held_by.is_some());
+    Ok(held.or_else(|| others().next()).map(|customer| customer.id))
 }
 
 /// Customers that came after `newest` and look like what we meant to create: the same e-mail and
@@ -89,6 +91,14 @@ pub(super) fn may_be(meant: &NewCustomer, customer: &Customer) -> bool {
         && !both_differ(meant.phone.as_deref(), phone.map(Phone::as_str))
 }
 
+/// Have the two the e-mail or the phone in common?
+pub(super) fn can_be_reached_alike(meant: &NewCustomer, customer: &Customer) -> bool {
+    let email = meant.email.as_deref().and_then(EmailKey::new);
+    let phone = meant.phone.as_deref().filter(|phone| !phone.is_empty());
+    email.is_some() && email == EmailKey::new(&customer.email)
+        || phone.is_some_and(|phone| is_form_of_phone(phone, customer))
+}
+
 /// Does the customer look like what a create was to make?
 fn looks_like(meant: &NewCustomer, customer: &Customer) -> bool {
     is_form_of(&meant.first_name, &customer.first_name)
@@ -97,8 +107,8 @@ fn looks_like(meant: &NewCustomer, customer: &Customer) -> bool {
         && is_form_of_phone(meant.phone.as_deref().unwrap_or_default(), customer)
 }
 
-/// May what Trafft shows be a form of this number? It may lack the country (T §5.1); then it ends
-/// as the number does.
+/// May what Trafft shows be a form of this number? It may lack the country (T §5.1); then the
+/// number ends with it.
 fn is_form_of_phone(meant: &str, customer: &Customer) -> bool {
     let key = customer.phone.as_ref().map(Phone::as_str).unwrap_or_default();
     if key == meant {
@@ -149,9 +159,11 @@ fn judge(mut same: Vec<Customer>, by: &str, projection: &Projection) -> Match {
         }
         (0, _) | (_, None) => Match::None,
         (several, Some(last)) => {
-            let mut ids: Vec<_> = same.iter().map(|customer| customer.id.to_string()).collect();
-            ids.push(last.id.to_string());
-            doubt(format!("{several} customers have this {by} ({})", ids.join(", ")), None)
+            same.push(last);
+            let ids: Vec<_> = same.iter().map(|customer| customer.id.to_string()).collect();
+            // Only one that a contact has can be deleted with that contact, so that one is claimed.
+            let held = same.iter().find(|customer| customer.held_by.is_some());
+            doubt(format!("{several} customers have this {by} ({})", ids.join(", ")), held.map(|customer| customer.id))
         }
     }
 }

@@ -37,8 +37,8 @@ pub(super) fn text_of(html: &str) -> Option<String> {
 }
 
 /// The text with everything escaped that is markup by HTML's grammar alone: a reference without its
-/// `;`, as in the query of an address, and a `<` before which no tag ends, unless HTML knows that
-/// tag. Nobody meant these; editors escape what they write.
+/// `;`, as in the query of an address, and a `<` whose tag has not ended where the next one begins.
+/// Nobody meant these; editors escape what they write.
 fn as_meant(html: &str) -> String {
     let mut meant = String::with_capacity(html.len());
     let mut rest = html;
@@ -62,10 +62,26 @@ fn is_reference(behind: &str) -> bool {
     end.is_some_and(|end| end > 0 && behind[end..].starts_with(';'))
 }
 
+/// Whether a tag that begins here ends before another one begins; in a quoted value, both signs are
+/// text. What begins with no letter is left to the parser: an end tag, a comment.
 fn is_tag(behind: &str) -> bool {
-    let name = behind.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
-    let ends = behind.find(['<', '>']).is_some_and(|at| behind[at..].starts_with('>'));
-    name.is_empty() || ends || is_known(&name.to_ascii_lowercase())
+    if !behind.starts_with(|c: char| c.is_ascii_alphabetic()) {
+        return true;
+    }
+    let mut quote = None;
+    let mut last = ' ';
+    for c in behind.chars() {
+        match (quote, c) {
+            (Some(open), _) if c == open => quote = None,
+            (Some(_), _) => {}
+            (None, '"' | '\'') if last == '=' => quote = Some(c),
+            (None, '>') => return true,
+            (None, '<') => return false,
+            (None, _) => {}
+        }
+        last = c;
+    }
+    false
 }
 
 #[derive(Default)]

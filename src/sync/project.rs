@@ -37,9 +37,9 @@ pub(super) struct Projection {
 }
 
 /// To be raised when the same contact is projected otherwise than before.
-pub(super) const VERSION: u32 = 5;
+pub(super) const VERSION: u32 = 6;
 
-/// Names and addresses longer than this are cut: no vendor says what it bears.
+/// Names and addresses longer than this are cut: neither vendor names its own limit.
 const LONGEST_NAME: usize = 255;
 
 /// Renders the customer. `escape`: the description may be shown as HTML.

@@ -100,13 +100,20 @@ impl Run<'_> {
                 let until = until + clock.jitter(until.duration_since(now).unsigned_abs());
                 Verdict::Snooze { until, reason: format!("{vendor}: {error}"), waits_for: Some(vendor) }
             }
-            None => match decide(vendor, &error, contact.attempt, now, |wait| clock.jitter(wait)) {
-                // An event started this run before the next retry was due: it uses up no attempt.
-                Verdict::Retry { reason, .. } if contact.retry_at.is_some_and(|at| now < at) => {
-                    snooze(contact.retry_at.unwrap_or(now), reason)
+            None => {
+                let verdict = decide(vendor, &error, contact.attempt, now, |wait| clock.jitter(wait));
+                let uses_an_attempt = match &verdict {
+                    Verdict::Retry { .. } => true,
+                    Verdict::Dead { .. } => !error.names_any(),
+                    _ => false,
+                };
+                match contact.retry_at {
+                    // An event started this run before the next retry was due: it uses up no
+                    // attempt.
+                    Some(at) if uses_an_attempt && now < at => snooze(at, format!("{vendor}: {error}")),
+                    _ => verdict,
                 }
-                verdict => verdict,
-            },
+            }
         }
     }
 }

@@ -115,6 +115,8 @@ mod tests {
             ),
             ("<p>From: Jo <jo@example.com></p>", "From: Jo <jo@example.com>"),
             ("<p>wants x<y and z</p>", "wants x<y and z"),
+            ("<p>a<b and c</p>", "a<b and c"),
+            (r#"<p><a title="x<y">a link</a></p>"#, "a link"),
             ("<p>pain level <b4 surgery: 7, after: 3</p>", "pain level <b4 surgery: 7, after: 3"),
             (
                 "<p>https://example.com/?id=5&region=eu&currency=usd&section=2</p>",
@@ -197,6 +199,15 @@ mod tests {
             let html = typed.replace('&', "&amp;").replace('>', "&gt;");
             proptest::prop_assert_eq!(html_to_text(&typed), one_line(&typed));
             proptest::prop_assert_eq!(html_to_text(&format!("<p>{html}</p>")), one_line(&typed));
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn unescaped_signs_inside_of_html_are_told_as_they_were_typed(
+            words in "(([a-z]{0,3}[<&][a-z]{1,3}=?[0-9a-z]{0,3}|[a-z]{1,5}) ){1,12}"
+        ) {
+            proptest::prop_assert_eq!(html_to_text(&format!("<p>{words}</p>")), words.trim_end());
         }
     }
 

@@ -49,8 +49,8 @@ impl Connection {
             return self.note(store, vendor, Some((kind, error))).await;
         }
         match self.gates.of(vendor).look(self.clock.now()) {
-            // Of another account, or not the vendor: that says nothing good.
-            Look::Open if error.is_of_another() => {}
+            // Perhaps the token is another location's: that says nothing good of the account.
+            Look::Open if *error == Error::AnotherRecord => {}
             // What it answered is about one record: the vendor works.
             Look::Open if error.about() == About::Record || error.is_answer() => self.note(store, vendor, None).await,
             Look::Open => {}
@@ -109,7 +109,9 @@ impl Connection {
             // Its new owner knows better.
             Err(store::Error::NotOwner) => {}
             Err(error) if error.tell_outage() => {}
-            Err(error) => error!(error = %error, "how the location stands with {vendor} is not written down: {error}"),
+            Err(error) => {
+                error!(error = %error, "the state of the connection to {vendor} could not be stored: {error}")
+            }
         }
     }
 

@@ -210,8 +210,8 @@ impl Run<'_> {
         if answer == Err(Error::Withdrawn) {
             return Err(store::Error::NotOwner.into());
         }
-        // Trafft's answer may be lost, or be in words that are not known (T §5.4); or another service
-        // answered in its place. The customer itself tells.
+        // Trafft's answer may be lost, or be in words that are not known (T §5.4); or another
+        // service answered in its place. The customer itself tells.
         if answer.as_ref().is_err_and(Error::may_have_been_carried_out) {
             self.trafft_calls += 1;
             if let Err(Error::Gone(_)) = self.connection.trafft.customer(customer).await {

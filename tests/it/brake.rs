@@ -1,4 +1,5 @@
-//! The brake: so many contacts gone at once are a fault of somebody's, and nothing is deleted for it.
+//! The brake: so many contacts gone at once are a fault of some system, and nothing is deleted for
+//! it.
 
 use std::time::Duration;
 

@@ -16,69 +16,6 @@ pub fn ada() -> Value {
     json!({ "firstName": "Ada", "lastName": "Example", "email": "ada@example.com", "phone": "+14155550142" })
 }
 
-/// The pass over Trafft's customers shows the new customer before the POST's answer has come.
-#[tokio::test]
-async fn a_customer_that_a_pass_shows_before_the_posts_answer_is_ours_all_the_same() {
-    let mut broken = Vec::new();
-    for decided in [false, true] {
-        let mut world = World::stopped(&[
-            ("DELETE_POLICY", "delete-created"),
-            ("SWEEP_CUSTOMERS_HOURS", "24"),
-            ("SYNC_INLINE_DEADLINE_MS", "0"),
-        ])
-        .await;
-        if decided {
-            world
-                .sandbox
-                .trafft
-                .staff_create(json!({ "first_name": "Augusta", "last_name": "King", "email": "ada@example.com" }));
-        }
-        world.start().await;
-        let (ghl, trafft) = (world.sandbox.ghl.clone(), world.sandbox.trafft.clone());
-        let contact = ghl.create_contact(ada());
-        if decided {
-            world.deliver_all().await;
-            world.idle().await;
-        }
-        // The answer of the POST is slow in coming: 5 s.
-        trafft.faults().push(Matcher::new("POST", "/api/v2/customers"), Fault::DoneThenSlow { ms: 5_000 });
-        if decided {
-            let path = format!("/api/v1/contacts/{contact}/create");
-            assert_eq!(world.admin(Method::POST, &path, None).await.code, 202);
-        } else {
-            world.deliver_all().await;
-        }
-        while trafft.faults().unspent() > 0 {
-            tokio::task::yield_now().await;
-        }
-        // Meanwhile the pass over Trafft's customers reads its first page.
-        let asked = world.admin(Method::POST, "/api/v1/sweeps/customers", None).await;
-        assert!(asked.code.is_success(), "{}", asked.json);
-        let mut moment = tokio::time::interval(Duration::from_millis(10));
-        let is_shown = |sweep: &Value| sweep["kind"] == "customers" && sweep["seen"].as_i64() > Some(0);
-        while !world.get("/api/v1/sweeps").await.json["sweeps"].as_array().unwrap().iter().any(is_shown) {
-            moment.tick().await;
-        }
-        world.advance(Duration::from_secs(5));
-        world.rest(Duration::from_mins(3)).await;
-        if decided {
-            // As the reason says that there is none, the person asks once more.
-            let path = format!("/api/v1/contacts/{contact}/create");
-            world.admin(Method::POST, &path, None).await;
-            world.rest(Duration::from_mins(3)).await;
-        }
-        ghl.add_note(&contact, json!({ "body": "Allergic to lavender oil" }));
-        world.deliver_all().await;
-        world.rest(Duration::from_hours(30)).await;
-        let customers = trafft.customers();
-        let adas: Vec<_> = customers.iter().filter(|customer| customer.first_name == "Ada").collect();
-        if adas.len() != 1 || !adas[0].description.as_deref().unwrap_or_default().contains("lavender") {
-            broken.push(format!("decided {decided}: {adas:?}"));
-        }
-    }
-    assert!(broken.is_empty(), "{broken:#?}");
-}
-
 /// A value that HighLevel had, has no more, and has again; staff changed it in Trafft in between.
 #[tokio::test]
 async fn a_value_that_comes_back_is_written() {
@@ -149,6 +86,13 @@ async fn a_contact_that_the_mapping_fails_on_stops_no_other_one() {
     assert!(broken.is_empty(), "{broken:#?}");
 }
 
+/// Delivered, whether or not the location is worked.
+async fn deliver(world: &World) {
+    for event in world.sandbox.ghl.take_events() {
+        assert_eq!(world.deliver_now(&event).await.code, 200);
+    }
+}
+
 /// A gateway of another make (Fastify) has lost its route for a bit more than a minute.
 #[tokio::test]
 async fn a_route_that_is_not_found_is_no_customer() {
@@ -177,33 +121,6 @@ async fn a_route_that_is_not_found_is_no_customer() {
             .collect();
         assert_eq!(same.len(), 1, "{body}");
     }
-}
-
-/// A gateway answers a POST with a 400 of its own; Trafft carries it out a little later.
-#[tokio::test]
-async fn a_create_that_a_gateway_answers_with_a_400_is_made_once() {
-    for late in [8_000, 3_000] {
-        gateways_400(late).await;
-    }
-}
-
-async fn gateways_400(late: i64) {
-    let mut world = World::with(&[]).await;
-    world.forgiving = true;
-    let body = r#"{"message":"Bad Request","statusCode":400}"#.to_owned();
-    world
-        .sandbox
-        .trafft
-        .faults()
-        .push(Matcher::new("POST", "/api/v2/customers"), Fault::StatusThenDone { status: 400, body, after_ms: late });
-    let contact = world.sandbox.ghl.create_contact(ada());
-    world.deliver_all().await;
-    world.rest(3 * SETTLE).await;
-    world.sandbox.ghl.add_note(&contact, json!({ "body": "Allergic to lavender oil" }));
-    world.deliver_all().await;
-    let customers = world.sandbox.trafft.customers();
-    assert_eq!(customers.len(), 1);
-    assert!(customers[0].description.as_deref().unwrap_or_default().contains("lavender"));
 }
 
 /// Two whole passes did not show a customer of a contact that is left out for now; then it was
@@ -239,30 +156,64 @@ async fn a_customer_that_is_shown_again_is_not_taken_for_gone_by_one_page_of_a_g
     assert_eq!(world.contact(&contact).await["trafft_customer_id"], customer);
 }
 
-/// A person books while our POST is on its way; Trafft answers a known e-mail with the customer
-/// that has it.
+/// Another service answers for Trafft's list of customers, once, as if there were none.
 #[tokio::test]
-async fn a_customer_that_trafft_names_and_that_looks_otherwise_is_not_ours() {
-    let mut world = World::stopped(&[("DELETE_POLICY", "delete-created"), ("SYNC_INLINE_DEADLINE_MS", "0")]).await;
-    world.sandbox.trafft.set_duplicates(sandbox::trafft::Duplicates::ReturnExisting);
-    world.start().await;
-    let trafft = world.sandbox.trafft.clone();
-    trafft.faults().push(Matcher::new("POST", "/api/v2/customers"), Fault::Slow { ms: 3_000 });
-    let contact = world.sandbox.ghl.create_contact(ada());
-    world.deliver_all().await;
-    while trafft.faults().unspent() > 0 {
-        tokio::task::yield_now().await;
+async fn an_answer_without_customers_proves_nothing() {
+    for body in [r#"{"data":null,"message":"ok"}"#, r#"{"data":[]}"#, r#"{"data":[],"pagination":{"pages":1}}"#] {
+        let mut world = World::new().await;
+        world.forgiving = true;
+        let trafft = world.sandbox.trafft.clone();
+        world.synced(json!({ "firstName": "Bob", "email": "bob@example.com" })).await;
+        // A person has booked, and we have not met that customer yet.
+        let booked =
+            trafft.staff_create(json!({ "first_name": "Ada", "last_name": "Example", "email": "ada@example.com" }));
+        trafft.faults().push(Matcher::new("GET", "/api/v2/customers"), Fault::StatusWithBody(200, body.to_owned()));
+        let contact = world.sandbox.ghl.create_contact(ada());
+        world.deliver_all().await;
+        world.rest(10 * SETTLE).await;
+        assert_eq!(trafft.customers().len(), 2, "{body}: {:?}", trafft.customers());
+        assert_eq!(world.contact(&contact).await["trafft_customer_id"], booked, "{body}");
+
+        // The answer of a create is lost, and so is the look for what it made.
+        trafft.faults().push(Matcher::new("POST", "/api/v2/customers"), Fault::DoneThenDropped);
+        let eve = world.sandbox.ghl.create_contact(json!({ "firstName": "Eve", "email": "eve@example.com" }));
+        world.deliver_all().await;
+        world.rest(Duration::from_secs(20)).await;
+        let look = Matcher::new("GET", "/api/v2/customers").times(2);
+        trafft.faults().push(look, Fault::StatusWithBody(200, body.to_owned()));
+        world.rest(10 * SETTLE).await;
+        let known = world.contact(&eve).await;
+        assert_eq!(trafft.customers().len(), 3, "{body}: {:?}", trafft.customers());
+        assert_eq!(known["created_by_us"], true, "{body}: {known}");
     }
-    let staffs = trafft.staff_create(json!({ "first_name": "Eve", "last_name": "Other", "email": "ada@example.com", "description": "typed by staff" }));
-    world.advance(Duration::from_secs(3));
-    world.rest(Duration::from_secs(10)).await;
-    world.sandbox.ghl.add_note(&contact, json!({ "body": "Prefers mornings" }));
-    world.deliver_all().await;
-    world.rest(Duration::from_mins(2)).await;
-    world.sandbox.ghl.delete_contact(&contact);
-    world.deliver_all().await;
-    world.rest(Duration::from_mins(5)).await;
-    assert_eq!(trafft.customer(staffs).and_then(|one| one.description).as_deref(), Some("typed by staff"));
+}
+
+/// The first pass over the customers after the index was built, and one answer as above in it: the
+/// customers that nobody is linked with are still there.
+#[tokio::test]
+async fn one_pass_that_shows_nobody_takes_nobody_out_of_the_index() {
+    let body = r#"{"data":[],"pagination":{"total":0,"pages":0}}"#;
+    let mut world = World::stopped(&[("SWEEP_CUSTOMERS_HOURS", "24")]).await;
+    let trafft = world.sandbox.trafft.clone();
+    let staffs =
+        trafft.staff_create(json!({ "first_name": "Augusta", "last_name": "King", "email": "ada@example.com" }));
+    // Beyond the newest page.
+    trafft.seed(60);
+    world.start().await;
+    world.forgiving = true;
+    // Reading all of them took a minute, and then the work began.
+    world.sql("UPDATE customers SET seen_at = seen_at - 60000").await;
+    let contact = world.sandbox.ghl.create_contact(ada());
+    assert_eq!(world.deliver_all().await.status(), "conflict");
+    trafft.faults().push(Matcher::new("GET", "/api/v2/customers"), Fault::StatusWithBody(200, body.to_owned()));
+    world.rest(25 * HOUR).await;
+    let known = world.contact(&contact).await;
+    assert_eq!(
+        (&known["status"], &known["conflict_trafft_customer_id"]),
+        (&json!("conflict"), &json!(staffs)),
+        "{known}"
+    );
+    assert_eq!(trafft.customers().len(), 61);
 }
 
 /// The location's record is refused once after a restart, while the pass over Trafft's customers
@@ -306,6 +257,87 @@ async fn a_merge_hands_the_customer_over() {
     assert!(world.sandbox.trafft.customer(customer).is_some(), "its contact lives, and it has an appointment");
 }
 
+/// A merge as above, where staff have made a customer with the same e-mail, too: the doubt is about
+/// both.
+#[tokio::test]
+async fn a_merge_hands_the_customer_over_where_several_have_the_email() {
+    for is_linked in [false, true] {
+        let world = World::with(&[("DELETE_POLICY", "delete-created")]).await;
+        world.sandbox.ghl.set_allow_duplicates(&world.sandbox.ghl.location_id(), true);
+        let first = is_linked.then(|| {
+            let staffs = json!({ "first_name": "Ada", "last_name": "King", "email": "ada@example.com" });
+            let id = world.sandbox.trafft.staff_create(staffs.clone());
+            world.sandbox.trafft.staff_edit(id, json!({ "email": "king@example.com" }));
+            id
+        });
+        let gone = world.synced(ada()).await;
+        let customer = world.customer_of(&gone).await.id;
+        world.sandbox.trafft.staff_book(Some(customer), "2026-09-12T10:00:00Z", "2026-09-12T11:00:00Z");
+        let stays = if let Some(first) = first {
+            // It has a customer of its own, and takes over the e-mail that both others have.
+            let stays =
+                world.synced(json!({ "firstName": "Ada", "lastName": "Example", "email": "new@example.com" })).await;
+            world.sandbox.trafft.staff_edit(first, json!({ "email": "ada@example.com" }));
+            world.admin(Method::POST, "/api/v1/sweeps/customers", None).await;
+            world.drain().await;
+            world.sandbox.ghl.edit_contact(&stays, json!({ "email": "ada@example.com" }));
+            stays
+        } else {
+            world
+                .sandbox
+                .trafft
+                .staff_create(json!({ "first_name": "Ada", "last_name": "Example", "email": "ada@example.com" }));
+            world.sandbox.ghl.create_contact(ada())
+        };
+        assert_eq!(world.deliver_all().await.status(), "conflict", "{is_linked}");
+        world.sandbox.ghl.merge_contacts(&stays, &gone);
+        world.deliver_all().await;
+        world.drain().await;
+        let known = world.contact(&stays).await;
+        assert!(world.sandbox.trafft.customer(customer).is_some(), "{is_linked}: it has an appointment: {known}");
+    }
+}
+
+/// A merge as above, while the record that stays is in trouble: it is still the one that the
+/// customer is for.
+#[tokio::test]
+async fn a_merge_hands_the_customer_over_to_a_contact_that_is_in_trouble() {
+    for trouble in ["retried", "given up on"] {
+        let mapping = "[customer]\nlast_name = \"{{ last_name + ' ' + tags[0] }}\"\n";
+        let mut world = World::mapped(mapping, &[("DELETE_POLICY", "delete-created")]).await;
+        world.forgiving = true;
+        let ghl = world.sandbox.ghl.clone();
+        ghl.set_allow_duplicates(&ghl.location_id(), true);
+        let mut person = ada();
+        person["tags"] = json!(["vip"]);
+        let gone = world.synced(person.clone()).await;
+        let customer = world.customer_of(&gone).await.id;
+        let stays = ghl.create_contact(person);
+        world.deliver_all().await;
+        if trouble == "retried" {
+            let record = Matcher::new("GET", &format!("/contacts/{stays}")).times(3);
+            let timeout =
+                r#"{"message":"Request Timeout after 30000ms","error":"Bad Request","statusCode":400}"#.to_owned();
+            ghl.faults().push(record, Fault::StatusWithBody(400, timeout));
+            ghl.edit_contact(&stays, json!({ "companyName": "Example Ltd" }));
+        } else {
+            // The mapping has no last name for it.
+            ghl.edit_contact(&stays, json!({ "tags": [] }));
+            world.deliver_all().await;
+            assert_eq!(world.contact(&stays).await["status"], "failed");
+        }
+        ghl.merge_contacts(&stays, &gone);
+        world.deliver_all().await;
+        world.rest(10 * SETTLE).await;
+        assert!(world.sandbox.trafft.customer(customer).is_some(), "{trouble}");
+        ghl.edit_contact(&stays, json!({ "tags": ["vip"], "companyName": "Example & Co" }));
+        world.deliver_all().await;
+        world.rest(10 * SETTLE).await;
+        let known = world.contact(&stays).await;
+        assert_eq!(known["trafft_customer_id"], customer, "{trouble}: {known}");
+    }
+}
+
 /// Staff turned a customer that we had made into somebody else; its contact is deleted before any
 /// pass has seen that.
 #[tokio::test]
@@ -320,25 +352,6 @@ async fn a_customer_that_staff_made_another_persons_is_not_deleted() {
     assert!(world.sandbox.trafft.customer(customer).is_some(), "Zoe");
 }
 
-/// Delivered, whether or not the location is worked.
-async fn deliver(world: &World) {
-    for event in world.sandbox.ghl.take_events() {
-        assert_eq!(world.deliver_now(&event).await.code, 200);
-    }
-}
-
-/// How Trafft shows a number of another country is not known: a customer that we have just made is
-/// ours in any form of it.
-#[tokio::test]
-async fn a_customer_that_trafft_shows_with_a_national_number_is_ours() {
-    let world = World::new().await;
-    world.sandbox.trafft.raw().field("/api/v2/customers", 1, "phone_number", r#""030 901820""#);
-    let person = json!({ "firstName": "Ada", "email": "ada@example.com", "phone": "+4930901820" });
-    let contact = world.synced(person).await;
-    let known = world.contact(&contact).await;
-    assert_eq!((&known["trafft_customer_id"], &known["created_by_us"]), (&json!(1), &json!(true)), "{known}");
-}
-
 /// Staff who correct a name have the same person in mind: that customer goes with its contact.
 #[tokio::test]
 async fn a_customer_that_staff_corrected_is_deleted() {
@@ -350,106 +363,6 @@ async fn a_customer_that_staff_corrected_is_deleted() {
     world.deliver_all().await;
     world.drain().await;
     assert!(world.sandbox.trafft.customer(customer).is_none());
-}
-
-/// A merge as above, while HighLevel has trouble with the record that stays: it is still the one
-/// that the customer is for.
-#[tokio::test]
-async fn a_merge_hands_the_customer_over_to_a_contact_that_cannot_be_read_yet() {
-    let mut world = World::with(&[("DELETE_POLICY", "delete-created")]).await;
-    world.forgiving = true;
-    world.sandbox.ghl.set_allow_duplicates(&world.sandbox.ghl.location_id(), true);
-    let gone = world.synced(ada()).await;
-    let customer = world.customer_of(&gone).await.id;
-    let stays = world.sandbox.ghl.create_contact(ada());
-    world.deliver_all().await;
-    let record = Matcher::new("GET", &format!("/contacts/{stays}")).times(3);
-    let timeout = r#"{"message":"Request Timeout after 30000ms","error":"Bad Request","statusCode":400}"#.to_owned();
-    world.sandbox.ghl.faults().push(record, Fault::StatusWithBody(400, timeout));
-    world.sandbox.ghl.merge_contacts(&stays, &gone);
-    world.sandbox.ghl.edit_contact(&stays, json!({ "companyName": "Example Ltd" }));
-    world.deliver_all().await;
-    world.rest(10 * SETTLE).await;
-    assert!(world.sandbox.trafft.customer(customer).is_some());
-    assert_eq!(world.contact(&stays).await["trafft_customer_id"], customer);
-}
-
-/// Trafft answers a create with the customer that somebody else has just made; a gateway answers
-/// our look at it.
-#[tokio::test]
-async fn a_customer_that_trafft_names_and_does_not_show_is_not_ours() {
-    let mut world = World::stopped(&[("DELETE_POLICY", "delete-created"), ("SYNC_INLINE_DEADLINE_MS", "0")]).await;
-    world.forgiving = true;
-    world.sandbox.trafft.set_duplicates(sandbox::trafft::Duplicates::ReturnExisting);
-    world.start().await;
-    let trafft = world.sandbox.trafft.clone();
-    trafft.faults().push(Matcher::new("POST", "/api/v2/customers"), Fault::Slow { ms: 3_000 });
-    let contact = world.sandbox.ghl.create_contact(ada());
-    world.deliver_all().await;
-    while trafft.faults().unspent() > 0 {
-        tokio::task::yield_now().await;
-    }
-    let staffs = trafft.staff_create(
-        json!({ "first_name": "Eve", "last_name": "Other", "email": "ada@example.com", "description": "typed by staff" }),
-    );
-    let look = Matcher::new("GET", &format!("/api/v2/customers/{staffs}"));
-    trafft.faults().push(look, Fault::Html(502));
-    world.advance(Duration::from_secs(3));
-    world.rest(10 * SETTLE).await;
-    world.sandbox.ghl.add_note(&contact, json!({ "body": "Prefers mornings" }));
-    world.deliver_all().await;
-    world.rest(Duration::from_mins(2)).await;
-    world.sandbox.ghl.delete_contact(&contact);
-    world.deliver_all().await;
-    world.rest(Duration::from_mins(5)).await;
-    let kept = trafft.customer(staffs).map(|one| (one.first_name, one.description.unwrap_or_default()));
-    assert_eq!(kept, Some(("Eve".to_owned(), "typed by staff".to_owned())));
-}
-
-/// The same with a person who is the contact, and has a birthday: staff typed it.
-#[tokio::test]
-async fn a_customer_with_more_than_we_send_is_linked_and_not_ours() {
-    let mut world = World::stopped(&[("DELETE_POLICY", "delete-created"), ("SYNC_INLINE_DEADLINE_MS", "0")]).await;
-    world.sandbox.trafft.set_duplicates(sandbox::trafft::Duplicates::ReturnExisting);
-    world.start().await;
-    let trafft = world.sandbox.trafft.clone();
-    trafft.faults().push(Matcher::new("POST", "/api/v2/customers"), Fault::Slow { ms: 3_000 });
-    let contact = world.sandbox.ghl.create_contact(ada());
-    world.deliver_all().await;
-    while trafft.faults().unspent() > 0 {
-        tokio::task::yield_now().await;
-    }
-    let staffs = trafft.staff_create(json!({
-        "first_name": "Ada", "last_name": "Example", "email": "ada@example.com", "birthday": "1990-09-25",
-        "description": "typed by staff",
-    }));
-    world.advance(Duration::from_secs(3));
-    world.rest(Duration::from_secs(10)).await;
-    let known = world.contact(&contact).await;
-    assert_eq!((&known["trafft_customer_id"], &known["created_by_us"]), (&json!(staffs), &json!(false)), "{known}");
-    world.sandbox.ghl.add_note(&contact, json!({ "body": "Prefers mornings" }));
-    world.sandbox.ghl.delete_contact(&contact);
-    world.deliver_all().await;
-    world.rest(Duration::from_mins(5)).await;
-    assert_eq!(trafft.customer(staffs).and_then(|one| one.description).as_deref(), Some("typed by staff"));
-}
-
-/// The answer of a create is lost, and the contact is deleted before anybody has looked for what
-/// it made.
-#[tokio::test]
-async fn a_customer_whose_create_had_no_answer_goes_with_its_contact() {
-    let mut world = World::with(&[("DELETE_POLICY", "delete-created")]).await;
-    world.forgiving = true;
-    let create = Matcher::new("POST", "/api/v2/customers");
-    world.sandbox.trafft.faults().push(create, Fault::DoneThenDropped);
-    let contact = world.sandbox.ghl.create_contact(ada());
-    world.deliver_all().await;
-    world.rest(Duration::from_secs(20)).await;
-    assert_eq!(world.sandbox.trafft.customers().len(), 1);
-    world.sandbox.ghl.delete_contact(&contact);
-    world.deliver_all().await;
-    world.rest(10 * SETTLE).await;
-    assert_eq!(world.sandbox.trafft.customers(), [], "{}", world.contact(&contact).await);
 }
 
 /// Another service answers a DELETE, once, with 200 and words of its own; or it is lost.
@@ -468,71 +381,4 @@ async fn a_delete_counts_once_trafft_does_not_show_the_customer_any_more() {
         let known = world.contact(&contact).await;
         assert_eq!((&known["status"], &known["trafft_customer_id"]), (&json!("synced"), &Value::Null), "{known}");
     }
-}
-
-/// The answer of a create is lost, and Trafft shows the number as it is dialled at home.
-#[tokio::test]
-async fn a_customer_with_a_national_number_is_known_again_after_a_lost_answer() {
-    for email in [Some("ada@example.com"), None] {
-        let mut world = World::new().await;
-        world.forgiving = true;
-        world.sandbox.trafft.raw().field("/api/v2/customers", 1, "phone_number", r#""030 901820""#);
-        world.sandbox.trafft.raw().field("/api/v2/customers", 1, "phone_country_code", "null");
-        let create = Matcher::new("POST", "/api/v2/customers");
-        world.sandbox.trafft.faults().push(create, Fault::DoneThenDropped);
-        let person = json!({ "firstName": "Ada", "email": email, "phone": "+4930901820" });
-        let contact = world.sandbox.ghl.create_contact(person);
-        world.deliver_all().await;
-        world.rest(5 * SETTLE).await;
-        assert_eq!(world.sandbox.trafft.customers().len(), 1, "{email:?}");
-        let known = world.contact(&contact).await;
-        assert_eq!((&known["trafft_customer_id"], &known["created_by_us"]), (&json!(1), &json!(true)), "{known}");
-    }
-}
-
-/// The answer of a create is lost; before anybody has looked for what it made, the contact loses
-/// what it could be reached by, or the filter leaves it out.
-#[tokio::test]
-async fn a_customer_whose_create_had_no_answer_is_found_whatever_becomes_of_the_contact() {
-    for change in [json!({ "email": null, "phone": null }), json!({ "tags": [] })] {
-        let mut world = World::mapped("only = \"'vip' in tags\"", &[]).await;
-        world.forgiving = true;
-        let create = Matcher::new("POST", "/api/v2/customers");
-        world.sandbox.trafft.faults().push(create, Fault::DoneThenDropped);
-        let mut person = ada();
-        person["tags"] = json!(["vip"]);
-        let contact = world.sandbox.ghl.create_contact(person);
-        world.deliver_all().await;
-        world.rest(Duration::from_secs(20)).await;
-        world.sandbox.ghl.edit_contact(&contact, change.clone());
-        world.deliver_all().await;
-        world.rest(10 * SETTLE).await;
-        let known = world.contact(&contact).await;
-        assert_eq!(
-            (&known["trafft_customer_id"], &known["created_by_us"]),
-            (&json!(1), &json!(true)),
-            "{change}: {known}"
-        );
-    }
-}
-
-/// The answer of a create is lost; before anybody has looked for what it made, staff type in the
-/// same person.
-#[tokio::test]
-async fn of_two_customers_that_look_like_a_create_the_one_without_more_is_ours() {
-    let mut world = World::new().await;
-    world.forgiving = true;
-    let create = Matcher::new("POST", "/api/v2/customers");
-    world.sandbox.trafft.faults().push(create, Fault::DoneThenDropped);
-    let contact = world.sandbox.ghl.create_contact(ada());
-    world.deliver_all().await;
-    world.rest(Duration::from_secs(20)).await;
-    let made = world.sandbox.trafft.customers()[0].id;
-    world.sandbox.trafft.staff_create(json!({
-        "first_name": "Ada", "last_name": "Example", "email": "ada@example.com", "phone_number": "+14155550142",
-        "birthday": "1990-09-25",
-    }));
-    world.rest(10 * SETTLE).await;
-    let known = world.contact(&contact).await;
-    assert_eq!((&known["trafft_customer_id"], &known["created_by_us"]), (&json!(made), &json!(true)), "{known}");
 }

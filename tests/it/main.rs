@@ -4,6 +4,7 @@
 
 mod admin;
 mod admin_security;
+mod adopting;
 mod ahead;
 mod bad_data;
 mod bad_input;
@@ -33,12 +34,14 @@ mod install;
 mod intake;
 mod isolation;
 mod kill;
+mod leases;
 mod limits;
 mod logging;
 mod mapping;
 mod mistakes;
 mod moves;
 mod odd_records;
+mod odd_searches;
 mod other_account;
 mod outage;
 mod overruled;

@@ -165,12 +165,13 @@ async fn three_that_start_in_the_same_second_all_run_and_one_that_waits_for_the_
     let pair = |number: usize| {
         format!(
             "[[connection]]\nghl_location_id = \"location{number:012}\"\nghl_access_token = \"pit-{number}\"\n\
-             trafft_api_url = \"http://127.0.0.{}:9\"\ntrafft_client_id = \"id\"\ntrafft_client_secret = \"secret\"\n",
-            number + 2
+             trafft_api_url = \"http://127.1.{}.{}:9\"\ntrafft_client_id = \"id\"\ntrafft_client_secret = \"secret\"\n",
+            number / 250,
+            number % 250 + 1
         )
     };
     let path = world.path("connections.toml");
-    std::fs::write(&path, (0..60).map(pair).collect::<String>()).unwrap();
+    std::fs::write(&path, (0..1_000).map(pair).collect::<String>()).unwrap();
     for name in ["GHL_LOCATION_ID", "GHL_ACCESS_TOKEN", "TRAFFT_API_URL", "TRAFFT_CLIENT_ID", "TRAFFT_CLIENT_SECRET"] {
         settings.remove(name);
     }

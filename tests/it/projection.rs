@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use reqwest::Method;
 use sandbox::{Fault, Matcher};
 use serde_json::json;
 
@@ -37,6 +38,65 @@ async fn rules_that_are_taken_back_half_way_leave_nobody_behind() {
     world.rest(HOUR).await;
     assert_eq!(world.customer_of(&vip).await.first_name, "Ada");
     assert_eq!(world.sandbox.trafft.customers().len(), 1);
+}
+
+/// What other rules change waits behind what people change.
+#[tokio::test]
+async fn a_webhook_does_not_wait_for_a_pass_of_other_rules() {
+    let mut world = World::mapped("only = \"'vip' in tags\"", &[("SYNC_INLINE_DEADLINE_MS", "0")]).await;
+    world.know_620_filtered().await;
+    world.stop().await;
+    world.set_mapping("");
+    world.forgiving = true;
+    let creates = Matcher::new("POST", "/api/v2/customers").times(1_000_000);
+    world.sandbox.trafft.faults().push(creates, Fault::Slow { ms: 1_000 });
+    world.start_idle().await;
+    let waiting = async || {
+        let text = world.http.get(world.url("/metrics")).send().await.unwrap().text().await.unwrap();
+        let queued = text.lines().find_map(|line| line.strip_prefix("ghl_trafft_sync_contacts{status=\"queued\"} "));
+        queued.map_or(0, |count| count.parse::<usize>().unwrap())
+    };
+    let mut moment = tokio::time::interval(Duration::from_millis(5));
+    for _ in 0..2_000 {
+        moment.tick().await;
+        if waiting().await == 500 {
+            break;
+        }
+    }
+    assert_eq!(waiting().await, 500);
+    world.sandbox.ghl.create_contact(json!({ "firstName": "Ada", "email": "ada@example.com" }));
+    let event = world.sandbox.ghl.take_events().pop().unwrap();
+    assert_eq!(world.deliver_now(&event).await.status(), "queued");
+    let names = || world.sandbox.trafft.customers().into_iter().map(|one| one.first_name).collect::<Vec<_>>();
+    for _ in 0..500 {
+        world.advance(Duration::from_millis(250));
+        moment.tick().await;
+        if names().contains(&"Ada".to_owned()) {
+            break;
+        }
+    }
+    assert!(names().contains(&"Ada".to_owned()) && names().len() < 30, "{:?}", names());
+}
+
+#[tokio::test]
+async fn a_dry_run_under_other_rules_counts_by_them() {
+    let mut world = World::mapped("only = \"'vip' in tags\"", &[]).await;
+    let person = |name: &str| json!({ "firstName": name, "email": format!("{name}@example.com") });
+    let known = world.sandbox.ghl.create_contact(person("ada"));
+    assert_eq!(world.deliver_all().await.status(), "filtered");
+    world.sandbox.ghl.create_contact(person("blaise"));
+    world.sandbox.ghl.take_events();
+    world.stop().await;
+    world.set_mapping("");
+    world.advance(Duration::from_mins(1));
+    world.start().await;
+    world.drain().await;
+    assert_eq!(world.contact(&known).await["status"], "synced");
+    world.admin(Method::POST, "/api/v1/sweeps/dry-run", None).await;
+    world.rest(Duration::from_mins(1)).await;
+    let told = world.sweep("dry-run").await["reason"].to_string();
+    let counts = ["would create 1, update 0, ask about 0", "1 are known already", "0 are left out"];
+    assert!(counts.iter().all(|count| told.contains(count)), "{told}");
 }
 
 #[tokio::test]

@@ -111,6 +111,37 @@ async fn a_refusal_that_names_no_field_counts_once_it_is_repeated() {
     }
 }
 
+/// An edit between two tries of a refusal that names no field: it is not the repetition after which
+/// the refusal is believed.
+#[tokio::test]
+async fn an_edit_before_the_last_try_is_due_does_not_end_them() {
+    let mut world = World::with(&[("SYNC_INLINE_DEADLINE_MS", "0")]).await;
+    world.forgiving = true;
+    let ada = world.sandbox.ghl.create_contact(person("Ada"));
+    world.deliver_all().await;
+    world.idle().await;
+    let faults = world.sandbox.trafft.faults();
+    faults.push(Matcher::new("PATCH", "/api/v2/customers").times(1_000), answers(400, r#"{"error":"no route"}"#));
+    let edit = async |world: &World, name: &str| {
+        world.sandbox.ghl.edit_contact(&ada, json!({ "lastName": name }));
+        world.deliver_all().await;
+        world.idle().await;
+        world.contact(&ada).await
+    };
+    edit(&world, "Byron").await;
+    for _ in 0..120 {
+        world.rest(SECOND).await;
+        if world.contact(&ada).await["attempt"] == 3 {
+            break;
+        }
+    }
+    let shown = edit(&world, "King").await;
+    assert_eq!((&shown["status"], &shown["attempt"]), (&json!("queued"), &json!(3)), "{shown}");
+    world.sandbox.trafft.faults().clear();
+    world.drain().await;
+    assert_eq!(world.customer_of(&ada).await.last_name, "King");
+}
+
 #[tokio::test]
 async fn what_was_given_up_on_is_tried_once_in_each_rotation() {
     let world = World::with(&[("SWEEP_ROTATION_DAYS", "2")]).await;

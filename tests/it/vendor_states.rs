@@ -70,6 +70,41 @@ async fn a_vendor_that_is_down_before_anything_is_indexed_and_one_that_only_swee
     works(&world).await;
 }
 
+/// What a vendor answers about one record, it answers because it is back.
+#[tokio::test]
+async fn a_refusal_of_one_record_ends_an_outage() {
+    let world = world(&[]).await;
+    let trafft = world.sandbox.trafft.clone();
+    trafft.faults().push(Matcher::any().times(ALL), Fault::Html(503));
+    come(&world, 4).await;
+    stands(&world, "trafft_down").await;
+    trafft.faults().clear();
+    let refusal = r#"{"message":"The given data was invalid.","errors":{"email":["The email is invalid."]}}"#;
+    let creates = Matcher::new("POST", "/api/v2/customers").times(ALL);
+    trafft.faults().push(creates, Fault::StatusWithBody(422, refusal.to_owned()));
+    world.rest(Duration::from_mins(6)).await;
+    works(&world).await;
+}
+
+/// A token that reads another location's record is perhaps that location's.
+#[tokio::test]
+async fn a_contact_of_another_location_ends_no_refusal() {
+    let mut world = World::with(&[("SYNC_INLINE_DEADLINE_MS", "0"), ("SWEEP_CONTACTS_MINUTES", "15")]).await;
+    world.forgiving = true;
+    let ghl = world.sandbox.ghl.clone();
+    let refusal = r#"{"statusCode":403,"message":"The token does not have access to this location."}"#;
+    let searches = Matcher::new("POST", "/contacts/search").times(ALL);
+    ghl.faults().push(searches, Fault::StatusWithBody(403, refusal.to_owned()));
+    world.rest(Duration::from_mins(16)).await;
+    assert_eq!(states(&world).await[0]["state"], "ghl_refused");
+    let contact = ghl.create_contact(json!({ "firstName": "Ada", "email": "ada@example.com" }));
+    ghl.raw().field("/contacts/", &contact, "locationId", r#""otherLocation0000001""#);
+    world.deliver_all().await;
+    world.idle().await;
+    assert_eq!(states(&world).await[0]["state"], "ghl_refused");
+    assert_eq!(world.contact(&contact).await["status"], "queued");
+}
+
 #[tokio::test]
 async fn credentials_that_are_refused() {
     let world = world(&[]).await;

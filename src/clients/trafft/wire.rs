@@ -1,7 +1,7 @@
 //! Trafft's records: tolerant when read, exact when written. The names differ between the two
 //! directions (T §5).
 
-use serde::de::Error as _;
+use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
@@ -77,11 +77,16 @@ pub struct CustomerPatch {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(bound(deserialize = "T: serde::de::DeserializeOwned"))]
 pub struct Page<T> {
-    /// The records.
+    /// The records. `null` is no list of none: an answer that brings no data is no page.
+    #[serde(deserialize_with = "records")]
     pub data: Listed<T>,
     /// Where in the list this is.
     #[serde(default)]
     pub pagination: Pagination,
+}
+
+fn records<'de, D: Deserializer<'de>, T: DeserializeOwned>(from: D) -> Result<Listed<T>, D::Error> {
+    Vec::deserialize(from).map(Listed::of)
 }
 
 impl<T> Page<T> {

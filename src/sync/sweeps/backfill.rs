@@ -16,7 +16,7 @@ use crate::store::{self, ContactKey, Import, Step, Store, Sweeping};
 
 /// So many contacts may wait in the last lane before more are put there.
 const BACKLOG: i64 = 500;
-/// Then the sweep looks again after so long.
+/// Then the sweep looks again after this time.
 const UNTIL_LESS: Duration = Duration::from_secs(10);
 
 /// How many contacts may be put into the last lane now; else a step that waits for it to empty.

@@ -34,7 +34,9 @@ pub(super) async fn plan(store: &Store, connection: &Connection) -> Result<(), s
         // the location's owner begins anew.
         let pace = if kind == Sweep::Projection { Some(Duration::ZERO) } else { pace };
         let first = pace.map(|pace| if at_once { now } else { now + pace });
-        store.plan(&connection.location, kind, first, at_once, now).await?;
+        // A pass over the customers looks back to the pass before it, and there is none.
+        let since = (kind != Sweep::Customers).then_some(now);
+        store.plan(&connection.location, kind, first, at_once, since).await?;
     }
     if connection.policy.pace.of(Sweep::Contacts).is_none() {
         silence::forget(store, connection).await?;
@@ -145,5 +147,5 @@ impl Connection {
 /// empty by mistake makes everybody a finding.
 const FINDINGS: usize = 200;
 
-/// What a vendor refuses is asked again after so long.
+/// What a vendor refuses is asked again after this time.
 const AGAIN: Duration = Duration::from_mins(15);

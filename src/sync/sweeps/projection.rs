@@ -45,17 +45,10 @@ impl Revision {
     ) -> Result<Self, Error> {
         let locale = metadata.locale(ghl, now).await?;
         let tells_fields = !mapping.uses_custom || metadata.tells_custom_fields(ghl, now).await?;
-        let description = match policy.description {
-            DescriptionPolicy::Created => "created",
-            DescriptionPolicy::All => "all",
-            DescriptionPolicy::AtCreation => "at creation",
-        };
-        let own =
-            [project::VERSION.to_string(), phones::RULE.to_string(), description.to_owned(), policy.escape.to_string()];
         let zone = locale.zone.map(|zone| zone.iana_name().map_or_else(|| format!("{zone:?}"), str::to_owned));
         let region = locale.region.map(Region::letters).unwrap_or_default();
         Ok(Self {
-            rules: word(own.iter().chain(&mapping.sources)),
+            rules: rules(project::VERSION, mapping, policy.description, policy.escape),
             told: match locale.is_told && tells_fields {
                 true => word([&zone.unwrap_or_default(), &region.to_string()].into_iter()),
                 false => UNTOLD.to_owned(),
@@ -75,6 +68,17 @@ impl fmt::Display for Revision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.rules, self.told)
     }
+}
+
+/// What is ours, as one word: `version` is the projection's own.
+fn rules(version: u32, mapping: &Mapping, description: DescriptionPolicy, escape: bool) -> String {
+    let description = match description {
+        DescriptionPolicy::Created => "created",
+        DescriptionPolicy::All => "all",
+        DescriptionPolicy::AtCreation => "at creation",
+    };
+    let own = [version.to_string(), phones::RULE.to_string(), description.to_owned(), escape.to_string()];
+    word(own.iter().chain(&mapping.sources))
 }
 
 /// The parts as one word: equal only for equal parts.
@@ -168,4 +172,15 @@ pub async fn to_be_projected(
         return Ok(0);
     }
     store.count_projectable(location).await.map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_version_of_the_projection_is_another_revision() {
+        let of = |version| rules(version, &Mapping::default(), DescriptionPolicy::Created, true);
+        assert_ne!(of(project::VERSION), of(project::VERSION - 1));
+    }
 }
