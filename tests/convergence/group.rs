@@ -2,7 +2,7 @@
 //! appointments, and the customers that staff made. Every history has e-mails and phones of its
 //! own, so many can share a world.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sandbox::Customer;
 use sandbox::Event;
@@ -65,6 +65,8 @@ pub struct Group {
     pub deleted: Vec<i64>,
     /// Customers that staff made into something else.
     pub touched: Vec<i64>,
+    /// Customers that the service wrote to after they were made.
+    pub written: BTreeSet<i64>,
     /// What was done to customers without cause.
     pub wrong: Vec<String>,
     pub trace: Vec<String>,
@@ -85,6 +87,7 @@ impl Group {
             staff: Vec::new(),
             deleted: Vec::new(),
             touched: Vec::new(),
+            written: BTreeSet::new(),
             wrong: Vec::new(),
             trace: Vec::new(),
             dice: Dice::new(seed, 2),

@@ -7,6 +7,7 @@ use sandbox::{Customer, Entry, Sandbox};
 use serde_json::Value;
 
 use crate::group::{Group, Person};
+use crate::person::as_read;
 
 /// What a contact ever was, or what a customer ever held, field by field.
 #[derive(Clone, Default)]
@@ -26,14 +27,13 @@ const JUST_NOW: i64 = 180_000;
 impl Ever {
     fn add(&mut self, field: &'static str, text: Option<&str>) {
         let text = text.unwrap_or_default();
-        let text = if field == "email" { text.to_lowercase() } else { text.to_owned() };
+        let text = if field == "email" { text.to_lowercase() } else { as_read(text) };
         self.fields.entry(field).or_default().insert(text);
     }
 
     fn has(&self, field: &str, text: &str) -> bool {
-        let lower = text.to_lowercase();
-        let text = if field == "email" { &lower } else { text };
-        self.fields.get(field).is_some_and(|texts| texts.contains(text))
+        let text = if field == "email" { text.to_lowercase() } else { as_read(text) };
+        self.fields.get(field).is_some_and(|texts| texts.contains(&text))
     }
 
     pub fn shares(&self, other: &Self, field: &str) -> bool {
@@ -169,6 +169,7 @@ impl Ledger {
         let body = entry.body.clone().unwrap_or_default();
         let Some(known) = id(entry).and_then(|id| self.customers.get_mut(&id)) else { return };
         let group = &mut groups[known.group];
+        group.written.insert(known.now.id);
         let of_it: BTreeSet<usize> = candidates(group, &body, &known.lately)
             .into_iter()
             .filter(|who| {

@@ -14,7 +14,7 @@ const VALUES: [&str; 4] = ["{}", "[[]]", r#"{"a":null}"#, "[{}]"];
 pub fn begin(sandbox: &Sandbox, groups: &[Group], dice: &mut Dice) {
     let group = &groups[dice.index(groups.len())];
     let (record, value) = (dice.pick(&RECORDS), dice.pick(&VALUES));
-    let kind = dice.roll(6);
+    let kind = dice.roll(7);
     let (ghl, trafft) = (sandbox.ghl.raw(), sandbox.trafft.raw());
     if kind < 2 {
         let customers = group.customers(&sandbox.trafft.customers());
@@ -28,6 +28,10 @@ pub fn begin(sandbox: &Sandbox, groups: &[Group], dice: &mut Dice) {
     let Some(person) = group.people.get(dice.index(group.people.len())) else { return };
     let activities = person.tasks.iter().map(|task| &task.id).chain(person.notes.iter().map(|note| &note.id));
     match kind {
+        // What JavaScript's `substring` leaves of an emoji; the words before it are told.
+        6 => person.notes.iter().for_each(|note| {
+            ghl.field("/contacts/", &note.id, "body", &format!(r#""{} \ud83d""#, note.word));
+        }),
         2 => ghl.record("/contacts/", &person.id, record),
         3 => ghl.field("/contacts/", &person.id, dice.pick(&["email", "phone", "lastName", "tags", "id"]), value),
         _ => activities.for_each(|id| ghl.record("/", id, record)),

@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::climate;
 use crate::group::{Group, Person};
 use crate::histories::quiet;
+use crate::person::as_read;
 use crate::seeds::Failure;
 use crate::support::World;
 
@@ -147,14 +148,20 @@ fn contact(
         ("phone", customer.phone_number.as_deref().unwrap_or_default()),
     ] {
         let ours = if key == "phone" { standing.phone(group) } else { standing.text(key) };
-        let is_same = if key == "email" { ours.eq_ignore_ascii_case(theirs) } else { ours == theirs };
+        let is_same = if key == "email" { ours.eq_ignore_ascii_case(theirs) } else { as_read(ours) == as_read(theirs) };
         if !ours.is_empty() && !is_same {
             return Err(format!("its {key} is `{ours}`, its customer's `{theirs}`"));
         }
     }
-    // Edited by staff before we could see that it is ours, it is taken for theirs: documented.
-    let is_taken_for_theirs = standing.known["created_by_us"] == false && group.touched.contains(&id);
-    let is_staffs = group.staff.iter().any(|(staffs, _)| *staffs == id);
+    let is_staffs = |id: i64| group.staff.iter().any(|(staffs, _)| *staffs == id);
+    // Edited by staff before we could see that it is ours, or with one of theirs beside it that
+    // looks like it, it is taken for theirs: documented.
+    let is_alike = |one: &&Customer| {
+        is_staffs(one.id) && (one.email == customer.email || one.phone_number == customer.phone_number)
+    };
+    let is_taken_for_theirs = standing.known["created_by_us"] == false
+        && (group.touched.contains(&id) || customers.iter().any(|one| is_alike(&one)));
+    let is_staffs = is_staffs(id);
     if is_staffs || is_taken_for_theirs { Ok(()) } else { described(world, standing, &customer) }
 }
 
@@ -217,7 +224,8 @@ fn justified(
     match rivals.as_slice() {
         [] => Err("a conflict with nobody".to_owned()),
         [one] if standing.customer().is_none() && !held(one.id) => {
-            let differs = |ours: &str, theirs: &str| !ours.is_empty() && !theirs.is_empty() && ours != theirs;
+            let differs =
+                |ours: &str, theirs: &str| !ours.is_empty() && !theirs.is_empty() && as_read(ours) != as_read(theirs);
             // Nobody can know that a name which Trafft shows otherwise is the same.
             let shown = world.sandbox.trafft.shown(one.id).unwrap_or_default();
             let name = |key: &str| shown[key].as_str().unwrap_or_default().to_owned();
@@ -252,7 +260,9 @@ fn nobody_twice(group: &Group, standings: &[Standing<'_>], customers: &[Customer
                 wrong.push(format!("staff's description of customer {} was {typed:?}", customer.id));
             }
             // One that staff have changed before we could see that it is ours is documented.
-            None if !is_held(customer.id) && !group.touched.contains(&customer.id) => {
+            None if !is_held(customer.id)
+                && (!group.touched.contains(&customer.id) || group.written.contains(&customer.id)) =>
+            {
                 wrong.push(format!("customer {} was made, and is nobody's", customer.id));
             }
             _ => {}

@@ -10,8 +10,14 @@ use crate::weather::is_friendly;
 /// Contacts that a history has at most.
 const CONTACTS: usize = 4;
 const HOUR: i64 = 3_600_000;
-pub const FIRST: [&str; 4] = ["Ada", "Bob", "Chloe", "D'Arcy"];
+/// Zoë is among them twice, written in two ways that look the same.
+pub const FIRST: [&str; 6] = ["Ada", "Bob", "Chloe", "D'Arcy", "Zo\u{eb}", "Zoe\u{308}"];
 pub const LAST: [&str; 4] = ["Example", "Sample", "O'Third", "Wolfeschlegelsteinhausenbergerdorff"];
+
+/// A name as everybody reads it, in whichever of the two ways it is written.
+pub fn as_read(name: &str) -> String {
+    name.replace(FIRST[5], FIRST[4])
+}
 
 impl Group {
     /// One deed, chosen by `dice`. Returns what it was; none: there was nothing to do it to.
@@ -191,7 +197,9 @@ impl Group {
         let (ghl, contact) = (&sandbox.ghl, self.people[who].id.clone());
         if self.people[who].notes.is_empty() || dice.chance(50) {
             let word = self.word("note");
-            let id = ghl.add_note(&contact, json!({ "body": format!("<p>{word}</p>") }));
+            // What people type as it is, and HTML would have escaped.
+            let signs = ["", "x<y ", "pain <b4 surgery ", "?id=5&region=eu&section=2 ", "a<b "][self.words % 5];
+            let id = ghl.add_note(&contact, json!({ "body": format!("<p>{signs}{word}</p>") }));
             self.people[who].notes.push(Note { id, word: word.clone() });
             return Some(format!("contact {who} gets {word}"));
         }

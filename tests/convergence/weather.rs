@@ -1,6 +1,6 @@
 //! What the hostile world does to a history besides what people do: gateways that answer for the
-//! vendors, answers that are lost, records that cannot be read, clocks that jump, restarts under another mapping. Settled
-//! by the seed; `WORLD=friendly` leaves it out.
+//! vendors, answers that are lost, records that cannot be read, clocks that jump, restarts under
+//! another mapping. Settled by the seed; `WORLD=friendly` leaves it out.
 
 use sandbox::{Fault, Faults, Matcher, Rates, Sandbox};
 
@@ -19,9 +19,9 @@ const RESTARTS: u64 = 2;
 /// Within so many seconds after the start: as long as people are at work.
 const WITHIN: u64 = 3600;
 /// The two clocks differ by so much at most.
-/// And one that was set wrongly by hand.
-const FAR_AHEAD_MS: i64 = 12 * 3_600_000;
 const SKEW_MS: i64 = 120_000;
+/// A clock that was set wrongly by hand is ahead by so much.
+const FAR_AHEAD_MS: i64 = 12 * 3_600_000;
 /// More calls than any phase has.
 const ALL: usize = 1_000_000;
 
