@@ -54,7 +54,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// It was told to stop before it had started.
-    #[error("stopped while the database was waited for; nothing was begun")]
+    #[error("stopped while waiting for the database; no work had begun")]
     Stopped,
     /// A part of the service ended that should not.
     #[error("the {0} ended by itself; this is a mistake of ours, please report it")]
@@ -71,7 +71,7 @@ pub enum Error {
 pub fn load(sources: &Sources) -> Result<Config, Problems> {
     let keys = |text: &str| WebhookKeys::parse(text).map(drop);
     let mapping = |path: &str| {
-        // A file that cannot be read is told by the setting itself.
+        // The check of the setting itself reports a file that cannot be read.
         let text = std::fs::read_to_string(path).unwrap_or_default();
         Mapping::parse(&text).map(drop).map_err(|mistakes| {
             let told: Vec<_> = mistakes.iter().map(|mistake| format!("`{path}` {mistake}")).collect();
@@ -129,7 +129,8 @@ impl App {
             WebhookKeys::parse(keys).map_err(|what| Error::Setting(format!("`GHL_WEBHOOK_PUBLIC_KEYS`: {what}")))?;
         let opening = Store::open(&config.database_url, self::keys(&config)?);
         let store = stop.run_until_cancelled(opening).await.ok_or(Error::Stopped)??;
-        // Before anything is stored by it; from then on with each heartbeat.
+        // Set by the database's clock before any of its times is stored. From then on each
+        // heartbeat sets it.
         clock.set_by(&store.time().await?);
         let counts = CallCounts::default();
         let mut registry = Registry::with_prefix("ghl_trafft_sync");
@@ -230,12 +231,12 @@ impl App {
         let store = handle.store.clone();
         let mut parts = Parts::default();
         parts.start("HTTP server", serve(listener, router, clock.clone(), stop.clone()));
-        parts.start("owner of a location", fleet.run(stop.clone()));
+        parts.start("work on the locations", fleet.run(stop.clone()));
         // Others are not heard any more while we stop; what they say is in the database.
-        parts.start_until(&stop, "listener", hear(store.clone(), nudge));
+        parts.start_until(&stop, "listener for other processes", hear(store.clone(), nudge));
         parts.start_until(&stop, "pruning", prune(store.clone(), clock.clone(), keep));
         parts.start_until(&stop, "counting of deliveries", tally(intake.clone(), clock.clone()));
-        parts.start_until(&stop, "copying of the log", async move { store.checkpoints().await });
+        parts.start_until(&stop, "SQLite checkpointing", async move { store.checkpoints().await });
         let died = tokio::select! {
             // Checked first: a part that ended because it was told to stop has not died.
             biased;
@@ -256,7 +257,7 @@ impl App {
             if let Err(error) = handle.store.leave(&process).await
                 && !error.tell_outage()
             {
-                warn!(error = %error, "others wait until the lease ends: {error}");
+                warn!(error = %error, "this process could not sign off: others take its locations over when its lease expires: {error}");
             }
             // No more events can come in: the group commit writes what it has, and ends.
             commit.all_ended().await;
@@ -326,7 +327,7 @@ fn workflow_key(config: &Config) -> Result<Option<WorkflowKey>, Error> {
         .map_err(|what| Error::Setting(format!("`GHL_WORKFLOW_SECRET`: {what}")))?;
     if key.is_bare_base64 {
         info!(
-            "`GHL_WORKFLOW_SECRET` is read as base64, as the Standard Webhooks have it; a relay that takes it as a text signs otherwise"
+            "`GHL_WORKFLOW_SECRET` is decoded as base64, as the Standard Webhooks say; if your relay uses the text itself as the key, its signatures will not match: then choose a text that is not base64"
         );
     }
     Ok(Some(key))

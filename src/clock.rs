@@ -144,7 +144,7 @@ impl Clock {
         }
     }
 
-    /// Gives up on `work` after so long: `None`.
+    /// Gives up on `work` after this time: `None`.
     pub async fn timeout<T>(&self, limit: Duration, work: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             biased;

@@ -30,13 +30,14 @@ pub(super) async fn hear(store: Store, nudge: Nudge) {
         match listen(&store, &nudge).await {
             Ok(()) => std::future::pending().await,
             Err(error) if error.tell_outage() => {}
-            Err(error) => warn!(error = %error, "other processes are not heard: {error}"),
+            Err(error) => warn!(error = %error, "other processes cannot be heard, trying again: {error}"),
         }
         clock.sleep(Duration::from_secs(1)).await;
     }
 }
 
-/// Returns at once when there can be no other process.
+/// Passes on what other processes say, until the connection breaks. Returns at once with SQLite,
+/// where there is no other process.
 async fn listen(store: &Store, nudge: &Nudge) -> Result<(), store::Error> {
     let Some(mut signals) = store.signals().await? else { return Ok(()) };
     loop {
@@ -59,7 +60,7 @@ pub(super) async fn prune(store: Store, clock: Clock, keep: Keep) {
             Ok(0) => {}
             Ok(rows) => info!(rows, "pruned {rows} old rows"),
             Err(error) if error.tell_outage() => {}
-            Err(error) => warn!(error = %error, "old rows could not be pruned: {error}"),
+            Err(error) => warn!(error = %error, "old rows could not be pruned, trying again in an hour: {error}"),
         }
         clock.sleep(Duration::from_hours(1)).await;
     }

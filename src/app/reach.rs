@@ -59,7 +59,8 @@ impl Access {
 
     fn as_entered(entered: Stored, credential: Credential) -> Result<Self, String> {
         let Stored { trafft: TrafftAccess { url, client_id, client_secret }, options } = entered;
-        let origin = url.parse().map_err(|_| "its Trafft URL is none: enter the credentials again".to_owned())?;
+        let origin =
+            url.parse().map_err(|_| "its stored Trafft URL is no URL: enter the credentials again".to_owned())?;
         let trafft = TrafftSettings { origin, client_id, client_secret };
         Ok(Self { credential, scopes: None, trafft, options })
     }
@@ -137,7 +138,7 @@ pub async fn phones(config: &Config, http: Http, store: &Store) -> Result<Vec<(L
     let mut all = Vec::new();
     for pair in &config.pairs {
         let reached = shared.reached(pair.location.clone(), Access::of_settings(pair)).map_err(Error::Setting)?;
-        // A vendor that does not answer is told by the other checks.
+        // The other checks report a vendor that does not answer.
         if let Ok(counts) = sync::phones_to_be_mended(store, &pair.location, &reached, &shared.clock).await
             && counts != [0; 3]
         {
@@ -157,7 +158,7 @@ pub async fn projections(config: &Config, http: Http, store: &Store) -> Result<V
     let mut all = Vec::new();
     for pair in &config.pairs {
         let reached = shared.reached(pair.location.clone(), Access::of_settings(pair)).map_err(Error::Setting)?;
-        // A vendor that does not answer is told by the other checks.
+        // The other checks report a vendor that does not answer.
         if let Ok(contacts) = sync::contacts_to_be_projected(store, &pair.location, &reached, &shared.clock).await
             && contacts > 0
         {

@@ -48,7 +48,7 @@ enum ContactsCommand {
     /// Forget a contact and everything that is kept about it here; neither vendor is told
     Erase {
         id: ContactId,
-        /// It cannot be taken back
+        /// Yes: it cannot be undone
         #[arg(long, required = true)]
         yes: bool,
     },
@@ -57,7 +57,7 @@ enum ContactsCommand {
         /// Those that were given up on (`failed`): there is nothing else to retry
         #[arg(long, required = true)]
         dead: bool,
-        /// Only those given up so long ago at most, such as `2h` or `3d`
+        /// Only those given up within this time, such as `2h` or `3d`
         #[arg(long, value_name = "TIME", value_parser = ago)]
         since: Option<Duration>,
     },

@@ -28,7 +28,7 @@ enum Command {
     Show { location: LocationId },
     /// Enter what it takes to work a location, or replace it; it is tried first
     Add(Box<Add>),
-    /// Let a location rest: what comes is stored, nothing is read or written
+    /// Pause a location: what comes is stored, nothing is read or written
     Pause { location: LocationId },
     /// Let it go on
     Resume { location: LocationId },
@@ -44,7 +44,7 @@ enum Command {
     /// Forget a location: its secrets, links, events, everything; neither vendor is told
     Remove {
         location: LocationId,
-        /// It cannot be taken back
+        /// Yes: it cannot be undone
         #[arg(long, required = true)]
         yes: bool,
     },

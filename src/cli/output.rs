@@ -18,7 +18,7 @@ impl Failure {
         Self { message: message.into(), hint: None, is_alone: false }
     }
 
-    /// The service could not be reached.
+    /// Marks it as caused by a service that could not be reached.
     #[must_use]
     pub(super) fn alone(self) -> Self {
         Self { is_alone: true, ..self }

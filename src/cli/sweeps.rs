@@ -37,7 +37,7 @@ enum SweepsCommand {
         /// Only of this sweep
         #[arg(long)]
         sweep: Option<String>,
-        /// Only found so long ago at most, such as `2h` or `3d`
+        /// Only those found within this time, such as `2h` or `3d`
         #[arg(long, value_name = "TIME", value_parser = ago)]
         since: Option<Duration>,
         /// Rows at most: 1 to 200, by default 50
@@ -156,5 +156,5 @@ impl Backfill {
 fn read(answer: serde_json::Value, kind: &str) -> Result<Sweep, Failure> {
     let Answer { sweeps } = serde_json::from_value(answer)?;
     let found = sweeps.into_iter().find(|sweep| sweep.kind == kind);
-    found.ok_or_else(|| Failure::new("the service does not know of it any more"))
+    found.ok_or_else(|| Failure::new(format!("the service does not list the sweep `{kind}` any more")))
 }

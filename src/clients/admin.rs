@@ -40,7 +40,7 @@ pub enum Error {
         /// The parameter to add so that the request is clear.
         parameter: Option<String>,
     },
-    /// Something answers there, and not as the service does.
+    /// Something answers there, but not as the service does.
     #[error("what answers at `{url}` is not the service's admin API ({status})")]
     Foreign {
         /// The URL of the service that was asked.
@@ -64,7 +64,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// Looks.
+    /// A request that only reads.
     pub fn get(path: &[&str]) -> Self {
         let path = path.iter().map(|&part| part.to_owned()).collect();
         Self { method: Method::GET, path, query: Vec::new(), body: None }

@@ -216,12 +216,13 @@ impl Error {
         }
     }
 
-    /// Does the vendor name any field as what is wrong?
+    /// Does the vendor name any field that is wrong?
     pub fn names_any(&self) -> bool {
         matches!(self, Self::Refused { fields, .. } if !fields.is_empty())
     }
 
-    /// A "not there" that another answer of the same vendor contradicts: it says nothing.
+    /// A "not there" that another answer of the same vendor contradicts: it proves nothing, so it
+    /// is tried again.
     pub fn contradicted(status: u16) -> Self {
         Self::Refused { about: About::Unknown, status, message: VendorMessage::default(), fields: Vec::new() }
     }

@@ -46,7 +46,7 @@ pub(super) fn number<'de, D: Deserializer<'de>>(from: D) -> Result<Option<i64>, 
     Value::deserialize(from).map(|value| as_number(&value))
 }
 
-/// An id, where it may be missing; what is no id is nothing.
+/// An id that may be missing. A value that is no valid id counts as missing.
 pub(super) fn id<'de, D: Deserializer<'de>, T: DeserializeOwned>(from: D) -> Result<Option<T>, D::Error> {
     Value::deserialize(from).map(as_id)
 }

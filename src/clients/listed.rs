@@ -42,8 +42,8 @@ impl<T> Listed<T> {
         self.items.len() + self.odd.len()
     }
 
-    /// Could the record with this id be in the list, unread? Every record without an id could be
-    /// any.
+    /// Could the record with this id be among those that were not read? One whose id cannot be read
+    /// could be any record.
     pub fn may_hold(&self, id: &str) -> bool {
         self.odd.iter().any(|odd| odd.id.as_deref().is_none_or(|odd| odd == id))
     }

@@ -115,7 +115,7 @@ pub struct Trafft {
 pub struct Admin {
     /// Where that service listens.
     pub bind: SocketAddr,
-    /// What its admin API asks for.
+    /// The token that its admin API asks for.
     pub token: Secret,
 }
 
@@ -217,7 +217,7 @@ impl Ghl {
 }
 
 impl MarketplaceApp {
-    /// The app: whole, or not at all.
+    /// Reads the settings of the app: all of them, or none.
     fn read(from: &mut Reader) -> Option<Option<Self>> {
         if !from.is_set(name::GHL_CLIENT_ID) && !from.is_set(name::GHL_CLIENT_SECRET) {
             return Some(None);

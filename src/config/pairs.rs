@@ -27,7 +27,7 @@ pub struct Pair {
     pub options: Options,
 }
 
-/// What the pair of the environment is made of.
+/// The settings that together connect one location to its Trafft account.
 pub(super) const PAIR: [&str; 5] = [
     name::GHL_LOCATION_ID,
     name::GHL_ACCESS_TOKEN,
@@ -37,7 +37,7 @@ pub(super) const PAIR: [&str; 5] = [
 ];
 
 impl Pair {
-    /// The pair of the environment: whole, or not at all.
+    /// Reads the location of the environment with its Trafft account: all its settings, or none.
     pub(super) fn read(from: &mut Reader) -> Option<Option<Self>> {
         if !PAIR.iter().any(|name| from.is_set(name)) {
             return Some(None);
@@ -55,8 +55,7 @@ impl Pair {
     }
 }
 
-/// What is said of a setting of the pair while an app is set up and nothing else of a private token
-/// is there.
+/// The problem of each of these settings while an app is set up and `GHL_ACCESS_TOKEN` is not set.
 const OF_A_TOKEN: &str = "belongs to a location with a private token, and `GHL_ACCESS_TOKEN` is not set. With an app, a location's Trafft \
     account is entered on its page, or with `connections add`: take this setting out, or set `GHL_ACCESS_TOKEN` too";
 
@@ -88,7 +87,7 @@ pub(super) fn read(path: &str) -> Result<Vec<Pair>, String> {
     file.connection.into_iter().enumerate().map(|(index, table)| Entry::of(index, table).pair()).collect()
 }
 
-/// What `mapping_file` is called where it has been read.
+/// The key that names the mapping file of a connection.
 const MAPPING_FILE: &str = "mapping_file";
 
 /// One `[[connection]]`. Its values are taken by hand: what a parser says of a wrong one might show

@@ -178,8 +178,8 @@ impl Reader {
         self.value(name).is_some() || self.is_told(name)
     }
 
-    /// Takes down what is wrong with values that are fine by themselves: there can be several of
-    /// it.
+    /// Records that a value, valid by itself, does not fit the others. One setting can have several
+    /// such problems.
     pub(super) fn agree<T>(&mut self, name: &str, result: Result<T, String>) {
         if let Err(message) = result {
             self.problems.push(Problem { name: name.to_owned(), wrong: Wrong::Unusable(message) });
@@ -217,7 +217,7 @@ impl Reader {
         self.add(name, Wrong::Unusable(message));
     }
 
-    /// What is wrong with a setting is told once, however many read it.
+    /// Records one problem for each setting, however many parts of the program read it.
     fn add(&mut self, name: &str, wrong: Wrong) {
         if !self.problems.iter().any(|problem| problem.name == name) {
             self.problems.push(Problem { name: name.to_owned(), wrong });

@@ -46,7 +46,7 @@ settings! {
     setting PUBLIC_URL(None,
         "the address under which browsers and HighLevel reach the service, as in `https://sync.example.com`; with https, its cookie and its pages are for https only");
     setting TRUSTED_PROXIES(Some("127.0.0.1,::1"),
-        "addresses or networks of your proxies, separated by commas: from these, the last entry of `X-Forwarded-For` is believed to be who asks");
+        "addresses or networks of your proxies, separated by commas; in a request from one of these, the last entry of `X-Forwarded-For` is taken as the address of the client");
     setting DATABASE_URL(Some("sqlite://ghl-trafft-sync.db"),
         "where the store is: a SQLite file, created on first start, for one process; `postgres://user:password@host/name` for several");
     setting GHL_LOCATION_ID(None,
@@ -85,17 +85,17 @@ settings! {
     setting PHONE_REGION(None,
         "the country of phone numbers without `+`, two letters; the location's own when not set");
     setting TIME_ZONE(None,
-        "the zone in which times are told; the location's own when not set");
+        "the time zone in which times are written; the location's own when not set");
     setting DESCRIPTION_POLICY(Some("created"),
         "on which customers the description is ours to write: `created` (those that this service created), `all` (destroys what staff typed on linked ones), `at-creation` (once, never again)");
     setting DESCRIPTION_ESCAPE(Some("html"),
         "`html` writes `<`, `>` and `&` as entities, in case the description is shown as HTML; `none` if your account shows it as plain text");
     setting DELETE_POLICY(Some("keep"),
-        "when a contact is deleted in HighLevel: `keep` (the customer stays, its description says so), `delete-created` (deleted too, if this service created it), `ignore`");
+        "when a contact is deleted in HighLevel: `keep` (the customer stays, its description says so), `delete-created` (deleted too, if this service created it), `ignore` (the customer is left as it is)");
     setting MISSING_CUSTOMER_POLICY(Some("conflict"),
-        "when a linked customer is deleted in Trafft: `conflict` (a person decides), `recreate`");
+        "when a linked customer is deleted in Trafft: `conflict` (a person decides), `recreate` (a new one is made)");
     setting MAX_BODY_BYTES(Some("4194304"),
-        "the largest body that is taken; the proxy samples in deploy/ have the same cap");
+        "the largest request body that is accepted, in bytes; the proxy samples in deploy/ have the same limit");
     setting SETTLE_SECONDS(Some("60"),
         "how long a call to Trafft without an answer may still be running");
     setting TRAFFT_PAGE_PAUSE_MS(Some("100"),
@@ -109,7 +109,7 @@ settings! {
     setting SWEEP_ROTATION_DAYS(Some("7"),
         "in this time the notes, tasks and appointments of every linked contact are read again; 0: never");
     setting SWEEP_IDS_HOURS(Some("24"),
-        "how often it is looked for contacts that are gone from HighLevel; 0: never");
+        "how often contacts that are gone from HighLevel are looked for; 0: never");
     setting SWEEP_CUSTOMERS_HOURS(Some("24"),
         "how often all of Trafft's customers are looked through for what staff edited or deleted; 0: never");
     setting KEEP_EVENTS_DAYS(Some("30"),

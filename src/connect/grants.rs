@@ -98,7 +98,8 @@ impl Grants {
         self.tasks.wait().await;
     }
 
-    /// What a location's client authenticates with.
+    /// What a location's client authenticates with. A task of its own gets back a pair of tokens
+    /// whose answer was lost.
     pub fn credential(self: &Arc<Self>, location: LocationId) -> Credential {
         self.spawn({
             let grants = self.clone();
@@ -205,7 +206,7 @@ impl Grants {
         if let Err(error) = self.store.end_renewal(installer, &self.process).await
             && !error.tell_outage()
         {
-            warn!(install = %installer, error = %error, "others wait a while to renew the token of {installer}: {error}");
+            warn!(install = %installer, error = %error, "the claim to renew the token of {installer} could not be released, so no process can renew it before the claim expires: {error}");
         }
         renewed
     }
@@ -253,7 +254,7 @@ pub(super) fn lasts(error: &Error) -> bool {
 
 pub(super) fn away(error: store::Error) -> Error {
     if !error.tell_outage() {
-        error!(error = %error, "tokens cannot be read or kept: {error}");
+        error!(error = %error, "tokens cannot be read from the database or stored there: {error}");
     }
-    Error::NotSent { reason: NotSent::Kept("the store that keeps the tokens is away") }
+    Error::NotSent { reason: NotSent::Kept("the database with the tokens does not work just now") }
 }

@@ -18,7 +18,7 @@ use crate::store::{Install, InstallStatus, Pair};
 const STORE_TRIES: u32 = 30;
 
 impl Grants {
-    /// By the holder of the claim.
+    /// Renews the token unless another process has just done so. The caller holds the claim.
     pub(super) async fn renew_claimed(
         self: &Arc<Self>,
         installer: &Installer,

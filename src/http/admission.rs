@@ -188,7 +188,7 @@ mod tests {
         assert!(matches!(turn(3), Some(Some(Permit::Suspect { .. }))));
         held.pop();
         assert!(turn(1).is_some());
-        // All of them together have so many.
+        // All suspects together have `SUSPECTS` turns.
         for n in 10..10 + SUSPECTS {
             admission.refused(source(n), now());
             held.extend(turn(n));

@@ -48,7 +48,7 @@ impl Filter {
     }
 }
 
-/// Rows at most.
+/// How many rows a page holds at most: 50 where the request does not say.
 pub(super) fn limit(asked: Option<i64>) -> Result<i64, Problem> {
     let limit = asked.unwrap_or(50);
     if (1..=200).contains(&limit) { Ok(limit) } else { Err(Problem::bad_request("`limit` must be from 1 to 200")) }
@@ -207,7 +207,9 @@ pub(super) async fn create(
 /// Forgets a contact and everything that is kept about it here; neither HighLevel nor Trafft is told.
 #[utoipa::path(delete, operation_id = "erase_contact", path = "/api/v1/contacts/{id}", tag = "admin", params(("id" = String, Path, description = "The contact in GoHighLevel"), Which),
     security(("admin_token" = []), ("session" = [])),
-    responses((status = 204), (status = 404, body = Problem, content_type = "application/problem+json")))]
+    responses((status = 204), (status = 400, body = Problem, content_type = "application/problem+json"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = 409, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn erase(
     State(service): State<Arc<Service>>,
     Named(id): Named,
@@ -224,7 +226,7 @@ pub(super) async fn erase(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Of which location the contact is, where ids of several collide.
+/// Names the location where contacts of several locations have the same id.
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Which {
@@ -304,11 +306,12 @@ impl Service {
         match (found.len(), found.pop()) {
             (1, Some(contact)) => {
                 let key = contact.location_id.parse().ok().zip(contact.contact_id.parse().ok());
-                let (location, id) = key.ok_or_else(|| Problem::not_found("the contact's ids are damaged"))?;
+                let (location, id) =
+                    key.ok_or_else(|| Problem::not_found("the contact's ids in the database cannot be read"))?;
                 Ok((ContactKey { location, contact: id }, contact))
             }
             (0, _) | (_, None) => Err(Problem::not_found(
-                "no event has named a contact with this id (HighLevel shows it in the address bar of the contact's page, after `/detail/`); `sync` takes it in",
+                "no event has named a contact with this id (HighLevel's id, not an e-mail or a name); `sync` takes it in",
             )),
             _ => Err(several()),
         }

@@ -119,7 +119,7 @@ pub(super) async fn enter(
     service.connection(&location).await.map(Json)
 }
 
-/// Lets a location rest: what comes is stored, nothing is read or written.
+/// Pauses a location: what comes is stored, nothing is read or written.
 #[utoipa::path(post, operation_id = "pause_connection", path = "/api/v1/connections/{location}/pause", tag = "admin", security(("admin_token" = []), ("session" = [])),
     params(("location" = String, Path, description = "The location's id")),
     responses((status = 200, body = Connection), (status = 404, body = Problem, content_type = "application/problem+json")))]

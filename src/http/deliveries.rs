@@ -17,7 +17,7 @@ pub(super) struct Answered {
     accepted: i64,
     /// Answered otherwise, whatever became of the repeats.
     refused: i64,
-    /// Of one, as much was accepted; none: there were none.
+    /// The share that was accepted, from 0 to 1; none: there were no deliveries.
     share: Option<f64>,
     /// So few are accepted that HighLevel may switch the address off.
     too_few: bool,

@@ -26,7 +26,7 @@ struct AdminToken;
 impl utoipa::Modify for AdminToken {
     fn modify(&self, document: &mut OpenApi) {
         let bearer = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
-        let about = "Of a login at `/login`; named `session` where `PUBLIC_URL` is not https. All but GET and HEAD must come from the same origin.";
+        let about = "The cookie of a login at `/login`; it is named `session` where `PUBLIC_URL` is not https. All but GET and HEAD must come from the same origin.";
         let cookie = SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::with_description("__Host-session", about)));
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("admin_token", bearer);
@@ -42,7 +42,7 @@ const GUARDED: [(&str, &str); 4] = [
     ("503", "The database cannot be reached just now"),
 ];
 
-/// Adds what the operations need not say each.
+/// Adds what is the same for all operations.
 pub(super) fn complete(document: &mut OpenApi) {
     document.servers = Some(vec![Server::new("http://127.0.0.1:8080")]);
     for path in document.paths.paths.values_mut() {

@@ -27,7 +27,7 @@ pub(super) async fn healthz() -> Json<Health> {
     Json(Health { status: "ok", version: env!("CARGO_PKG_VERSION") })
 }
 
-/// Says whether webhooks can be taken in: the store can be written, the keys are loaded, and nobody is stopping us. A
+/// Says whether webhooks can be taken in: the store can be written, the keys are loaded, and the service is not stopping. A
 /// vendor's outage does not matter here, because events are stored all the same.
 #[utoipa::path(
     get, operation_id = "get_readiness", path = "/readyz", tag = "health",

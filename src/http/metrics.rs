@@ -55,7 +55,7 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// `registry` may hold what other rooms count already.
+    /// `registry` may already hold what other modules count.
     pub fn new(mut registry: Registry) -> Self {
         let events = Family::default();
         let refusals = Family::default();
@@ -75,11 +75,12 @@ impl Metrics {
         let finished = Family::default();
         registry.register("sweep_found", "What the last sweeps found that no event had told", found.clone());
         registry.register("sweep_calls", "Calls that the last sweeps took", calls.clone());
-        let oldest = "When the sweep ended that ended longest ago, Unix seconds; 0: one has never ended";
+        let oldest =
+            "When the last sweep ended, where that is longest ago, Unix seconds; 0: somewhere none has ended yet";
         registry.register("sweep_finished_seconds", oldest, finished.clone());
         let accepted = Gauge::default();
         let share =
-            "Of HighLevel's deliveries in three days, as much was accepted at the first try; NaN: there were none";
+            "Share of HighLevel's deliveries in three days that was accepted at the first try, 0 to 1; NaN: none came";
         registry.register("deliveries_accepted_ratio", share, accepted.clone());
         Self { registry: Arc::new(registry), events, refusals, contacts, connections, found, calls, finished, accepted }
     }

@@ -195,8 +195,8 @@ impl Activity {
         self.0.store((changes + 1) << 2 | state as u64, Ordering::Relaxed);
     }
 
-    /// Ends when a request takes too long to arrive; or when none has ever begun, and others cannot
-    /// even connect.
+    /// Returns when a request takes too long to arrive; also when the connection has never carried
+    /// one, while others cannot connect at all.
     async fn overdue(&self, clock: &Clock, shortage: &Shortage) {
         let mut seen = self.look();
         let mut looks = 0;
@@ -217,7 +217,8 @@ impl Activity {
         }
     }
 
-    /// Ends when nothing is being worked any more, and the last answer has had its time to be read.
+    /// Returns when no request is being worked any more and the client has had time to read the
+    /// last answer.
     async fn unworked(&self) {
         loop {
             let (before, _) = self.look();

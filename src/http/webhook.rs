@@ -86,7 +86,7 @@ pub(super) async fn marketplace(
     responses(
         (status = 200, body = Answer, description = "Stored, or known already"),
         (status = 400, body = Problem, content_type = "application/problem+json", description = "Names no contact"),
-        (status = 401, body = Problem, content_type = "application/problem+json", description = "Token or signature missing or wrong, or the path is off"),
+        (status = 401, body = Problem, content_type = "application/problem+json", description = "Token or signature missing or wrong, or workflow webhooks are off"),
         (status = 413, body = Problem, content_type = "application/problem+json", description = "Too large"),
         (status = 429, body = Problem, content_type = "application/problem+json", description = "Not stored: send it again"),
     )

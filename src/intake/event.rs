@@ -225,20 +225,22 @@ fn subject(kind: &str, event: &Envelope, rules: &Rules) -> Subject {
         // Every app's installs are signed with the same key.
         About::Installed | About::Uninstalled | About::Updated if rules.app.is_none() || event.app_id.is_none() => {
             return Subject::Nothing(
-                "whose app it is about is not known: set `GHL_CLIENT_ID` or `GHL_APP_ID`".to_owned(),
+                "which app it is about is not known: set `GHL_CLIENT_ID` or `GHL_APP_ID`".to_owned(),
             );
         }
         About::Installed => match &event.location_id {
             Some(location) => Some(Subject::Installed { location: location.clone(), company }),
             // Tokens come with the browser, before this event or after it.
             None => {
-                return Subject::Nothing(format!("`{kind}`: the browser that installs the app brings what is needed"));
+                return Subject::Nothing(format!(
+                    "`{kind}`: nothing to do: the tokens come with the browser that installs the app"
+                ));
             }
         },
         About::Uninstalled => installer(event, company).map(Subject::Uninstalled),
         About::Updated => installer(event, company).map(Subject::Updated),
     };
-    subject.unwrap_or_else(|| Subject::Nothing("it has no usable id".to_owned()))
+    subject.unwrap_or_else(|| Subject::Nothing("the event holds no id that can be used".to_owned()))
 }
 
 /// Whose install it is about: the location's that it names, else the agency's.
@@ -263,8 +265,8 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
 }
 
 /// What makes a second delivery of the same event recognisable. `of` is source, the sender's id for
-/// it, and type; none: the sender gave no id. Type and subject are in it, because HighLevel
-/// promises one id for each event nowhere.
+/// it, and type; none: the sender gave no id. Type and subject are in it, because HighLevel does
+/// not promise that two events never share an id.
 ///
 /// The time comes first, so that new keys sort behind old ones and are stored beside each other.
 fn delivery_key(sent_at: Option<Timestamp>, of: [&str; 3], about: &[Option<&str>]) -> Option<String> {

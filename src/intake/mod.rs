@@ -235,8 +235,8 @@ impl Intake {
         Ok(Deliveries { accepted: stored.accepted + counted.accepted, refused: stored.refused + counted.refused })
     }
 
-    /// Stores what was counted; where that cannot be, it is stored later. Tells once when too few
-    /// are accepted.
+    /// Stores what was counted; if that fails, the count is kept for the next time. The log says
+    /// once when too few are accepted.
     pub async fn store_tally(&self) {
         let handing_over = self.tally.handing_over.lock().await;
         let counted = self.tally.counted();
@@ -245,7 +245,7 @@ impl Intake {
         }
         if let Err(error) = self.store.add_deliveries(counted, self.clock.now()).await {
             if !error.tell_outage() {
-                warn!(error = %error, "how deliveries were answered is stored later: {error}");
+                warn!(error = %error, "the count of deliveries could not be stored, trying again later: {error}");
             }
             return;
         }
@@ -256,7 +256,7 @@ impl Intake {
             (true, false) => warn!(
                 accepted = all.accepted,
                 refused = all.refused,
-                "of {} deliveries in three days only {} were accepted: HighLevel switches an address off that accepts fewer than 90 % of many",
+                "of {} deliveries in three days only {} were accepted: HighLevel switches off an address that accepts fewer than 90 % of its deliveries; `doctor` says what to do",
                 all.accepted + all.refused,
                 all.accepted
             ),
@@ -274,7 +274,7 @@ impl Intake {
         Ok(self.saw_own_app.load(Ordering::Relaxed))
     }
 
-    /// Writes down that events of this location are refused, for people.
+    /// Stores that events of this location are refused, so that its state shows it.
     async fn note_other_app(&self, location: &LocationId) {
         let Some(app) = &self.rules.app else { return };
         if self.other_app.came(Instant::now()) {
@@ -283,7 +283,7 @@ impl Intake {
         if let Err(error) = self.store.refused_other_app(location, app, self.clock.now()).await
             && !error.tell_outage()
         {
-            warn!(error = %error, "that another app's events are refused could not be stored: {error}");
+            warn!(error = %error, "the refusal of another app's events could not be noted for location {location}: {error}");
         }
     }
 
@@ -294,7 +294,7 @@ impl Intake {
         match self.store.saw_app(app, self.clock.now()).await {
             Ok(()) => self.saw_own_app.store(true, Ordering::Relaxed),
             Err(error) if error.tell_outage() => {}
-            Err(error) => warn!(error = %error, "that the app's first event came could not be stored: {error}"),
+            Err(error) => warn!(error = %error, "the app's first event could not be noted, trying later: {error}"),
         }
     }
 }

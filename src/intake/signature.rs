@@ -66,7 +66,7 @@ pub enum Refusal {
         "send the header `X-Workflow-Token` with the value of `GHL_WORKFLOW_TOKEN`, or the Standard Webhooks headers signed with `GHL_WORKFLOW_SECRET`"
     )]
     WorkflowUnsigned,
-    /// A signed time that is none.
+    /// The signed time is not in Unix seconds.
     #[error(
         "`webhook-timestamp` must be in Unix seconds, as the Standard Webhooks have it; what was signed is no such number, or in milliseconds"
     )]

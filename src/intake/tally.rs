@@ -19,7 +19,7 @@ pub(super) struct Tally {
     awaited: Mutex<HashSet<String>>,
     /// Held while the count is handed over: until it ends, what is stored is counted twice.
     pub(super) handing_over: tokio::sync::Mutex<()>,
-    /// Was it told that too few are accepted?
+    /// Has the log said that too few are accepted?
     pub(super) is_told: AtomicBool,
 }
 

@@ -45,7 +45,7 @@ pub struct Trouble {
 /// How the app stands in a location.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AppInstall {
-    /// It has never been there: a private token in the settings, if any.
+    /// It was never installed: the location is worked by a private token in the settings, if any.
     None,
     /// Usable.
     Active,

@@ -117,7 +117,8 @@ pub enum Verdict {
         until: Timestamp,
         /// What is being waited for.
         reason: String,
-        /// The vendor whose recovery ends the wait early: once it answers again, or its credentials were changed.
+        /// The vendor whose recovery ends the wait early: once it answers again, or its credentials
+        /// were changed.
         waits_for: Option<Vendor>,
     },
     /// Given up until a person has acted.

@@ -55,8 +55,8 @@ pub struct Policy {
     pub page_pause: Duration,
     /// How often what no webhook tells is looked for.
     pub pace: Pace,
-    /// Of the location; asked of GHL if not set.
+    /// The location's time zone; if not set, GHL is asked for it.
     pub zone: Option<TimeZone>,
-    /// Of numbers without `+`; asked of GHL if not set.
+    /// The country of numbers without `+`; if not set, GHL is asked for it.
     pub region: Option<Region>,
 }

@@ -118,7 +118,8 @@ fn other_account(location: &LocationId, apart: &Apart) -> ConnectionState {
     state(StateName::OtherAccount, None, found).with(fix)
 }
 
-/// What holds of a location that is worked, or would be but for the first three. Without tokens nobody works it.
+/// The states of a location that is worked, or would be if one of the first three did not hold.
+/// Without tokens no process works it.
 fn at_work(facts: &Facts, is_lost: bool) -> Vec<ConnectionState> {
     if let Some(apart) = &facts.apart {
         return vec![other_account(&facts.location, apart)];

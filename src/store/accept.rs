@@ -237,7 +237,7 @@ impl Store {
         let (applied, otherwise) = match &event.subject {
             Subject::Installed { location, company } => (
                 self.installed(tx, location, company.as_ref(), at).await?,
-                "the browser that installs the app brings what is needed",
+                "nothing to do: the tokens come with the browser that installs the app",
             ),
             // An event without a time can be an old one, sent again after the app was installed
             // again. HighLevel can tell: it refuses a new pair of tokens where the app is not
@@ -245,18 +245,18 @@ impl Store {
             Subject::Uninstalled(installer) if event.sent_at.is_none() => {
                 if self.outdated(tx, installer, event.received_at).await? {
                     let reason = format!(
-                        "`{}` without a time: HighLevel is asked for new tokens, and refuses them if it is true",
+                        "`{}` without a time: HighLevel is asked for new tokens, and refuses them if the app is uninstalled",
                         event.kind
                     );
                     return Ok(Some((Status::Applied, Some(reason))));
                 }
-                (false, "there is no token of that install to ask with")
+                (false, "no token of that install is stored, so HighLevel cannot be asked whether this is true")
             }
             Subject::Uninstalled(installer) => {
                 (self.uninstalled(tx, installer, at).await?, "it is not installed here, or was installed again since")
             }
             Subject::Updated(installer) => {
-                (self.outdated(tx, installer, event.received_at).await?, "there is no token of that install to renew")
+                (self.outdated(tx, installer, event.received_at).await?, "no token of that install is stored to renew")
             }
             _ => return Ok(None),
         };

@@ -129,7 +129,7 @@ impl Store {
 
     /// Lets a sweep whose row cannot be read rest.
     pub(super) async fn set_sweep_aside(&self, location: &str, kind: &str, why: &Error) -> Result<()> {
-        error!(location.id = location, sweep = kind, error = %why, "the sweep rests: {why}");
+        error!(location.id = location, sweep = kind, error = %why, "the sweep `{kind}` of location {location} is stopped, because its row cannot be read: {why}");
         let mut tx = self.db.begin().await?;
         let query = sqlx::query(SET_ASIDE_SWEEP).bind(location).bind(kind).bind(reason(why));
         query.execute(&mut *tx).await?;

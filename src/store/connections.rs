@@ -148,13 +148,15 @@ impl Store {
 
     /// Pairs the location with the account, if it is not yet.
     ///
-    /// `account` is the origin of the Trafft account: with another one the stored links would point at strangers,
-    /// so that is an error; as is an account that another location has.
+    /// `account` is the origin of the Trafft account. Another account than before is an error,
+    /// because the stored links would point at strangers; so is an account that another location
+    /// has.
     pub async fn connect(&self, location: &LocationId, account: &str, now: Timestamp) -> Result<()> {
         self.pair(location, account, now).await?.commit().await
     }
 
-    /// The same, for one that a person enters: the credentials are sealed. Trafft has just taken them.
+    /// The same, for one that a person enters: the credentials are sealed. Trafft has just accepted
+    /// them.
     pub async fn enter(&self, location: &LocationId, account: &str, stored: &Stored, now: Timestamp) -> Result<()> {
         let trafft = self.sealed_trafft(location, &stored.trafft)?;
         let options = (!stored.options.is_empty()).then(|| json!(stored.options).to_string());
@@ -180,8 +182,9 @@ impl Store {
         Ok(tx)
     }
 
-    /// Events that came before their location was connected mark their contacts now: called when an owner begins to work it,
-    /// and regularly while other processes may still store one because they do not know yet that it is connected.
+    /// Parked events mark their contacts now. Called when an owner begins to work the location, and
+    /// regularly while other processes may still park an event because they do not know yet that
+    /// the location is connected.
     pub async fn release_parked(&self, location: &LocationId, now: Timestamp) -> Result<()> {
         loop {
             let mut tx = self.db.begin().await?;
@@ -220,7 +223,8 @@ impl Store {
         Ok(Some(Stored { trafft: self.opened_trafft(location, &trafft)?, options }))
     }
 
-    /// Lets a location rest, or go on; what comes meanwhile is stored. `false`: there is no such connection.
+    /// Pauses a location, or resumes it; what comes meanwhile is stored. `false`: there is no such
+    /// connection.
     pub async fn pause(&self, location: &LocationId, paused: bool, now: Timestamp) -> Result<bool> {
         let mut tx = self.db.begin().await?;
         let query = sqlx::query(PAUSE).bind(location.as_str()).bind(i64::from(paused)).bind(now.as_millisecond());

@@ -207,8 +207,9 @@ impl TryFrom<Row> for Contact {
     }
 }
 
-/// What the index of statuses holds: any other one changes with every event, and each change would cost a page of the log. A
-/// statement that is to use the index has to say it in these words.
+/// The condition of the partial index of statuses. It leaves out the statuses that change with
+/// every event: each change would cost a page of the log. A statement that is to use the index has
+/// to repeat the condition word by word.
 macro_rules! rare {
     () => {
         "status NOT IN ('queued', 'synced', 'unchanged')"
@@ -244,8 +245,8 @@ const WAKE: &str = "UPDATE contacts SET due_at = $3 WHERE location_id = $1 AND w
 const SAME: &str = "UPDATE contacts SET known_since = known_since
     WHERE location_id = $1 AND contact_id = $2 AND known_since = $3";
 
-/// [`Error::Erased`] unless the contact is the one that was loaded; then nobody erases it before the transaction ends. One that
-/// was erased and has come back since is known since another time.
+/// [`Error::Erased`] unless the contact is the one that was loaded. If it is, nothing can erase it
+/// before the transaction ends. One that was erased and has come back has another `known_since`.
 pub(super) async fn not_erased(tx: &mut Tx, contact: &Contact) -> Result<()> {
     let query = sqlx::query(SAME).bind(contact.key.location.as_str()).bind(contact.key.contact.as_str());
     match query.bind(contact.known_since).execute(&mut **tx).await?.rows_affected() {
@@ -269,8 +270,8 @@ impl Store {
         query.fetch_optional(&self.db.read).await?.map(Contact::try_from).transpose()
     }
 
-    /// Contacts of a location whose time has come, the most urgent first; none less urgent than `least`. One whose id cannot be
-    /// read is set aside.
+    /// Contacts of a location that are due, the most urgent first; none less urgent than `least`.
+    /// One whose id cannot be read is set aside.
     pub async fn due(
         &self,
         location: &LocationId,

@@ -104,9 +104,9 @@ async fn confirm(tx: &mut Tx, location: &str, until: i64, now: i64) -> Result<bo
     Ok(changed == 1)
 }
 
-/// To be called when the id sweep that began at `began` has read all pages. If it met at least 90 % of the
-/// others, its search shows what is there: then what was missing when it began, and it did not
-/// meet, was deleted.
+/// To be called when the id sweep that began at `began` has read all pages. If it met at least 90 %
+/// of the others, its search shows what is there: then what was missing when it began, and it did
+/// not meet, was deleted.
 pub(super) async fn confirm_by_sweep(tx: &mut Tx, location: &str, began: i64, now: Timestamp) -> Result<()> {
     let query = sqlx::query_as(MET).bind(location).bind(began);
     let (others, met): (i64, i64) = query.fetch_one(&mut **tx).await?;

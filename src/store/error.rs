@@ -158,7 +158,7 @@ pub enum Error {
     Shared(Arc<Error>),
     /// What was read back makes no sense: a mistake of ours, or somebody edited the database. Only
     /// that row is affected; the text names table and column.
-    #[error("the database holds what it should not: {0}")]
+    #[error("a value in the database cannot be used: {0}")]
     Corrupt(String),
 }
 

@@ -72,7 +72,8 @@ pub struct SweepLoad {
     pub found: i64,
     /// Calls that they took.
     pub calls: i64,
-    /// When the one that ended longest ago ended, Unix milliseconds; 0: one has never ended.
+    /// When the last sweep ended, of the location where that is longest ago, in Unix milliseconds;
+    /// 0: in one location none has ended yet.
     pub finished_at: i64,
 }
 
@@ -127,7 +128,8 @@ impl Store {
         Page::of("findings", &rows, page.limit, end, |row| row.try_get("id"))
     }
 
-    /// Tries contacts again that were given up on at or after `since`; tells how many of each location.
+    /// Tries contacts again that were given up on at or after `since`. Returns how many of each
+    /// location.
     pub async fn revive(
         &self,
         location: Option<&str>,

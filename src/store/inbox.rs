@@ -137,8 +137,8 @@ pub struct Receipt {
     pub reason: Option<String>,
 }
 
-/// How many events may wait for their commit, and how many one commit takes: in smaller ones
-/// everybody waits less, and more in one make it hardly cheaper. A power of two fills its
+/// How many events may wait for their commit, and how many one commit takes. In a smaller batch
+/// each event waits for less; a larger batch saves hardly anything. A power of two fills its
 /// statements.
 const WAITING: usize = 4096;
 const BATCH: usize = 64;

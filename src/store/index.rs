@@ -177,7 +177,7 @@ async fn tell_doubles(
     for other in same.into_iter().map(Customer::try_from) {
         let other = other?;
         let Some(holder) = other.held_by.filter(|_| other.id != shown.id) else { continue };
-        let what = format!("customers {} and {} have one e-mail: merge them in Trafft", other.id, shown.id);
+        let what = format!("customers {} and {} have the same e-mail: merge them in Trafft", other.id, shown.id);
         tell(tx, location.as_str(), Sweep::Customers, holder.as_str(), &what, now).await?;
         told += 1;
     }

@@ -100,7 +100,7 @@ const OUTDATE: &str = "UPDATE installs SET expires_at = $3 WHERE status = 'activ
     AND ((kind = $1 AND id = $2) OR ($1 = 'company' AND kind = 'location' AND company_id = $2 AND own = 0))";
 const TOUCH: &str = "UPDATE connections SET revision = revision + 1 WHERE location_id IN
     (SELECT id FROM installs WHERE kind = 'location' AND (($1 = 'location' AND id = $2) OR ($1 = 'company' AND company_id = $2)))";
-// What HighLevel said to the tokens before says nothing of those that come now.
+// What HighLevel refused with the former tokens says nothing about the new ones.
 const END_TROUBLE: &str = "DELETE FROM troubles WHERE vendor = 'ghl' AND location_id IN
     (SELECT id FROM installs WHERE kind = 'location' AND (($1 = 'location' AND id = $2) OR ($1 = 'company' AND company_id = $2)))";
 const SEALED: &str = "SELECT kind, id, tokens FROM installs WHERE tokens IS NOT NULL";
@@ -147,8 +147,10 @@ impl Store {
         Ok(Tokens { access, refresh })
     }
 
-    /// A person authorised the app there, or gave a private token: whatever was before is replaced. `at`: by HighLevel's clock, as its
-    /// events about installs have it, so that the order of the two is right however wrong our clock is. No event is about a private token.
+    /// A person authorised the app there, or gave a private token: what was stored before is
+    /// replaced. `at`: the time by HighLevel's clock. Its events about installs carry the same
+    /// clock, so the order of the two is right even if our clock is wrong. (No event is about a
+    /// private token.)
     pub async fn granted(
         &self,
         installer: &Installer,
@@ -190,8 +192,9 @@ impl Store {
         tx.commit().await
     }
 
-    /// An INSTALL event of a location (G §8.5). One of an agency that we know is connected by it; one that we do not know waits for
-    /// the browser. The event need not name the agency: then it is the only one that there is. Returns whether it was connected.
+    /// An INSTALL event of a location (G §8.5). A location of an agency that we know is added by
+    /// it; any other waits for the browser. An event that names no agency means the only one that
+    /// is known. Returns whether the location was added.
     pub(super) async fn installed(
         &self,
         tx: &mut Tx,
@@ -219,8 +222,9 @@ impl Store {
         Ok(changed)
     }
 
-    /// An UPDATE event: the account has taken a new version of the app, which may have other scopes (G §8.5). Its token counts as
-    /// at its end, so that a new one tells them. Returns whether there was one.
+    /// An UPDATE event: the account has taken a new version of the app, which may have other scopes
+    /// (G §8.5). Its token counts as expired, because only a new token tells the scopes. Returns
+    /// whether there was a token.
     pub(super) async fn outdated(&self, tx: &mut Tx, installer: &Installer, at: Timestamp) -> Result<bool> {
         let query = sqlx::query(OUTDATE).bind(installer.kind()).bind(installer.id()).bind(at.as_millisecond());
         let changed = query.execute(&mut **tx).await?.rows_affected() > 0;

@@ -30,12 +30,14 @@ pub struct Page<T> {
     pub next: Option<String>,
 }
 
-/// Rows that are read for one page of a filtered list. These filters have no index, since an index would cost each event another page
-/// of the log. A filter that matches few rows gives short pages, and the client goes on with the next page.
+/// Rows that are read at most for one page of a filtered list. These filters have no index, since
+/// an index would cost each event another page of the log. A filter that matches few rows gives
+/// short pages, and the client goes on with the next page.
 const LOOKED_AT: i64 = 10_000;
 
 impl<T: for<'r> FromRow<'r, AnyRow>> Page<T> {
-    /// The rows that can be read. `end`: the last row that was looked at, if there are more behind it. `at`: where in the list a row is.
+    /// The rows that can be read. `end`: the last row that was looked at, if there are more behind
+    /// it. `at`: where in the list a row is.
     pub(super) fn of(
         table: &'static str,
         rows: &[AnyRow],

@@ -54,7 +54,7 @@ async fn held(
     // Read now, since the sweep goes on beside this contact's work.
     let Some(counted) = store.vanishing(&contact.key, now - WITHIN).await? else { return Ok(None) };
     if counted.met_at.is_some_and(|met| met >= since) {
-        let reason = "GoHighLevel says that there is no such contact, and its search shows it: it is asked twice anew";
+        let reason = "GoHighLevel says that there is no such contact, but its search shows it: it is asked twice more";
         return Ok(Some((Presence::Missing { since: now }, snooze(now + connection.policy.settle_time, reason))));
     }
     if counted.confirmed_at.is_some_and(|at| since <= at) {

@@ -49,7 +49,8 @@ fn filled(text: &Option<String>) -> Option<&str> {
     text.as_deref().map(str::trim).filter(|text| !text.is_empty())
 }
 
-/// A time as GHL gives it: with an offset, in the location's own zone (G §6.19), or counted from 1970.
+/// A time as GHL gives it: with an offset, in the location's own zone (G §6.19), or counted from
+/// 1970.
 pub(super) fn instant(text: &str, locale: &Locale) -> Option<Timestamp> {
     let text = text.trim();
     if let Ok(at) = text.parse() {

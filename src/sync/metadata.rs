@@ -22,7 +22,7 @@ use crate::model::Region;
 const FRESH: Duration = Duration::from_hours(1);
 const NOT_AT_ONCE: Duration = Duration::from_mins(1);
 
-/// A refused read is tried again after so long: a scope can be granted at any time, and a gateway
+/// A refused read is tried again after this time: a scope can be granted at any time, and a gateway
 /// refuses for a moment only. Each of these reads then costs at most 1,440 of the 200,000 calls of
 /// a day.
 const REFUSED: Duration = Duration::from_mins(1);

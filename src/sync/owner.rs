@@ -40,7 +40,7 @@ fn room(lane: Lane) -> usize {
 const PAUSE: Duration = Duration::from_secs(1);
 const AFTER_PANIC: Duration = Duration::from_mins(1);
 
-/// Another process may have made something due and its signal got lost.
+/// How often due work is looked for without a signal: the signal of another process may be lost.
 const LOOK_ANYWAY: Duration = Duration::from_secs(15);
 
 /// A piece of work, by which it is known while it is in flight.
@@ -156,7 +156,7 @@ impl Owner {
             }
             let taken = self.take(&mut work).await.unwrap_or_else(|failure| {
                 if !failure.tell_outage() {
-                    error!(error = %failure, "the work cannot be looked up: {failure}");
+                    error!(error = %failure, "the queue of due work cannot be read, trying again: {failure}");
                 }
                 Taken { next: Some(clock.now() + PAUSE), held_back: true }
             });
@@ -196,14 +196,14 @@ impl Owner {
                 "location {location}: {ended} times lay in the future, because a clock ran ahead; they are now"
             );
         }
-        let mut steps = vec![("what a clock that ran ahead has put off goes on later", ended.map(drop))];
+        let mut steps = vec![("times that a clock ahead has set could not be corrected", ended.map(drop))];
         for vendor in Vendor::ALL {
             // What made this process start (credentials, settings, a restart) may have fixed the
             // cause for which contacts wait.
-            steps.push(("what waits for a vendor goes on later", self.store.wake(location, vendor, now).await));
+            steps.push(("contacts that wait for a vendor still wait", self.store.wake(location, vendor, now).await));
         }
         let planned = sweeps::plan(&self.store, &self.connection).await;
-        steps.push(("sweeps go on as they were planned before", planned));
+        steps.push(("sweeps could not be planned anew", planned));
         for (meaning, step) in steps {
             match step {
                 Err(error) if error.tell_outage() => return false,
@@ -224,7 +224,7 @@ impl Owner {
         if let Err(error) = &released
             && !error.tell_outage()
         {
-            error!(error = %error, "events from before location {location} was connected still wait: {error}");
+            error!(error = %error, "parked events of location {location} could not be released, trying again: {error}");
         }
         (released.is_err() || self.store.is_shared()).then(|| now + LOOK_ANYWAY)
     }
@@ -303,7 +303,7 @@ impl Owner {
                 }
                 Ok(Err(failure)) => {
                     if !failure.tell_outage() {
-                        error!(error = %failure, "the work could not be settled: {failure}");
+                        error!(error = %failure, "the outcome could not be recorded, so the work is repeated: {failure}");
                     }
                     PAUSE
                 }

@@ -32,7 +32,11 @@ pub async fn preview(reached: &VendorClients, contact: &ContactId, clock: &Clock
     let definitions = ghl.custom_fields().await.unwrap_or_default().items;
     let rules = Rules { mapping, policy, locale: &locale, now: clock.now() };
     match plan(&State::of(&record, &definitions), Maker::Nobody, &rules) {
-        Err(error) => Check::bad(tried, error.to_string(), "mend the mapping"),
+        Err(error) => Check::bad(
+            tried,
+            error.to_string(),
+            "correct the mapping: the location's own, or the file in `MAPPING_FILE`",
+        ),
         Ok(Plan::Filtered) => Check::good(tried, "the mapping's `only` leaves it out"),
         Ok(Plan::Unreachable(why)) => Check::good(tried, why),
         Ok(Plan::Customer(customer)) => {

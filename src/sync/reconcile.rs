@@ -22,7 +22,7 @@ use crate::store::{self, Activity, ContactKey, Settle, Store};
 pub(super) async fn reconcile(store: &Store, connection: &Connection, key: &ContactKey) -> Result<(), store::Error> {
     match work_and_settle(store, connection, key).await {
         Err(store::Error::Erased) => {
-            info!("contact {key} was erased while it was worked");
+            info!("contact {key} was erased while it was being synced: nothing about it is stored");
             Ok(())
         }
         ended => ended,

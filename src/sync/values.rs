@@ -80,7 +80,7 @@ pub(super) fn values(
     (Value::from(values), until.filter(|_| limits.appointments > 0))
 }
 
-/// Stored in lower case and compared so (G §6.20).
+/// GHL stores tags in lower case, and compares them so (G §6.20).
 fn tags(contact: &Contact) -> Vec<String> {
     let mut tags: Vec<_> = contact.tags.iter().map(|tag| one_line(tag).to_lowercase()).collect();
     tags.sort();

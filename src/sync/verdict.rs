@@ -25,8 +25,8 @@ const SCHEDULE: [Duration; 10] = [
 /// How long a vendor that asked for less traffic, without saying how long, is left alone (G §13).
 const BREATHER: Duration = Duration::from_secs(10);
 
-/// A refusal that names no field may be a gateway's JSON: it is believed once it has been repeated
-/// so often, which takes some minutes.
+/// A refusal that names no field may be a gateway's JSON. It is believed after this many
+/// repetitions, which take some minutes.
 const REPEATED: i64 = 3;
 
 /// How often we look whether refused credentials have been put right.

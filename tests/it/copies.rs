@@ -247,7 +247,7 @@ async fn two_customers_with_one_email_are_told() {
     let booked = world.sandbox.trafft.staff_create(json!({ "first_name": "Ada", "email": "ADA@example.com" }));
     world.rest(25 * HOUR).await;
     let findings = world.get("/api/v1/findings?sweep=customers").await.json.to_string();
-    assert!(findings.contains(&format!("customers 1 and {booked} have one e-mail")), "{findings}");
+    assert!(findings.contains(&format!("customers 1 and {booked} have the same e-mail")), "{findings}");
     world.forget_calls();
     world.rest(49 * HOUR).await;
     assert_eq!(world.get("/api/v1/findings?sweep=customers").await.json.to_string(), findings, "told once");

@@ -300,7 +300,7 @@ async fn too_few_that_are_accepted_are_told() {
         said.contains("FAIL  deliveries: how HighLevel was answered in the past three days: 900 of 1000"),
         "{said}"
     );
-    assert!(said.contains("switches an address off"), "{said}");
+    assert!(said.contains("switches off an address"), "{said}");
 }
 
 impl World {

@@ -277,7 +277,7 @@ async fn a_secret_that_is_read_as_base64_without_saying_so_gets_a_word_at_the_st
     for (secret, words) in [("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", 1), ("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", 0)] {
         let log = Log::here();
         World::with(&[("GHL_WORKFLOW_SECRET", secret)]).await;
-        assert_eq!(saying(&log.lines(), "`GHL_WORKFLOW_SECRET` is read as base64").len(), words, "{secret}");
+        assert_eq!(saying(&log.lines(), "`GHL_WORKFLOW_SECRET` is decoded as base64").len(), words, "{secret}");
     }
 }
 

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::clients::http::Answer;
 
-/// Measured with every answer, by its `Date`. Clones share it.
+/// The difference, measured with every answer by its `Date`. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Skew(Arc<Mutex<Option<SignedDuration>>>);
 

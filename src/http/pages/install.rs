@@ -84,7 +84,8 @@ pub(super) async fn confirmed(
     take(&service, code).await
 }
 
-/// On to a page that can be loaded again: the code is used up.
+/// Installs the app. Redirects to a page that can be loaded again, since the code is good for one
+/// use.
 async fn take(service: &Service, code: String) -> Result<Response, Refused> {
     let Installed { installer, locations, unlisted } = service.connector.welcome(code).await?;
     info!(install = %installer, locations = locations.len(), "the app was installed by {installer}");

@@ -95,7 +95,7 @@ pub(super) fn page(title: &str, template: &str, context: Value) -> Response {
     match ENVIRONMENT.get_template(template).and_then(|template| template.render(context)) {
         Ok(page) => Html(page).into_response(),
         Err(cause) => {
-            error!(error = %cause, "a page could not be made: {cause}");
+            error!(error = %cause, "the page `{template}` could not be rendered: {cause}");
             let detail = "the page could not be made; see the log of the service";
             Problem::new(ProblemCode::InternalError, detail).into_response()
         }

@@ -59,8 +59,8 @@ async fn migrate(connection: &mut AnyConnection) -> Result<()> {
     })
 }
 
-/// Does the schema have exactly what this program knows? What cannot be read is told by the
-/// migration.
+/// Does the schema have exactly what this program knows? The migration reports what cannot be
+/// read.
 async fn is_up_to_date(connection: &mut AnyConnection, migrator: &Migrator) -> bool {
     // Where sqlx takes down what it has done.
     const APPLIED: &str = "_sqlx_migrations";
