@@ -39,7 +39,7 @@ async fn a_create_that_waits_for_its_turn_while_another_process_takes_over_is_no
     // before her create.
     let mut moment = tokio::time::interval(Duration::from_millis(20));
     trafft.faults().push(Matcher::new("GET", "/api/v2/customers"), Fault::Slow { ms: 1_500 });
-    trafft.faults().push(Matcher::new("PATCH", "/api/v2/customers").times(2), Fault::Slow { ms: 20_000 });
+    trafft.faults().push(Matcher::new("PATCH", "/api/v2/customers").times(2), Fault::Slow { ms: 25_000 });
     assert_eq!(stage.contact(&first, "Ada").await, done("queued"));
     while trafft.faults().unspent() == 3 {
         moment.tick().await;
