@@ -17,7 +17,7 @@ kinds of fault: status {status}, status_with_body {status, body}, too_many_reque
   done_then_slow {ms}, cut_short, html {status}, done_then_dropped, dropped_then_done {ms}, done_then_status {status},
   status_then_done {status, body, ms}, refuse
 rates, each from 0 to 1: status_500, status_429, done_then_dropped, cut_short, gateway,
-  dropped_then_done, refused_then_done with late_max_ms
+  dropped_then_done, refused_then_done, foreign_then_done with late_max_ms
 ";
 
 pub(crate) fn bad(text: &str) -> Answer {
@@ -72,6 +72,7 @@ fn script(desk: &Desk, body: &Value) -> Option<()> {
             dropped_then_done: rate("dropped_then_done"),
             gateway: rate("gateway"),
             refused_then_done: rate("refused_then_done"),
+            foreign_then_done: rate("foreign_then_done"),
             late_max_ms: u32::try_from(rates["late_max_ms"].as_u64().unwrap_or(0)).ok()?,
         };
         let seed = body["seed"].as_u64().unwrap_or(0);

@@ -109,6 +109,8 @@ pub struct Rates {
     pub dropped_then_done: f64,
     /// Another service's 400 at once, carried out later.
     pub refused_then_done: f64,
+    /// Another service's 200 at once, which names customer 1; carried out later.
+    pub foreign_then_done: f64,
     /// How much later at most, in ms on the sandbox clock; any delay from 0 on is as likely.
     pub late_max_ms: u32,
     /// Something before the vendor answers: an HTML page, or another service's JSON. Nothing
@@ -121,13 +123,16 @@ const PAGES: [u16; 6] = [404, 403, 400, 302, 502, 200];
 
 /// Statuses and bodies of services that are not the vendor.
 const STRANGERS: [u16; 14] = [200, 302, 400, 401, 403, 404, 405, 409, 410, 422, 429, 500, 502, 503];
-const STRANGE: [&str; 4] = [
+const STRANGE: [&str; 6] = [
     r#"{"message":"Not Found"}"#,
     r#"{"error":"no route"}"#,
     r#"{"statusCode":404,"error":"Not Found"}"#,
     // Fastify's words for a route that it does not have; with these paths it names both vendors'
     // records.
     r#"{"message":"Route GET:/api/v2/customers/1 of contact not found","error":"Not Found","statusCode":404}"#,
+    // A list without records, and an envelope without data.
+    r#"{"data":[]}"#,
+    r#"{"data":null,"message":"ok"}"#,
 ];
 
 impl Fault {
@@ -164,6 +169,9 @@ impl Rates {
         } else if falls(self.refused_then_done) {
             let body = r#"{"message":"Bad Request","statusCode":400}"#.to_owned();
             Some(Fault::StatusThenDone { status: 400, body, after_ms: self.late(dice) })
+        } else if falls(self.foreign_then_done) {
+            let body = r#"{"id":1}"#.to_owned();
+            Some(Fault::StatusThenDone { status: 200, body, after_ms: self.late(dice) })
         } else if falls(self.gateway) {
             Some(Fault::of_a_gateway(dice))
         } else {

@@ -129,9 +129,10 @@ impl NotSent {
             }
             // webpki takes no certificate of an authority as that of a server, be it trusted or not.
             NoConnection::Untrusted => {
-                "have the certificate signed by an authority, and name that authority's in `SSL_CERT_FILE`, together with all others \
-                 that are trusted; one that signs for itself is taken from that file only if it was made with `basicConstraints=CA:FALSE`, \
-                 which is not the default of `openssl req -x509`; then restart"
+                "a server of your own: have an authority sign its certificate, and name a file with all authorities that are trusted, \
+                 that one too, in `SSL_CERT_FILE`; a certificate that signs for itself is taken from there only if it was made with \
+                 `basicConstraints=CA:FALSE`, which is not the default of `openssl req -x509`; then restart. Another server: have its \
+                 certificate replaced there"
             }
             NoConnection::ProxyAsksForPassword => {
                 "write both into `HTTPS_PROXY`, as in `http://name:password@proxy:3128`; hosts that need no proxy go into `NO_PROXY`"

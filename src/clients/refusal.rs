@@ -135,26 +135,27 @@ fn says(words: &str, part: &str) -> bool {
     words.to_lowercase().contains(part)
 }
 
-/// What a write to Trafft carries (T §5).
-const SENT: [&str; 6] = ["email", "phone", "phone_number", "first_name", "last_name", "description"];
+/// What a write to Trafft carries (T §5), each field with how a text may name it.
+const FIELDS: [(&str, &[&str]); 6] = [
+    ("email", &["email", "e-mail"]),
+    ("phone", &["phone", "telephone"]),
+    ("phone_number", &[]),
+    ("first_name", &["first name", "first_name"]),
+    ("last_name", &["last name", "last_name"]),
+    ("description", &[]),
+];
 
 /// The fields that a refusal is about: the keys of `errors`, else the one that the text names
 /// (T §4: `{"message": …}` alone). Other keys of `errors` are a web framework's own, such as
 /// `detail`, and may come from a gateway.
 fn fields(json: &Value, words: &str) -> Vec<String> {
-    if let Some(errors) = json["errors"].as_object().filter(|errors| !errors.is_empty()) {
-        let names = errors.keys().map(|name| name.to_lowercase());
-        return names.filter(|name| name.split('.').any(|part| SENT.contains(&part))).collect();
-    }
     let words = words.to_lowercase();
-    let named = [
-        ("email", ["email", "e-mail"]),
-        ("phone", ["phone", "telephone"]),
-        ("first_name", ["first name", "first_name"]),
-        ("last_name", ["last name", "last_name"]),
-    ];
-    let named = named.into_iter().filter(|(_, forms)| forms.iter().any(|form| words.contains(form)));
-    named.map(|(field, _)| field.to_owned()).collect()
+    let errors = json["errors"].as_object().filter(|errors| !errors.is_empty());
+    let is_named = |(field, forms): &(&str, &[&str])| match errors {
+        Some(errors) => errors.keys().any(|key| key.to_lowercase().split('.').any(|part| part == *field)),
+        None => forms.iter().any(|form| words.contains(form)),
+    };
+    FIELDS.iter().filter(|field| is_named(field)).map(|(field, _)| (*field).to_owned()).collect()
 }
 
 /// The vendor's words: JSON `message`, else `error_description`, `error` or `errors`, each a text,

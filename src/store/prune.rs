@@ -30,8 +30,8 @@ const FINDINGS: &str = "DELETE FROM findings WHERE id IN (SELECT id FROM finding
 const ERASE: &str =
     "DELETE FROM contacts WHERE location_id = $1 AND contact_id = $2 RETURNING known_since, customer_id";
 const ERASE_EVENTS: &str = "DELETE FROM events WHERE location_id = $1 AND contact_id = $2 AND contact_since IN ($3, 0)";
-// Events that name a task or note of the contact, and whose contact was never found. `0` is what an
-// event without a contact has there: the index of events that wait for one is by it.
+// Events that name a task or note of the contact, and whose contact was never found. Those have 0 in
+// `contact_since`, so that the index by contact finds them.
 const ERASE_UNRESOLVED: &str = "DELETE FROM events WHERE location_id = $1 AND contact_since = 0 AND contact_id IS NULL
     AND object_id IN (SELECT object_id FROM activities WHERE location_id = $1 AND contact_id = $2)";
 

@@ -33,11 +33,14 @@ const PASSES: &str = "UPDATE sweeps SET cursor = NULL, started_at = NULL, due_at
     WHERE location_id = $1 AND kind IN ('ids', 'customers') AND started_at > $3";
 const PASS_BEFORE: &str = "UPDATE sweeps SET since = NULL WHERE location_id = $1 AND kind = 'customers' AND since > $3";
 const MET: &str = "UPDATE contacts SET met_at = NULL WHERE location_id = $1 AND met_at > $3";
+// The id sweep looks for nobody who was marked after it began.
+const MARKED: &str = "UPDATE contacts SET marked_at = $2 WHERE location_id = $1 AND marked_at > $3";
 const ROTATED: &str = "UPDATE contacts SET rotated_at = $2 WHERE location_id = $1 AND rotated_at > $3";
 const SHOWN: &str = "UPDATE customers SET seen_at = $2 WHERE location_id = $1 AND seen_at > $3";
 // Contacts and customers are many: they are looked through before the transaction begins, and in
 // nearly all cases there is nothing to mend.
-const IS_MET: &str = "SELECT COUNT(*) FROM contacts WHERE location_id = $1 AND (met_at > $2 OR rotated_at > $2)";
+const IS_MET: &str =
+    "SELECT COUNT(*) FROM contacts WHERE location_id = $1 AND (met_at > $2 OR rotated_at > $2 OR marked_at > $2)";
 const IS_SHOWN: &str = "SELECT COUNT(*) FROM customers WHERE location_id = $1 AND seen_at > $2";
 // Nobody can have confirmed what has not happened yet.
 const CONFIRMED: &str =
@@ -62,7 +65,7 @@ impl Store {
     pub async fn end_future(&self, location: &LocationId, epoch: i64, now: Timestamp) -> Result<u64> {
         let future = (now + AHEAD).as_millisecond();
         let mut statements = vec![CONTACTS, INTENTS, EVENTS, PASSES, PASS_BEFORE, CONFIRMED];
-        for (question, answers) in [(IS_MET, &[MET, ROTATED][..]), (IS_SHOWN, &[SHOWN])] {
+        for (question, answers) in [(IS_MET, &[MET, ROTATED, MARKED][..]), (IS_SHOWN, &[SHOWN])] {
             let query = sqlx::query_scalar(question).bind(location.as_str()).bind(future);
             let count: i64 = query.fetch_one(&self.db.read).await?;
             statements.extend(answers.iter().filter(|_| count > 0));

@@ -55,15 +55,15 @@ impl Run<'_> {
                 self.linked(one.id, ours, Some(&intent.id)).await
             }
             several => {
-                let mut ours = Vec::new();
+                let mut undoubted = Vec::new();
                 for one in several {
                     if self.is_made_by_us(one.id, &intent).await? {
-                        ours.push(one.id);
+                        undoubted.push(one.id);
                     }
                 }
                 // What speaks against one says nothing for another: staff may have booked with the
-                // one that we made. So it is linked, and its description stays as it is.
-                if let [one] = ours[..] {
+                // one that we made. So the other is linked, and does not count as made by us.
+                if let [one] = undoubted[..] {
                     return self.linked(one, false, Some(&intent.id)).await;
                 }
                 let reason =

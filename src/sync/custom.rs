@@ -38,7 +38,10 @@ pub fn unknown_fields(mapping: &Mapping, definitions: &[CustomField]) -> Option<
     let unknown: Vec<_> =
         mapping.custom.iter().filter(|named| !is_known(named)).map(|name| format!("`{name}`")).collect();
     let has: Vec<_> = definitions.iter().map(|one| names(one)[0]).filter(|key| !key.is_empty()).take(20).collect();
-    let found = format!("the location has no custom field {}: it is empty for every contact", unknown.join(", "));
+    let found = format!(
+        "the mapping names what is empty for every contact: no custom field is called {}",
+        unknown.join(" or ")
+    );
     let fix = match has.is_empty() {
         true => "make the field in HighLevel, or take it out of the mapping".to_owned(),
         false => format!("correct its name in the mapping; the location has: {}", has.join(", ")),

@@ -150,16 +150,8 @@ impl Connection {
     }
 
     /// One page of Trafft's customers, newest first.
-    ///
-    /// # Errors
-    /// Also for a first page that is empty and does not say that there are none: another service may
-    /// have answered, and an account without customers would be filled anew.
     pub(super) async fn customers_page(&self, number: u32) -> Result<wire::Page<wire::Customer>, Failure> {
-        let page = self.trafft.customers(number, PAGE).await.map_err(Failure::Trafft)?;
-        match number == 1 && page.data.given() == 0 && page.pagination.total.is_none() {
-            true => Err(Failure::Trafft(Error::Unreadable { is_json: true })),
-            false => Ok(page),
-        }
+        self.trafft.customers(number, PAGE).await.map_err(Failure::Trafft)
     }
 
     /// Reads and indexes pages, newest first, until `reached` or the end. Returns the calls it

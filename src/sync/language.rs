@@ -49,8 +49,8 @@ pub(super) fn expression<'a>(environment: &'a Environment<'_>, source: &'a str) 
     environment.compile_expression(source)
 }
 
-/// What is wrong, without minijinja's own name and line of the template: what is no template of its
-/// own is called `<string>` or `<expression>` there.
+/// What is wrong, without minijinja's own name and line of the template: an expression is called
+/// `<expression>` there. The caller names the field.
 pub(super) fn told(error: &Error) -> String {
     let kind = error.kind();
     error.detail().map_or_else(|| kind.to_string(), |detail| format!("{kind}: {detail}"))

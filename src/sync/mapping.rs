@@ -165,13 +165,30 @@ impl Mapping {
     }
 
     /// Does the filter keep this contact?
-    pub(super) fn keeps(&self, contact: &Value) -> Result<bool, minijinja::Error> {
-        Ok(self.templates.compile_expression(&self.only)?.eval(contact)?.is_true())
+    pub(super) fn keeps(&self, contact: &Value) -> Result<bool, CannotApply> {
+        let expression = self.templates.compile_expression(&self.only);
+        let kept = expression.and_then(|expression| expression.eval(contact));
+        kept.map(|kept| kept.is_true()).map_err(|error| CannotApply::of("only", &error))
     }
 
     /// One field of the customer: `first_name`, `last_name`, `email`, `phone` or `description`.
-    pub(super) fn render(&self, field: &str, contact: &Value) -> Result<String, minijinja::Error> {
-        self.templates.get_template(field)?.render(contact)
+    pub(super) fn render(&self, field: &str, contact: &Value) -> Result<String, CannotApply> {
+        let template = self.templates.get_template(field);
+        template.and_then(|template| template.render(contact)).map_err(|error| CannotApply::of(field, &error))
+    }
+}
+
+/// The mapping fails on the values of one contact: on which field, and why.
+#[derive(Debug, thiserror::Error)]
+#[error("`{field}`: {why}")]
+pub(super) struct CannotApply {
+    field: String,
+    why: String,
+}
+
+impl CannotApply {
+    fn of(field: &str, error: &minijinja::Error) -> Self {
+        Self { field: field.to_owned(), why: language::told(error) }
     }
 }
 

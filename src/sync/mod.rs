@@ -193,7 +193,7 @@ enum Failure {
     #[error("this contact was linked, or decided about, meanwhile; it is looked at anew")]
     Overruled,
     #[error("the mapping cannot be applied: {0}")]
-    Mapping(#[from] minijinja::Error),
+    Mapping(#[from] mapping::CannotApply),
     #[error("store: {0}")]
     Store(#[from] store::Error),
 }

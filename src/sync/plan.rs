@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use minijinja::Value;
 
 use super::locale::Locale;
-use super::mapping::Mapping;
+use super::mapping::{CannotApply, Mapping};
 use super::project::{Projection, project};
 use super::values::{State, values};
 use super::{DescriptionPolicy, Policy};
@@ -56,7 +56,7 @@ impl Maker {
 ///
 /// # Errors
 /// The mapping cannot be applied to it.
-pub(super) fn plan(state: &State<'_>, maker: Maker, rules: &Rules<'_>) -> Result<Plan, minijinja::Error> {
+pub(super) fn plan(state: &State<'_>, maker: Maker, rules: &Rules<'_>) -> Result<Plan, CannotApply> {
     let shown = values(state, rules.locale, rules.mapping, rules.now);
     if !rules.mapping.keeps(&shown.0)? {
         return Ok(Plan::Filtered);
@@ -74,15 +74,11 @@ pub(super) fn plan(state: &State<'_>, maker: Maker, rules: &Rules<'_>) -> Result
 ///
 /// # Errors
 /// The mapping cannot be applied to it.
-pub(super) fn customer(state: &State<'_>, maker: Maker, rules: &Rules<'_>) -> Result<Projection, minijinja::Error> {
+pub(super) fn customer(state: &State<'_>, maker: Maker, rules: &Rules<'_>) -> Result<Projection, CannotApply> {
     rendered(&values(state, rules.locale, rules.mapping, rules.now), maker, rules)
 }
 
-fn rendered(
-    shown: &(Value, Option<Timestamp>),
-    maker: Maker,
-    rules: &Rules<'_>,
-) -> Result<Projection, minijinja::Error> {
+fn rendered(shown: &(Value, Option<Timestamp>), maker: Maker, rules: &Rules<'_>) -> Result<Projection, CannotApply> {
     let mut projection = project(rules.mapping, shown, rules.locale, rules.policy.escape)?;
     claim_description(&mut projection, rules.policy.description, maker);
     Ok(projection)

@@ -7,7 +7,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::locale::Locale;
-use super::mapping::Mapping;
+use super::mapping::{CannotApply, Mapping};
 use super::text::{finish, one_line, shorten};
 use crate::clients::trafft::wire::{CustomerPatch, NewCustomer};
 use crate::model::{EmailKey, Phone, email_in};
@@ -48,8 +48,8 @@ pub(super) fn project(
     (values, until): &(Value, Option<Timestamp>),
     locale: &Locale,
     escape: bool,
-) -> Result<Projection, minijinja::Error> {
-    let field = |name: &str| -> Result<Option<String>, minijinja::Error> {
+) -> Result<Projection, CannotApply> {
+    let field = |name: &str| -> Result<Option<String>, CannotApply> {
         let text = shorten(&one_line(&mapping.render(name, values)?), LONGEST_NAME);
         Ok((!text.is_empty()).then_some(text))
     };

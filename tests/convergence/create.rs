@@ -25,6 +25,10 @@ async fn world(seed: u64) -> Vec<Failure> {
     let mut world = World::in_memory(&[("SYNC_INLINE_DEADLINE_MS", "0")]).await;
     world.forgiving = true;
     world.sandbox.ghl.set_limits(100_000, u32::MAX);
+    // Customer 1, whom another service's answers name.
+    let stranger = json!({ "first_name": "Zoe", "last_name": "Stranger", "email": "zoe@example.com" });
+    let stranger = world.sandbox.trafft.staff_create(stranger);
+    let before = world.sandbox.trafft.customer(stranger);
     lose_answers(&world, seed);
     let mut told = Vec::new();
     let contacts: Vec<String> = people(&mut dice)
@@ -64,7 +68,10 @@ async fn world(seed: u64) -> Vec<Failure> {
         world.idle().await;
     }
     world.drain().await;
-    let wrong = judge(&world, &contacts).await;
+    let mut wrong = judge(&world, &contacts, stranger).await;
+    if world.sandbox.trafft.customer(stranger) != before {
+        wrong.push("the stranger was written to".to_owned());
+    }
     world.stop().await;
     if wrong.is_empty() {
         return Vec::new();
@@ -92,21 +99,22 @@ fn people(dice: &mut Dice) -> Vec<Value> {
         .collect()
 }
 
-/// Of ten creates, four lose their answers; half of those are carried out only later, also behind a
-/// gateway's refusal.
+/// Of ten creates, five lose their answers; most of those are carried out only later, also behind a
+/// gateway's refusal, or another service's word that it is done.
 fn lose_answers(world: &World, seed: u64) {
     let rates = Rates {
         done_then_dropped: 0.1,
         cut_short: 0.05,
         dropped_then_done: 0.15,
         refused_then_done: 0.1,
+        foreign_then_done: 0.1,
         late_max_ms: 58_000,
         ..Rates::default()
     };
     world.sandbox.trafft.faults().set_rates_for(Matcher::new("POST", "/api/v2/customers"), rates, seed);
 }
 
-async fn judge(world: &World, contacts: &[String]) -> Vec<String> {
+async fn judge(world: &World, contacts: &[String], stranger: i64) -> Vec<String> {
     let (mut wrong, mut holders) = (Vec::new(), BTreeMap::new());
     for contact in contacts {
         let shown = world.contact(contact).await;
@@ -117,7 +125,8 @@ async fn judge(world: &World, contacts: &[String]) -> Vec<String> {
             _ => wrong.push(format!("contact {contact} is neither linked nor a conflict: {shown}")),
         }
     }
-    let customers = world.sandbox.trafft.customers();
+    let mut customers = world.sandbox.trafft.customers();
+    customers.retain(|customer| customer.id != stranger);
     for customer in &customers {
         if holders.get(&customer.id) != Some(&1) {
             wrong.push(format!("customer {} is nobody's", customer.id));

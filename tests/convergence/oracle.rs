@@ -156,11 +156,12 @@ fn contact(
     let is_staffs = |id: i64| group.staff.iter().any(|(staffs, _)| *staffs == id);
     // Edited by staff before we could see that it is ours, or with one of theirs beside it that
     // looks like it, it is taken for theirs: documented.
-    let is_alike = |one: &&Customer| {
-        is_staffs(one.id) && (one.email == customer.email || one.phone_number == customer.phone_number)
+    let is_twin = |one: &Customer| {
+        is_staffs(one.id)
+            && (same(standing.text("email"), &one.email) || same(standing.phone(group), &one.phone_number))
     };
-    let is_taken_for_theirs = standing.known["created_by_us"] == false
-        && (group.touched.contains(&id) || customers.iter().any(|one| is_alike(&one)));
+    let is_taken_for_theirs =
+        standing.known["created_by_us"] == false && (group.touched.contains(&id) || customers.iter().any(is_twin));
     let is_staffs = is_staffs(id);
     if is_staffs || is_taken_for_theirs { Ok(()) } else { described(world, standing, &customer) }
 }
@@ -200,6 +201,11 @@ fn described(world: &World, standing: &Standing<'_>, customer: &Customer) -> Res
     if told.contains("Deleted in HighLevel") { Err("is told to be deleted".to_owned()) } else { Ok(()) }
 }
 
+/// Is it the same e-mail or phone? None is no one's.
+fn same(ours: &str, theirs: &Option<String>) -> bool {
+    !ours.is_empty() && theirs.as_deref().is_some_and(|theirs| theirs.eq_ignore_ascii_case(ours))
+}
+
 /// A conflict is for a person to decide, so there must be something to decide, now.
 fn justified(
     world: &World,
@@ -212,9 +218,6 @@ fn justified(
     if reason.contains("no longer in Trafft") || reason.contains("stands alone") {
         return if group.deleted.is_empty() { Err("staff deleted nothing".to_owned()) } else { Ok(()) };
     }
-    let same = |ours: &str, theirs: &Option<String>| {
-        !ours.is_empty() && theirs.as_deref().is_some_and(|theirs| theirs.eq_ignore_ascii_case(ours))
-    };
     let others = || customers.iter().filter(|one| Some(one.id) != standing.customer());
     let mut rivals: Vec<_> = others().filter(|one| same(standing.text("email"), &one.email)).collect();
     if rivals.is_empty() && standing.customer().is_none() {

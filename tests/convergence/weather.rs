@@ -198,8 +198,9 @@ fn refuse_metadata(sandbox: &Sandbox, dice: &mut Dice) {
 /// What a gateway says for a whole phase: most of all, that there is nothing there.
 fn answer(dice: &mut Dice) -> Fault {
     let status = dice.pick(&[404, 404, 404, 403, 400, 410, 302, 502, 200]);
-    match dice.roll(3) {
+    match dice.roll(4) {
         0 => Fault::StatusWithBody(status, r#"{"message":"Not Found"}"#.to_owned()),
+        2 => Fault::StatusWithBody(status, r#"{"data":[]}"#.to_owned()),
         1 => Fault::StatusWithBody(status, r#"{"error":"no route"}"#.to_owned()),
         _ => Fault::Html(status),
     }

@@ -54,6 +54,24 @@ async fn an_id_sweep_of_the_future_keeps_no_deleted_contact() {
     assert!(world.sandbox.trafft.customers().is_empty());
 }
 
+/// A clock a year ahead while a contact was synced; then its deletion, whose event is lost.
+#[tokio::test]
+async fn a_contact_that_was_marked_in_the_future_is_missed_when_it_is_gone() {
+    let mut world = World::stopped(&[("SWEEP_IDS_HOURS", "1"), ("DELETE_POLICY", "delete-created")]).await;
+    let right = ghl_trafft_sync::clock::Clock::manual(world.clock.now());
+    world.clock.advance(Duration::from_hours(24 * 365));
+    world.start().await;
+    let contact = world.synced(ada()).await;
+    world.stop().await;
+    right.advance(Duration::from_mins(5));
+    world.clock = right;
+    world.start().await;
+    world.sandbox.ghl.delete_contact(&contact);
+    world.sandbox.ghl.take_events();
+    world.rest(Duration::from_hours(30)).await;
+    assert!(world.sandbox.trafft.customers().is_empty(), "{}", world.contact(&contact).await);
+}
+
 /// A clock a year ahead while a contact was read; then a note whose event is lost.
 #[tokio::test]
 async fn a_contact_that_was_read_in_the_future_has_its_turn() {

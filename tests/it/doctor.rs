@@ -84,6 +84,17 @@ async fn before_the_first_start_it_says_so_and_nothing_fails() {
     }
 }
 
+#[tokio::test]
+async fn installs_of_one_app_and_events_of_another_are_noted() {
+    let mut desk = Desk::new().await;
+    app(&mut desk);
+    let told = "note  webhooks: the app that they come from: `GHL_APP_ID` is `another-app`, and the app of `GHL_CLIENT_ID` is `";
+    assert!(!desk.doctor(&[]).await.out.contains("the app that they come from"));
+    desk.set(&[("GHL_APP_ID", "another-app")]);
+    let said = desk.doctor(&[]).await;
+    assert!(said.out.contains(told) && said.out.contains("-> leave `GHL_APP_ID` out"), "{said:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_that_works_with_another_database_is_not_taken_for_none() {
     let mut desk = Desk::new().await;

@@ -36,6 +36,7 @@ const RATES: Rates = Rates {
     done_then_dropped: 0.02,
     dropped_then_done: 0.0,
     refused_then_done: 0.0,
+    foreign_then_done: 0.0,
     late_max_ms: 0,
     gateway: 0.03,
 };

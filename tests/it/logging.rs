@@ -13,6 +13,8 @@ use tracing::subscriber::DefaultGuard;
 
 use crate::stopping::{Stage, done};
 use crate::support::World;
+use crate::support::browser::Browser;
+use crate::support::installed::SCOPES;
 use crate::support::process::Process;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -69,6 +71,26 @@ fn loud(lines: &[Value]) -> Vec<&Value> {
 
 fn saying<'l>(lines: &'l [Value], part: &str) -> Vec<&'l Value> {
     lines.iter().filter(|line| message(line).contains(part)).collect()
+}
+
+/// The browser shows it to one person; the operator finds it in the log.
+#[tokio::test]
+async fn an_install_that_highlevel_refuses_is_one_line() {
+    let log = Log::here();
+    let mut world = World::app(&[]).await;
+    world.forgiving = true;
+    let code = world.sandbox.ghl.install_location(&world.sandbox.ghl.location_id(), SCOPES);
+    world.stop().await;
+    world.set("GHL_CLIENT_SECRET", "another-secret");
+    world.start().await;
+    let mut browser = Browser::signed_in(&world).await;
+    assert_eq!(browser.submit("/oauth/callback", &[("code", &code)]).await.code, 400);
+    let lines = log.lines();
+    let told = saying(&lines, "an install could not be finished");
+    assert!(
+        told.len() == 1 && message(told[0]).contains("compare `GHL_CLIENT_ID` and `GHL_CLIENT_SECRET`"),
+        "{told:?}"
+    );
 }
 
 /// The first line that a person sees names the fault, and no other one sends them elsewhere.

@@ -169,7 +169,7 @@ async fn a_custom_field_that_the_location_lacks_is_told_where_the_location_is_tr
             checks["checks"].as_array().unwrap().iter().find(|check| check["tried"] == "mapping: custom fields");
         check.map(|check| (check["found"].clone(), check["fix"].clone()))
     };
-    let found = json!("the location has no custom field `levl`: it is empty for every contact");
+    let found = json!("the mapping names what is empty for every contact: no custom field is called `levl`");
     let fix = json!("correct its name in the mapping; the location has: level, colour");
     assert_eq!(told(&world).await, Some((found, fix)));
     world.stop().await;

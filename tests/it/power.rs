@@ -66,17 +66,6 @@ impl Disk {
         assert_eq!(self.world.hand(process, &self.events[event]).await, status, "{event}");
     }
 
-    /// The disk works again. GoHighLevel sends again what was answered 429: a commit that met the
-    /// broken disk may only just have ended.
-    async fn is_taken(&self, process: &Process, event: usize) {
-        for _ in 0..20 {
-            if self.world.hand(process, &self.events[event]).await == 200 {
-                return;
-            }
-        }
-        panic!("event {event} is refused by a disk that works");
-    }
-
     /// The first so many of the events.
     fn first(&self, count: usize) -> BTreeSet<String> {
         self.events[..count].iter().map(|body| String::from_utf8(body.clone()).unwrap()).collect()
@@ -128,7 +117,7 @@ async fn what_is_acknowledged_after_a_failed_fsync_by_the_same_process_outlives_
     disk.is_answered(&process, 1, 429).await;
     disk.is_answered(&process, 1, 429).await;
     disk.is_broken(false);
-    disk.is_taken(&process, 1).await;
+    disk.is_answered(&process, 1, 200).await;
     disk.is_answered(&process, 2, 200).await;
     process.kill();
     disk.holds_all().await;

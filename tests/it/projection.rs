@@ -8,6 +8,7 @@ use sandbox::{Fault, Matcher};
 use serde_json::json;
 
 use crate::support::World;
+use crate::support::standing::metrics;
 
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -52,7 +53,7 @@ async fn a_webhook_does_not_wait_for_a_pass_of_other_rules() {
     world.sandbox.trafft.faults().push(creates, Fault::Slow { ms: 1_000 });
     world.start_idle().await;
     let waiting = async || {
-        let text = world.http.get(world.url("/metrics")).send().await.unwrap().text().await.unwrap();
+        let text = metrics(&world).await;
         let queued = text.lines().find_map(|line| line.strip_prefix("ghl_trafft_sync_contacts{status=\"queued\"} "));
         queued.map_or(0, |count| count.parse::<usize>().unwrap())
     };

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use reqwest::{Method, StatusCode, Url};
 use secrecy::ExposeSecret;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
@@ -107,8 +108,7 @@ impl Trafft {
 
     /// A page of the customers, newest first, from page 1 (T §5). There is no search.
     pub async fn customers(&self, page: u32, limit: u32) -> Result<Page<Customer>, Error> {
-        let page = self.call(self.page("customers", "customers", page, limit), NO_BODY, Answer::json).await?;
-        Ok(self.listed("customers", page))
+        self.listed("customers", page, limit).await
     }
 
     /// One customer (T §5.1).
@@ -149,21 +149,23 @@ impl Trafft {
 
     /// A page of the appointments, newest first, from page 1 (T §6). Filters do nothing there.
     pub async fn appointments(&self, page: u32, limit: u32) -> Result<Page<Appointment>, Error> {
-        let page = self.call(self.page("appointments", "appointments", page, limit), NO_BODY, Answer::json).await?;
-        Ok(self.listed("appointments", page))
+        self.listed("appointments", page, limit).await
     }
 
-    /// Reports what could not be read of a page's records.
-    fn listed<T>(&self, operation: &'static str, page: Page<T>) -> Page<T> {
+    /// A page of the list of that name. What could not be read of its records is reported. A first
+    /// page that is empty, and does not say that there are none, is not believed: another service
+    /// may have answered.
+    async fn listed<T: DeserializeOwned>(&self, name: &'static str, number: u32, limit: u32) -> Result<Page<T>, Error> {
+        let mut url = under(&self.connection.base, &[name]);
+        url.query_pairs_mut().append_pair("page", &number.to_string()).append_pair("limit", &limit.to_string());
+        let call = Call { operation: name, method: Method::GET, url, customer: None };
+        let page: Page<T> = self.call(call, NO_BODY, Answer::json).await?;
+        if number == 1 && page.data.given() == 0 && page.pagination.total.is_none() {
+            return Err(Error::Unreadable { is_json: true });
+        }
         let owner = self.connection.base.host_str().unwrap_or_default();
-        self.connection.http.report_odd(Vendor::Trafft, operation, owner, &page.data.odd);
-        page
-    }
-
-    fn page(&self, operation: &'static str, path: &str, page: u32, limit: u32) -> Call {
-        let mut url = under(&self.connection.base, &[path]);
-        url.query_pairs_mut().append_pair("page", &page.to_string()).append_pair("limit", &limit.to_string());
-        Call { operation, method: Method::GET, url, customer: None }
+        self.connection.http.report_odd(Vendor::Trafft, name, owner, &page.data.odd);
+        Ok(page)
     }
 
     fn one(&self, operation: &'static str, method: Method, id: CustomerId) -> Call {

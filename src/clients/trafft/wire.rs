@@ -75,7 +75,7 @@ pub struct CustomerPatch {
 
 /// A page of a list (T §2). Newest first, so pages shift while they are read.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(bound(deserialize = "T: serde::de::DeserializeOwned"))]
+#[serde(bound(deserialize = "T: DeserializeOwned"))]
 pub struct Page<T> {
     /// The records. `null` is no list of none: an answer that brings no data is no page.
     #[serde(deserialize_with = "records")]
