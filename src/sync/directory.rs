@@ -124,7 +124,8 @@ impl Connection {
         for _ in 1..=PASSES {
             let mut totals = HashSet::new();
             let mut shown = 0;
-            let mut is_met = known <= 0;
+            // With nobody known, all pages are read.
+            let mut is_met = false;
             let reached = |page: &wire::Page<wire::Customer>| {
                 newest = page.data.items.iter().map(|customer| customer.id.0).max().unwrap_or_default().max(newest);
                 totals.insert(page.pagination.total);
@@ -134,7 +135,8 @@ impl Connection {
                 is_met
             };
             calls += self.page_through(store, locale.region, reached).await?;
-            if !is_met && !totals.iter().all(|total| total.is_some_and(|total| shown >= total)) {
+            let is_all = totals.iter().all(|total| total.map_or(known <= 0, |total| shown >= total));
+            if !is_met && !is_all {
                 return Err(Failure::Trafft(Error::Unreadable { is_json: true }));
             }
             // Else one may have slipped over a page's edge, as in the first full pass.

@@ -57,9 +57,13 @@ async fn world(seed: u64) -> Vec<Failure> {
     }
     // Some at the same moment, the rest while answers are being waited for.
     let rest = events.split_off(EVENTS / 2 + dice.index(EVENTS / 2));
+    let mut imported = Vec::new();
     for events in [events, rest] {
         futures_util::future::join_all(events.iter().map(|event| world.deliver_now(event))).await;
         world.advance(Duration::from_secs(dice.roll(40)));
+        if imported.is_empty() && dice.chance(30) {
+            imported = import(&world);
+        }
     }
     // Second by second: what Trafft does late is done at its time, not at the moment when somebody
     // looks for it.
@@ -68,7 +72,8 @@ async fn world(seed: u64) -> Vec<Failure> {
         world.idle().await;
     }
     world.drain().await;
-    let mut wrong = judge(&world, &contacts, stranger).await;
+    imported.push(stranger);
+    let mut wrong = judge(&world, &contacts, &imported).await;
     if world.sandbox.trafft.customer(stranger) != before {
         wrong.push("the stranger was written to".to_owned());
     }
@@ -78,6 +83,14 @@ async fn world(seed: u64) -> Vec<Failure> {
     }
     told.extend(world.sandbox.trafft.customers().iter().map(|customer| format!("{customer:?}")));
     vec![Failure { seed, told: format!("{}\n{}", wrong.join("\n"), told.join("\n")) }]
+}
+
+/// Staff import others, more than a page of the list holds.
+fn import(world: &World) -> Vec<i64> {
+    let ids = || world.sandbox.trafft.customers().iter().map(|customer| customer.id).collect::<Vec<_>>();
+    let before = ids();
+    world.sandbox.trafft.seed(60);
+    ids().into_iter().filter(|id| !before.contains(id)).collect()
 }
 
 /// Three contacts: all of one person, or of a family with one e-mail or one phone.
@@ -114,7 +127,7 @@ fn lose_answers(world: &World, seed: u64) {
     world.sandbox.trafft.faults().set_rates_for(Matcher::new("POST", "/api/v2/customers"), rates, seed);
 }
 
-async fn judge(world: &World, contacts: &[String], stranger: i64) -> Vec<String> {
+async fn judge(world: &World, contacts: &[String], others: &[i64]) -> Vec<String> {
     let (mut wrong, mut holders) = (Vec::new(), BTreeMap::new());
     for contact in contacts {
         let shown = world.contact(contact).await;
@@ -126,7 +139,7 @@ async fn judge(world: &World, contacts: &[String], stranger: i64) -> Vec<String>
         }
     }
     let mut customers = world.sandbox.trafft.customers();
-    customers.retain(|customer| customer.id != stranger);
+    customers.retain(|customer| !others.contains(&customer.id));
     for customer in &customers {
         if holders.get(&customer.id) != Some(&1) {
             wrong.push(format!("customer {} is nobody's", customer.id));

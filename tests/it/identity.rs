@@ -1,6 +1,7 @@
 //! Who is who: linked only when the match is single and uncontradicted, otherwise a person decides.
 
 use reqwest::Method;
+use sandbox::{Fault, Matcher};
 use serde_json::{Value, json};
 
 use crate::support::World;
@@ -71,6 +72,28 @@ async fn a_customer_that_was_there_is_linked_if_nothing_speaks_against_it() {
             }
         }
     }
+}
+
+/// An account that was empty when it was connected, and then staff import more customers than a
+/// page holds.
+#[tokio::test]
+async fn customers_imported_into_an_empty_account_are_all_met() {
+    let mut world = World::new().await;
+    let theirs = world.sandbox.trafft.staff_create(staff("Ada", "Example", "ada@example.com", PHONE));
+    world.sandbox.trafft.seed(120);
+    let ada = world.sandbox.ghl.create_contact(person("Ada", "Example", "ada@example.com", PHONE));
+    world.deliver_all().await;
+    assert_eq!(world.customer_of(&ada).await.id, theirs);
+
+    // The same for what a create without an answer may have made.
+    world = World::new().await;
+    world.forgiving = true;
+    world.sandbox.trafft.faults().push(Matcher::new("POST", "/api/v2/customers"), Fault::DoneThenDropped);
+    let ada = world.sandbox.ghl.create_contact(person("Ada", "Example", "ada@example.com", PHONE));
+    world.deliver_all().await;
+    world.sandbox.trafft.seed(120);
+    world.drain().await;
+    assert_eq!((world.customer_of(&ada).await.id, world.sandbox.trafft.customers().len()), (1, 121));
 }
 
 #[tokio::test]
