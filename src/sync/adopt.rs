@@ -89,9 +89,15 @@ impl Run<'_> {
         if has_more(&shown) {
             return Ok(false);
         }
+        let mut has_total = false;
         for number in 1..=BOOKINGS_PAGES {
             // Without the right to read appointments there is no way to know.
             let Some(page) = self.appointments(number).await? else { return Ok(false) };
+            // Trafft's pages tell the total: an empty one that does not is another service's.
+            has_total |= page.pagination.total.is_some();
+            if has_total && page.data.given() == 0 && page.pagination.total.is_none() {
+                return Err(Failure::Trafft(Error::Unreadable { is_json: true }));
+            }
             let of_it = |one: &Booking| one.customer.as_ref().is_some_and(|booked| booked.id == customer);
             let booked = |appointment: &Appointment| appointment.bookings.iter().any(of_it);
             // One that cannot be read may be this person's.

@@ -282,9 +282,32 @@ async fn an_empty_list_of_appointments_proves_nothing() {
     world.deliver_all().await;
     world.rest(Duration::from_secs(20)).await;
     trafft.staff_book(Some(trafft.customers()[0].id), "2026-09-12T10:00:00Z", "2026-09-12T11:00:00Z");
-    let empty = Fault::StatusWithBody(200, r#"{"data":[]}"#.to_owned());
-    trafft.faults().push(Matcher::new("GET", "/api/v2/appointments"), empty);
+    let empty = || Fault::StatusWithBody(200, r#"{"data":[]}"#.to_owned());
+    trafft.faults().push(Matcher::new("GET", "/api/v2/appointments"), empty());
     world.rest(10 * SETTLE).await;
+    let known = world.contact(&contact).await;
+    assert_eq!((&known["trafft_customer_id"], &known["created_by_us"]), (&json!(1), &json!(false)), "{known}");
+}
+
+/// The same with a page of newer appointments before the one that counts.
+#[tokio::test]
+async fn an_empty_second_page_of_appointments_proves_nothing() {
+    let mut world = World::new().await;
+    world.forgiving = true;
+    let trafft = world.sandbox.trafft.clone();
+    trafft.faults().push(Matcher::new("POST", "/api/v2/customers"), Fault::DoneThenDropped);
+    let contact = world.sandbox.ghl.create_contact(ada());
+    world.deliver_all().await;
+    world.rest(Duration::from_secs(20)).await;
+    trafft.staff_book(Some(trafft.customers()[0].id), "2026-09-12T10:00:00Z", "2026-09-12T11:00:00Z");
+    let newer: Vec<_> =
+        (2..52).map(|id| json!({ "id": id, "bookings": [], "created_at": "2026-09-01T11:00:00Z" })).collect();
+    let first = json!({ "data": newer, "pagination": { "total": 51, "page": 1, "limit": 50, "pages": 2 } });
+    for page in [first.to_string(), r#"{"data":[]}"#.to_owned()] {
+        trafft.faults().push(Matcher::new("GET", "/api/v2/appointments"), Fault::StatusWithBody(200, page));
+    }
+    world.rest(10 * SETTLE).await;
+    assert_eq!(trafft.faults().unspent(), 0);
     let known = world.contact(&contact).await;
     assert_eq!((&known["trafft_customer_id"], &known["created_by_us"]), (&json!(1), &json!(false)), "{known}");
 }
