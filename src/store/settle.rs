@@ -7,7 +7,7 @@ use super::columns::strip_nul;
 use super::index::revive;
 use super::marks::COALESCE;
 use super::owners::fence;
-use super::{Agreed, Contact, Error, Result, Signal, Store};
+use super::{Agreed, Contact, Drift, Error, Result, Signal, Store};
 use crate::model::{CustomerId, Facet, Facets, Lane, Presence, Status, Vendor, Verdict};
 
 // A fingerprint is of the customer that was written: a link that a person changed meanwhile starts
@@ -27,7 +27,8 @@ const SETTLE: &str = "UPDATE contacts SET
         deletion_told_at = CASE WHEN sequence > $8 THEN deletion_told_at ELSE $24 END, customer_missing_since = $25,
         retry_at = $26, waits_for = $27,
         updated_at = COALESCE($3, updated_at), rotated_at = CASE WHEN $22 = 1 THEN $15 ELSE rotated_at END,
-        drifted = CASE WHEN sequence = $8 AND $13 IN ('synced', 'unchanged') THEN 0 ELSE drifted END
+        drifted = CASE WHEN sequence = $8 AND $13 IN ('synced', 'unchanged') THEN 0
+            WHEN drifted = 0 THEN $29 ELSE drifted END
     WHERE location_id = $1 AND contact_id = $2 AND known_since = $28";
 const SETTLE_EVENTS: &str = "UPDATE events SET status = $4, reason = $5, customer_id = $6, ghl_calls = $7,
         trafft_calls = $8, settled_at = $9
@@ -123,6 +124,7 @@ impl Store {
             .bind(after.retry_at.map(|at| at.as_millisecond()))
             .bind(after.waits_for.map(Vendor::label))
             .bind(contact.known_since)
+            .bind(i64::from(contact.drift == Drift::Edited))
             .execute(&mut *tx)
             .await?;
         if kept.rows_affected() == 0 {

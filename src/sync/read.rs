@@ -11,15 +11,15 @@ use super::run::Run;
 use crate::clients::ghl::wire;
 use crate::clients::{self, Gone, Listed};
 use crate::model::{Facet, ObjectId, Presence};
-use crate::store::{self, Mirrored, MirroredObject};
+use crate::store::{self, Drift, Mirrored, MirroredObject};
 
 impl Run<'_> {
-    /// The GHL record: read if it is dirty, or if the contact counts as gone, since a change of its
-    /// tasks or notes may mean that it was restored; else as it was last read. Or GHL's word that
-    /// there is no such contact.
+    /// The GHL record: read if it is dirty, or if GHL has said last that there is no such contact,
+    /// since a change of its tasks or notes may mean that it was restored; else as it was last read.
+    /// Or GHL's word that there is no such contact.
     pub(super) async fn contact_record(&mut self) -> Result<Result<wire::Contact, Gone>, Failure> {
-        let is_gone = self.contact.presence.gone_at().is_some();
-        let is_to_be_read = is_gone || self.contact.dirty.has(Facet::Contact);
+        let is_in_doubt = self.contact.presence != Presence::Present;
+        let is_to_be_read = is_in_doubt || self.contact.dirty.has(Facet::Contact);
         match &self.contact.fields {
             Some(fields) if !is_to_be_read => Ok(Ok(parse("contacts.fields", fields)?)),
             _ => self.read_contact().await,
@@ -33,6 +33,10 @@ impl Run<'_> {
             Err(clients::Error::Gone(gone)) => return Ok(Err(gone)),
             Err(error) => return Err(Failure::Ghl(error)),
         };
+        if self.contact.presence.gone_at().is_some() && self.contact.drift == Drift::None {
+            // While the contact was gone, no pass told what became of its customer.
+            self.contact.drift = Drift::Edited;
+        }
         self.contact.presence = Presence::Present;
         self.read = self.read.with(Facet::Contact);
         self.fields = Some(json(&contact)?);

@@ -27,7 +27,10 @@ impl Group {
         let trash: Vec<usize> = (0..self.people.len()).filter(|who| self.people[*who].is_restorable).collect();
         if !is_friendly() && !trash.is_empty() && deed < 4 {
             let who = dice.pick(&trash);
-            return Some(self.restore(sandbox, who));
+            // Nobody told us what they did to its customer while it was gone.
+            let staff = if dice.chance(50) { self.staff(sandbox, dice) } else { None };
+            let restored = self.restore(sandbox, who);
+            return Some(staff.map_or(restored.clone(), |deed| format!("{deed}; {restored}")));
         }
         if there.is_empty() || deed < 12 {
             return if self.people.len() < CONTACTS { Some(self.create(sandbox, dice)) } else { None };

@@ -52,6 +52,7 @@ mod postgres;
 mod power;
 mod projection;
 mod refusals;
+mod returning;
 mod secrets;
 mod settings;
 mod side_channels;
