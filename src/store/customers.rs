@@ -121,9 +121,6 @@ const UNCLEAR: &str =
     "UPDATE contacts SET intent_at = $4 WHERE location_id = $1 AND contact_id = $2 AND intent_id = $3";
 const INTENTS: &str = "SELECT intent_id, intent_customer, intent_newest, intent_at FROM contacts
     WHERE location_id = $1 AND contact_id <> $2 AND intent_id IS NOT NULL AND intent_at > $3";
-const UNLINK: &str = "UPDATE contacts SET lost_customer = customer_id, lost_ours = created_by_us,
-        customer_id = NULL, created_by_us = 0, fingerprint = NULL, agreed = NULL, decision = $4
-    WHERE location_id = $1 AND contact_id = $2 AND customer_id = $3";
 const DISTRUST: &str =
     "UPDATE contacts SET fingerprint = NULL WHERE location_id = $1 AND contact_id = $2 AND customer_id = $3";
 const WRITE: &str =
@@ -251,20 +248,6 @@ impl Store {
         }
         tx.commit().await?;
         Ok(LinkOutcome::Recorded { created })
-    }
-
-    /// Removes the link, because the customer is gone from Trafft. The contact has no customer
-    /// until this one is seen there again or, if `decision` says so, until a person decides.
-    pub async fn unlink(&self, key: &ContactKey, customer: CustomerId, decision: Option<Decision>) -> Result<()> {
-        let mut tx = self.db.begin().await?;
-        sqlx::query(UNLINK)
-            .bind(key.location.as_str())
-            .bind(key.contact.as_str())
-            .bind(customer.0)
-            .bind(decision.map(Decision::name))
-            .execute(&mut *tx)
-            .await?;
-        tx.commit().await
     }
 
     /// Before a PATCH or a DELETE: from here on we do not know what Trafft holds, until the settle

@@ -8,7 +8,7 @@ use super::contacts::REVIVE_CONFLICTS;
 use super::customers::{BY_EMAIL, BY_ID, Row};
 use super::owners::fence;
 use super::sweeps::{Finding, tell};
-use super::{Customer, Drift, Result, Store, Tx};
+use super::{ContactKey, Customer, Decision, Drift, Result, Store, Tx};
 use crate::model::{ContactId, CustomerId, EmailKey, LocationId, Phone, Sweep};
 
 const PUT: &str = "INSERT INTO customers (location_id, customer_id, first_name, last_name, email, phone_number,
@@ -33,6 +33,10 @@ const RELINK: &str = "UPDATE contacts SET customer_id = lost_customer, created_b
         AND NOT EXISTS (SELECT 1 FROM contacts AS holder WHERE holder.location_id = $1 AND holder.customer_id = $2)";
 // Two passes had not shown the customer, and now it is shown.
 const SEEN_AGAIN: &str = "UPDATE contacts SET drifted = 0 WHERE location_id = $1 AND customer_id = $2 AND drifted = 2";
+const LINKED_WITH: &str = "SELECT contact_id FROM contacts WHERE location_id = $1 AND customer_id = $2";
+const UNLINK: &str = "UPDATE contacts SET lost_customer = customer_id, lost_ours = created_by_us,
+        customer_id = NULL, created_by_us = 0, fingerprint = NULL, agreed = NULL, decision = $4
+    WHERE location_id = $1 AND contact_id = $2 AND customer_id = $3";
 const FORGET: &str = "DELETE FROM customers WHERE location_id = $1 AND customer_id = $2";
 
 impl Store {
@@ -55,11 +59,37 @@ impl Store {
         Ok(edited)
     }
 
-    /// What we have just written, or read for the contact that holds it, is what the index should
-    /// say.
-    pub async fn index_written(&self, location: &LocationId, customer: &Customer, now: Timestamp) -> Result<()> {
+    /// What was read for the contact that holds it is what the index should say.
+    pub async fn index_read(&self, location: &LocationId, customer: &Customer, now: Timestamp) -> Result<()> {
         let mut tx = self.db.begin().await?;
         put(&mut tx, location, customer, now).await?;
+        tx.commit().await
+    }
+
+    /// What we have just written is what the index should say, if the contact still holds the
+    /// customer. Else another write may have come in between: the index stays as it is, and the
+    /// next pass over the customers sees the difference.
+    ///
+    /// # Errors
+    /// [`Error::NotOwner`](super::Error::NotOwner), for the same reason.
+    pub async fn index_written(
+        &self,
+        epoch: i64,
+        contact: &ContactKey,
+        customer: &Customer,
+        now: Timestamp,
+    ) -> Result<()> {
+        let location = &contact.location;
+        let mut tx = self.db.begin().await?;
+        fence(&mut tx, location.as_str(), epoch).await?;
+        let holder: Option<String> = sqlx::query_scalar(LINKED_WITH)
+            .bind(location.as_str())
+            .bind(customer.id.0)
+            .fetch_optional(&mut *tx)
+            .await?;
+        if holder.as_deref() == Some(contact.contact.as_str()) {
+            put(&mut tx, location, customer, now).await?;
+        }
         tx.commit().await
     }
 
@@ -111,8 +141,36 @@ impl Store {
     /// The customer is not in Trafft any more.
     pub async fn forget_customer(&self, location: &LocationId, customer: CustomerId, now: Timestamp) -> Result<()> {
         let mut tx = self.db.begin().await?;
-        sqlx::query(FORGET).bind(location.as_str()).bind(customer.0).execute(&mut *tx).await?;
-        revive(&mut tx, location.as_str(), customer, now).await?;
+        forget(&mut tx, location.as_str(), customer, now).await?;
+        tx.commit().await
+    }
+
+    /// The customer is gone from Trafft: the index forgets it, and a link of this contact with it
+    /// is removed. The contact has no customer until this one is seen there again or, if `decision`
+    /// says so, until a person decides.
+    ///
+    /// # Errors
+    /// [`Error::NotOwner`](super::Error::NotOwner): another process works the contact. What it has
+    /// written since stays, and the next pass over the customers tells what became of this one.
+    pub async fn unlink(
+        &self,
+        epoch: i64,
+        key: &ContactKey,
+        customer: CustomerId,
+        decision: Option<Decision>,
+        now: Timestamp,
+    ) -> Result<()> {
+        let location = key.location.as_str();
+        let mut tx = self.db.begin().await?;
+        fence(&mut tx, location, epoch).await?;
+        forget(&mut tx, location, customer, now).await?;
+        sqlx::query(UNLINK)
+            .bind(location)
+            .bind(key.contact.as_str())
+            .bind(customer.0)
+            .bind(decision.map(Decision::name))
+            .execute(&mut *tx)
+            .await?;
         tx.commit().await
     }
 }
@@ -182,6 +240,12 @@ async fn tell_doubles(
         told += 1;
     }
     Ok(told)
+}
+
+/// The index knows the customer no more, and contacts in conflict over it are tried again.
+async fn forget(tx: &mut Tx, location: &str, customer: CustomerId, now: Timestamp) -> Result<()> {
+    sqlx::query(FORGET).bind(location).bind(customer.0).execute(&mut **tx).await?;
+    revive(tx, location, customer, now).await
 }
 
 /// The customer has no contact any more, or has changed: contacts that are in conflict over it are

@@ -90,7 +90,7 @@ impl Run<'_> {
         let location = &self.connection.location;
         let is_known = self.store.customer(location, customer).await?.is_some();
         let ours = !has_more(&shown) && (!is_known || self.is_made_by_us(customer, &intent).await?);
-        self.store.index_written(location, &row, self.connection.clock.now()).await?;
+        self.store.index_read(location, &row, self.connection.clock.now()).await?;
         if let Some(taken) = self.linked(customer, ours, Some(&intent.id)).await? {
             return Ok(taken);
         }

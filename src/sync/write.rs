@@ -2,7 +2,7 @@
 
 use super::project::Projection;
 use super::run::{Run, done, snooze};
-use super::{Failure, MissingPolicy, directory};
+use super::{Connection, Failure, MissingPolicy, directory};
 use crate::clients::trafft::wire::{CustomerPatch, NewCustomer};
 use crate::clients::{About, Error, Gone};
 use crate::model::{CustomerId, Phone, Status, Verdict};
@@ -124,7 +124,7 @@ impl Run<'_> {
         match self.connection.trafft.customer(customer).await {
             Ok(shown) => {
                 let current = directory::indexed(&shown, region);
-                self.store.index_written(&self.connection.location, &current, self.connection.clock.now()).await?;
+                self.store.index_read(&self.connection.location, &current, self.connection.clock.now()).await?;
                 self.contact.customer_missing_since = None;
                 Ok(Ok(current))
             }
@@ -182,12 +182,11 @@ impl Run<'_> {
             MissingPolicy::Conflict if !gone && was_linked => Some(Decision::Unlinked),
             _ => None,
         };
-        self.store.forget_customer(&self.connection.location, customer, self.connection.clock.now()).await?;
+        self.unlink(customer, decision).await?;
         self.contact.customer_missing_since = None;
         if !was_linked {
             return Ok(snooze(self.now, format!("customer {customer} is no longer in Trafft; it is looked for anew")));
         }
-        self.store.unlink(&self.contact.key, customer, decision).await?;
         self.contact.link = Link::None;
         Ok(match decision {
             None if gone => done(Status::Unchanged, ""),
@@ -220,8 +219,7 @@ impl Run<'_> {
         }
         self.record("delete", Some(customer), "", answer.as_ref().err()).await?;
         answer.map_err(Failure::Trafft)?;
-        self.store.forget_customer(&self.connection.location, customer, self.connection.clock.now()).await?;
-        self.store.unlink(&self.contact.key, customer, None).await?;
+        self.unlink(customer, None).await?;
         self.contact.link = Link::None;
         Ok(done(
             Status::Synced,
@@ -256,8 +254,14 @@ impl Run<'_> {
             phone_number,
             held_by: None,
         };
-        self.store.index_written(&self.connection.location, &row, self.connection.clock.now()).await?;
+        let epoch = self.connection.epoch;
+        self.store.index_written(epoch, &self.contact.key, &row, self.connection.clock.now()).await?;
         Ok(row)
+    }
+
+    async fn unlink(&self, customer: CustomerId, decision: Option<Decision>) -> Result<(), Failure> {
+        let Connection { epoch, clock, .. } = self.connection;
+        Ok(self.store.unlink(*epoch, &self.contact.key, customer, decision, clock.now()).await?)
     }
 }
 

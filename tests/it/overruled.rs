@@ -64,6 +64,49 @@ async fn a_customer_that_a_person_took_away_is_neither_deleted_nor_written() {
     assert!(world.sandbox.trafft.customer(customer).is_some(), "a person has just saved it");
 }
 
+/// A PATCH is on its way while a person gives the customer to another contact, whose own PATCH
+/// comes first. The pass over the customers tells what the late one did.
+#[tokio::test]
+async fn a_late_write_of_the_former_holder_is_mended_by_the_next_pass() {
+    let mut world = World::with(&[("SWEEP_CUSTOMERS_HOURS", "1"), ("SYNC_INLINE_DEADLINE_MS", "0")]).await;
+    world.forgiving = true;
+    world.sandbox.ghl.set_allow_duplicates(&world.sandbox.ghl.location_id(), true);
+    let ada = world.sandbox.ghl.create_contact(ada());
+    world.deliver_all().await;
+    world.drain().await;
+    let customer = world.customer_of(&ada).await.id;
+    let mut other = self::ada();
+    other["lastName"] = json!("Lovelace");
+    let lovelace = world.sandbox.ghl.create_contact(other);
+    world.deliver_all().await;
+    world.drain().await;
+    assert_eq!(world.contact(&lovelace).await["status"], "conflict");
+
+    let faults = world.sandbox.trafft.faults();
+    faults.push(Matcher::new("PATCH", "/api/v2/customers"), Fault::Slow { ms: 20_000 });
+    world.sandbox.ghl.edit_contact(&ada, json!({ "lastName": "Byron" }));
+    let event = world.sandbox.ghl.take_events().pop().unwrap();
+    world.deliver_now(&event).await;
+    while faults.unspent() > 0 {
+        tokio::task::yield_now().await;
+    }
+    for (contact, deed) in [(&ada, "unlink"), (&lovelace, "link")] {
+        let decided = json!({ "trafft_customer_id": customer });
+        let path = format!("/api/v1/contacts/{contact}/{deed}");
+        assert_eq!(world.admin(Method::POST, &path, (deed == "link").then_some(decided)).await.code, 202);
+    }
+    while world.sandbox.trafft.customer(customer).unwrap().last_name != "Lovelace" {
+        world.advance(Duration::from_millis(10));
+        tokio::task::yield_now().await;
+    }
+    world.advance(Duration::from_secs(20));
+    while world.sandbox.trafft.customer(customer).unwrap().last_name != "Byron" {
+        tokio::task::yield_now().await;
+    }
+    world.rest(Duration::from_hours(2)).await;
+    assert_eq!(world.sandbox.trafft.customer(customer).unwrap().last_name, "Lovelace");
+}
+
 #[tokio::test]
 async fn that_one_customer_vanished_says_nothing_about_the_next_one() {
     let world = World::with(&[("SWEEP_CUSTOMERS_HOURS", "24")]).await;
