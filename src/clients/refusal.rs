@@ -117,14 +117,16 @@ fn says_gone(vendor: Vendor, status: u16, words: &str, record: Option<Record<'_>
     }
 }
 
-/// What HighLevel's JSON says of an install, in a 400: the app was taken away, or its code or
-/// refresh token is not good any more (G §3.2, §3.3; OAuth's own word: RFC 6749, section 5.2).
+/// What HighLevel's JSON says of an install, in a 400: the app was taken away (its words for that
+/// are not published), or its code or refresh token is not good any more (G §3.2, §3.3; OAuth's own
+/// word: RFC 6749, section 5.2).
 pub(super) fn of_install(answer: &Answer) -> Option<Error> {
     let json = json::read(&answer.body).filter(|json| json.is_object() && answer.status.as_u16() == 400)?;
     let words = words(&answer.body);
+    let is_lost = ["invalid grant", "invalid_grant", "not installed"].iter().any(|part| says(&words, part));
     if says(&words, "not active") {
         Some(Error::LocationInactive)
-    } else if json["error"] == "invalid_grant" || says(&words, "invalid grant") || says(&words, "invalid_grant") {
+    } else if is_lost || json["error"] == "invalid_grant" {
         Some(Error::GrantInvalid)
     } else {
         None
@@ -352,7 +354,10 @@ mod tests {
             (400, r#"{"message":"The location is not active"}"#, Some(Error::LocationInactive)),
             (400, r#"{"error":"invalid_grant","error_description":"Unknown token"}"#, Some(Error::GrantInvalid)),
             (400, r#"{"message":"Invalid grant: refresh token is invalid"}"#, Some(Error::GrantInvalid)),
+            (400, r#"{"message":"App is not installed on this location"}"#, Some(Error::GrantInvalid)),
             (400, r#"{"message":"try later"}"#, None),
+            (404, r#"{"message":"Not Found"}"#, None),
+            (404, r#"{"message":"App is not installed on this location"}"#, None),
             (400, "<html>invalid grant</html>", None),
             (503, r#"{"message":"invalid_grant"}"#, None),
         ] {

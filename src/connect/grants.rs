@@ -108,8 +108,11 @@ impl Grants {
         });
         let grants = self.clone();
         let installer = Installer::Location(location);
-        // The cached tokens may be older than the install that has just been connected.
-        self.forget(&installer);
+        // The cached tokens may be older than the install that has just been connected, or than
+        // what its agency has agreed to since.
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.retain(|other, _| matches!(other, Installer::Location(_)) && *other != installer);
+        drop(held);
         Credential::Kept(TokenSource::new(move |refused| {
             let grants = grants.clone();
             let installer = installer.clone();

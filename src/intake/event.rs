@@ -112,7 +112,10 @@ fn understood(event: &Envelope, body: Vec<u8>, rules: &Rules, now: Timestamp) ->
     let accepted = match (event.location_id.clone(), subject(kind, event, rules)) {
         (Some(location), subject) => accept(event, kind, location, subject, now),
         // Location events carry their location as `id`, company events carry none (G §8.4).
-        (None, subject @ (Subject::Nothing(_) | Subject::Installed { .. } | Subject::Uninstalled(_))) => {
+        (
+            None,
+            subject @ (Subject::Nothing(_) | Subject::Installed { .. } | Subject::Updated(_) | Subject::Uninstalled(_)),
+        ) => {
             let other = [&event.id, &event.company_id].into_iter().flatten().find_map(|id| id.parse().ok());
             accept(event, kind, other.unwrap_or_else(nowhere), subject, now)
         }

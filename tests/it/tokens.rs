@@ -109,6 +109,30 @@ async fn an_update_of_the_app_makes_its_scopes_be_looked_at_anew() {
     assert_eq!(ghl.refreshes(), 1);
 }
 
+/// The same for an agency, whose event names no location: its locations' next tokens are of the new
+/// version.
+#[tokio::test]
+async fn an_update_of_an_agencys_app_reaches_its_locations() {
+    let mut world = World::app(&[]).await;
+    let ghl = world.sandbox.ghl.clone();
+    let location = "agencyLocation00001";
+    world.install_agency(&[location]).await;
+    let trafft = world.sandbox.add_trafft().await.unwrap();
+    world.enter(location, &trafft, json!({})).await;
+    world.idle().await;
+    ghl.take_events();
+    let has_tasks = async || {
+        let shown = world.get(&format!("/api/v1/connections/{location}")).await.json;
+        shown["scopes"].to_string().contains("locations/tasks.readonly")
+    };
+    assert_eq!(world.contact_in(location).await.status(), "synced");
+    assert!(has_tasks().await);
+    ghl.take_update(&ghl.company_id(), &["contacts.readonly", "locations.readonly", "oauth.readonly", "oauth.write"]);
+    assert_eq!(world.deliver_all().await.status(), "applied");
+    assert_eq!(world.contact_in(location).await.status(), "synced");
+    assert!(!has_tasks().await);
+}
+
 /// A graceful stop while a token is renewed, nothing else being worked: the pair is kept.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_renewal_that_is_in_flight_is_awaited_at_a_stop() {
@@ -374,6 +398,8 @@ async fn killed_in_the_middle_of_a_rotation_it_is_connected_again_without_a_pers
 #[tokio::test]
 async fn what_an_agency_lacks_is_mended_there_and_its_locations_go_on() {
     let mut world = World::app(&[]).await;
+    // The faults that are cleared.
+    world.forgiving = true;
     let ghl = world.sandbox.ghl.clone();
     let location = "agencyLocation00001";
     world.install_agency(&[location]).await;
@@ -410,6 +436,21 @@ async fn what_an_agency_lacks_is_mended_there_and_its_locations_go_on() {
         world.rest(Duration::from_mins(1)).await;
         assert_eq!((trafft.customers().len(), world.install_of(location).await), (made, json!("active")), "{status}");
     }
+    // Nor does another service's JSON about the location's token, whether or not there is another
+    // way to get one (G §3.6).
+    for (made, status) in (6..).zip([404, 400, 410, 422]) {
+        world.advance(DAY);
+        for path in ["/oauth/locationToken", "/oauth/reconnect"] {
+            let stranger = Fault::StatusWithBody(status, r#"{"message":"Not Found"}"#.to_owned());
+            ghl.faults().push(Matcher::new("POST", path).times(2), stranger);
+        }
+        let answer = world.contact_in(location).await;
+        assert_eq!(answer.status(), "queued", "{status}: {}", answer.json);
+        assert_eq!(world.install_of(location).await, "active", "{status}");
+        ghl.faults().clear();
+        world.rest(Duration::from_mins(10)).await;
+        assert_eq!((trafft.customers().len(), world.install_of(location).await), (made, json!("active")), "{status}");
+    }
     // The agency's tokens are lost: a person authorises the agency again, and nobody has to look
     // after its locations.
     ghl.lose_tokens(&ghl.company_id());
@@ -422,5 +463,5 @@ async fn what_an_agency_lacks_is_mended_there_and_its_locations_go_on() {
     world.install_agency(&[location]).await;
     world.drain().await;
     assert_eq!(state().await["state"], "working");
-    assert_eq!(trafft.customers().len(), 6);
+    assert_eq!(trafft.customers().len(), 10);
 }

@@ -151,7 +151,9 @@ impl OAuth {
     ///
     /// # Errors
     /// [`Error::CredentialsRefused`]: the agency's token is not good any more.
-    /// [`Error::GrantInvalid`]: the app is not installed there. [`Error::LocationInactive`].
+    /// [`Error::GrantInvalid`]: HighLevel's words say that the app is not installed there. What may
+    /// be a gateway's answer, or another service's, is none of them: it must not cost anybody the
+    /// install. [`Error::LocationInactive`].
     pub async fn location_token(
         &self,
         agency: &Secret,
@@ -163,7 +165,8 @@ impl OAuth {
         let granted: Granted = {
             let allowance = self.allowance(company);
             let _slot = allowance.slot(Lane::Live).await?;
-            self.ask("location_token", authorized(request, agency), "oauth.write", Some(&allowance)).await?
+            let asked = self.ask("location_token", authorized(request, agency), "oauth.write", Some(&allowance));
+            asked.await.map_err(nobody_there)?
         };
         grant(granted, Some(&Installer::Location(location.clone())))
     }
@@ -192,7 +195,8 @@ impl OAuth {
             let request = authorized(self.http.request(Method::GET, url), agency);
             let page: InstalledLocations = {
                 let _slot = allowance.slot(Lane::Live).await?;
-                self.ask("installed_locations", request, "oauth.readonly", Some(&allowance)).await?
+                let asked = self.ask("installed_locations", request, "oauth.readonly", Some(&allowance));
+                asked.await.map_err(nobody_there)?
             };
             self.http.report_odd(Vendor::Ghl, "installed_locations", company.as_str(), &page.locations.odd);
             skip += page.locations.given();
@@ -225,7 +229,15 @@ impl OAuth {
         let secret = self.app.client_secret.expose_secret();
         let body = json!({ "clientKey": self.app.client_id, "clientSecret": secret, key: installer.id() });
         let request = self.http.request(Method::POST, self.url(&["oauth", "reconnect"])).json(&body);
-        let answer: Reconnected = self.ask("reconnect", request.header("Accept", "application/json"), "", None).await?;
+        let asked = self.ask("reconnect", request.header("Accept", "application/json"), "", None);
+        let answer: Reconnected = asked.await.map_err(|error| match error {
+            // It is asked only where HighLevel has said that the tokens are lost; no more is needed
+            // than that there is no help here.
+            Error::Refused { about: About::Record | About::Unknown, status: 400 | 404 | 410 | 422, .. } => {
+                Error::GrantInvalid
+            }
+            error => nobody_there(error),
+        })?;
         Ok(answer.authorization_code)
     }
 
@@ -262,7 +274,7 @@ impl OAuth {
             let now = self.clock.now();
             self.skew.learn(&answer, now);
             let refused = refusal(Vendor::Ghl, &answer, asked, now);
-            let refused = refused.map(|error| not_installed(error, &answer));
+            let refused = refused.map(|error| of_install(&answer).unwrap_or(error));
             if let Some(allowance) = allowance {
                 allowance.learn(&answer, refused.as_ref());
             }
@@ -308,18 +320,6 @@ fn nobody_there(error: Error) -> Error {
     match error {
         Error::Refused { status, .. } => Error::Unavailable { status, retry_after: None },
         error => error,
-    }
-}
-
-/// What the endpoints about installs mean by a refusal: the app is not installed there any more.
-fn not_installed(error: Error, answer: &Answer) -> Error {
-    if let Some(ended) = of_install(answer) {
-        return ended;
-    }
-    match (error, answer.status.as_u16()) {
-        // In HighLevel's own JSON only: a gateway's page must not cost anybody the install.
-        (Error::Refused { about: About::Record | About::Unknown, .. }, 400 | 404 | 410 | 422) => Error::GrantInvalid,
-        (error, _) => nobody_there(error),
     }
 }
 
