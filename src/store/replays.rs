@@ -45,7 +45,7 @@ const LOOK_AGAIN: &str = "UPDATE events SET status = 'unresolved', attempt = 0, 
 const DUE_UNRESOLVED: &str = "SELECT id, facets, object_id, attempt FROM events
     WHERE location_id = $1 AND due_at <= $2 ORDER BY due_at LIMIT $3";
 // One that is given up keeps no body: it may hold data of a person, and no erasure would find it.
-const LEAVE: &str = "UPDATE events SET reason = $2, due_at = $3, attempt = attempt + 1,
+const LEAVE: &str = "UPDATE events SET reason = $2, due_at = $3, attempt = attempt + $4,
         body = CASE WHEN $3 IS NULL THEN '' ELSE body END WHERE id = $1";
 
 impl Store {
@@ -109,17 +109,28 @@ impl Store {
         let wanted = Mark { location, contact, facets: event.facet.into(), deleted: false, lane: Lane::Live, now };
         let (sequence, since) = self.mark(&mut tx, &wanted).await?;
         let query = sqlx::query(REQUEUE).bind(&event.event).bind(contact).bind(sequence).bind(since);
-        query.execute(&mut *tx).await?;
+        if query.execute(&mut *tx).await?.rows_affected() == 0 {
+            // The person was erased while their contact was looked for.
+            return Ok(());
+        }
         tx.commit().await
     }
 
-    /// The contact of the event was not found. `again`: when to look once more; none: never.
-    pub async fn leave_unresolved(&self, event: &Unresolved, reason: &str, again: Option<Timestamp>) -> Result<()> {
+    /// The contact of the event was not found, or nobody could be asked for it (`is_asked`). `again`:
+    /// when to look once more; none: never.
+    pub async fn leave_unresolved(
+        &self,
+        event: &Unresolved,
+        reason: &str,
+        again: Option<Timestamp>,
+        is_asked: bool,
+    ) -> Result<()> {
         let mut tx = self.db.begin().await?;
         sqlx::query(LEAVE)
             .bind(&event.event)
             .bind(reason)
             .bind(again.map(|at| at.as_millisecond()))
+            .bind(i64::from(is_asked))
             .execute(&mut *tx)
             .await?;
         self.signal(&mut tx, &Signal::Told(vec![event.event.clone()])).await?;

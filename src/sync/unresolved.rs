@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tracing::{debug, info};
+use tracing::info;
 
 use super::Connection;
 use crate::clients::ghl::wire::TaskSearch;
@@ -14,6 +14,9 @@ use crate::store::{self, Store, Unresolved};
 /// The search lags behind (G §6.6), so it is asked again after these times; then the event is left
 /// for the task sweep.
 const AGAIN: [Duration; 3] = [Duration::from_secs(10), Duration::from_mins(1), Duration::from_mins(10)];
+
+/// While the search fails, no answer counts, and it is asked again after this time.
+const UNASKED: Duration = Duration::from_mins(1);
 
 /// A task that was just created is among the newest. So many pages are read, and one more for each
 /// hundred tasks that are looked for; older ones are the sweep's business.
@@ -43,19 +46,23 @@ pub(super) async fn resolve(store: &Store, connection: &Connection) -> Result<()
         }
     }
     let searched = if unknown.iter().any(|event| event.facet == Facet::Tasks) {
-        search(connection, &unknown).await.unwrap_or_else(|error| {
-            // The events will be looked for again. Contacts and sweeps find out how HighLevel is.
-            debug!(error = %error, "the task search failed: {error}");
-            HashMap::new()
-        })
+        search(connection, &unknown).await
     } else {
-        HashMap::new()
+        Ok(HashMap::new())
     };
     let now = connection.clock.now();
     for event in unknown {
-        match searched.get(&event.object).filter(|_| event.facet == Facet::Tasks) {
-            Some(contact) => found.push((event, contact.clone())),
-            None => store.leave_unresolved(&event, REASON, again(&event, now)).await?,
+        match &searched {
+            Ok(contacts) => match contacts.get(&event.object).filter(|_| event.facet == Facet::Tasks) {
+                Some(contact) => found.push((event, contact.clone())),
+                None => store.leave_unresolved(&event, REASON, again(&event, now), true).await?,
+            },
+            Err(error) if event.facet == Facet::Tasks => {
+                // Not asked is not "not found". Contacts and sweeps tell how HighLevel is.
+                let reason = format!("its contact is looked for again, because the task search failed: {error}");
+                store.leave_unresolved(&event, &reason, Some(now + UNASKED), false).await?;
+            }
+            Err(_) => store.leave_unresolved(&event, REASON, None, true).await?,
         }
     }
     for (event, contact) in found {

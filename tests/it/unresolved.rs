@@ -51,6 +51,24 @@ async fn a_task_that_the_search_does_not_know_yet_is_looked_for_again() {
     assert!(world.customer_of(&contact).await.description.unwrap().contains("Call back"));
 }
 
+/// A contact that only this event tells of, while HighLevel is away for longer than the search may
+/// lag.
+#[tokio::test]
+async fn an_outage_is_no_answer_that_nobody_has_the_task() {
+    let mut world = World::new().await;
+    world.forgiving = true;
+    let contact = world.sandbox.ghl.create_contact(ada());
+    let task = world.sandbox.ghl.add_task(&contact, json!({ "title": "Call back", "completed": false }));
+    world.sandbox.ghl.take_events();
+    world.sandbox.ghl.faults().push(Matcher::any().times(10_000), Fault::Status(503));
+    let answer = world.tell(world.event(json!({ "type": "TaskCreate", "id": task }))).await;
+    assert_eq!(answer.status(), "unresolved", "{}", answer.json);
+    world.rest(Duration::from_hours(3)).await;
+    world.sandbox.ghl.faults().clear();
+    world.rest(Duration::from_hours(1)).await;
+    assert!(world.customer_of(&contact).await.description.unwrap().contains("Call back"));
+}
+
 #[tokio::test]
 async fn a_task_that_nobody_knows_stays_unresolved_with_its_reason() {
     let world = World::new().await;
