@@ -202,6 +202,8 @@ impl Owner {
             // cause for which contacts wait.
             steps.push(("contacts that wait for a vendor still wait", self.store.wake(location, vendor, now).await));
         }
+        let forgotten = sweeps::projection::forget_other(&self.store, &self.connection).await;
+        steps.push(("contacts may stay as other rules have projected them", forgotten));
         let planned = sweeps::plan(&self.store, &self.connection).await;
         steps.push(("sweeps could not be planned anew", planned));
         for (meaning, step) in steps {

@@ -41,6 +41,44 @@ async fn rules_that_are_taken_back_half_way_leave_nobody_behind() {
     assert_eq!(world.sandbox.trafft.customers().len(), 1);
 }
 
+/// Contacts are worked by a mistaken filter, and the process ends before its pass over the others
+/// has begun; then the filter is taken back.
+#[tokio::test]
+async fn rules_that_are_taken_back_before_their_pass_leave_nobody_behind() {
+    let mut world = World::mapped("", &[("SYNC_INLINE_DEADLINE_MS", "0")]).await;
+    world.sandbox.ghl.seed_contacts(&world.sandbox.ghl.location_id(), 10, true);
+    world.deliver_all().await;
+    world.drain().await;
+    world.stop().await;
+    world.set_mapping("only = \"'vip' in tags\"");
+    world
+        .sql(
+            "UPDATE contacts SET sequence = sequence + 1, contact_wanted = sequence + 1, due_at = marked_at, lane = 0,
+                status = 'queued'",
+        )
+        .await;
+    let faults = world.sandbox.ghl.faults();
+    faults.push(Matcher::new("GET", "/contacts/"), Fault::Slow { ms: 5_000 });
+    world.start_idle().await;
+    while faults.unspent() > 0 {
+        tokio::task::yield_now().await;
+    }
+    let clocks = (world.sandbox.clock.clone(), world.clock.clone());
+    let goes_on = async {
+        clocks.0.advance_ms(5_000);
+        clocks.1.advance(Duration::from_secs(5));
+    };
+    tokio::join!(world.stop(), goes_on);
+
+    world.set_mapping("");
+    world.start().await;
+    world.rest(HOUR).await;
+    for contact in world.sandbox.ghl.contact_ids() {
+        let now = world.contact(&contact).await;
+        assert_eq!(now["status"], "unchanged", "{now}");
+    }
+}
+
 /// What other rules change waits behind what people change.
 #[tokio::test]
 async fn a_webhook_does_not_wait_for_a_pass_of_other_rules() {

@@ -18,7 +18,7 @@ use crate::clients::Error;
 use crate::clients::ghl::Ghl;
 use crate::clock::Clock;
 use crate::model::{Facets, LocationId, Region};
-use crate::store::{Drift, Finding, Step, Store, Sweeping};
+use crate::store::{self, Drift, Finding, Step, Store, Sweeping};
 
 /// When it is asked again for what HighLevel has not told yet.
 const LATER: Duration = Duration::from_hours(1);
@@ -150,6 +150,17 @@ pub(super) async fn step(store: &Store, connection: &Connection, at: &Sweeping) 
             .collect(),
         ..Step::default()
     })
+}
+
+/// Before the first contact is worked by these rules: if others were in force, no revision holds
+/// for all any more, also if these are taken back before the pass begins.
+pub(in crate::sync) async fn forget_other(store: &Store, connection: &Connection) -> Result<(), store::Error> {
+    let Connection { location, epoch, mapping, policy, .. } = connection;
+    let ours = rules(project::VERSION, mapping, policy.description, policy.escape);
+    match store.projection(location).await? {
+        Some(before) if !before.starts_with(&ours) => store.projected(location, *epoch, None).await,
+        _ => Ok(()),
+    }
 }
 
 /// How many contacts of a location will be projected anew, because the rules have changed since.
