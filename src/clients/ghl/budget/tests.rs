@@ -103,6 +103,23 @@ fn the_day_starts_anew_when_highlevel_says_so_within_reason() {
 }
 
 #[test]
+fn a_lane_that_leaves_the_rest_to_others_asks_now_and_then_whether_the_day_is_new() {
+    const HOUR: i64 = 3_600_000;
+    let mut budget = warm();
+    assert_eq!(budget.reserve(Lane::Live, at(0)), Ok(()));
+    budget.learn(&told(&[("x-ratelimit-limit-daily", 1000), ("x-ratelimit-daily-remaining", 100)]), at(0));
+    budget.answered(at(0));
+    for hour in 1..=2 {
+        assert_eq!(budget.reserve(Lane::Sweep, at((hour - 1) * HOUR + 1)), Err(Wait::Until(at(hour * HOUR + 1))));
+        assert_eq!(budget.reserve(Lane::Sweep, at(hour * HOUR + 1)), Ok(()));
+        assert_eq!(budget.reserve(Lane::Sweep, at(hour * HOUR + 1)), Err(Wait::Until(at((hour + 1) * HOUR + 1))));
+        budget.answered(at(hour * HOUR + 1));
+    }
+    budget.learn(&told(&[("x-ratelimit-daily-remaining", 999)]), at(3 * HOUR));
+    assert_eq!(budget.reserve(Lane::Sweep, at(3 * HOUR)), Ok(()));
+}
+
+#[test]
 fn what_others_use_is_left_to_them_for_a_window() {
     let mut budget = warm();
     assert_eq!(budget.reserve(Lane::Live, at(0)), Ok(()));
