@@ -8,7 +8,8 @@ use crate::model::{ContactId, CustomerId, Lane, LocationId};
 
 // Only a queued contact counts as one to be read: one that was given up on is not read.
 const STANDING: &str =
-    "SELECT updated_at, CASE WHEN contact_wanted > contact_read AND status = 'queued' THEN 1 ELSE 0 END
+    "SELECT updated_at, CASE WHEN contact_wanted > contact_read AND status = 'queued' THEN 1 ELSE 0 END,
+        CASE WHEN gone_at IS NOT NULL OR missing_since IS NOT NULL THEN 1 ELSE 0 END
     FROM contacts WHERE location_id = $1 AND contact_id = $2";
 const LONGEST_UNREAD: &str = "SELECT contact_id, CASE WHEN rotated_at IS NULL THEN 1 ELSE 0 END FROM contacts
     WHERE location_id = $1 AND gone_at IS NULL
@@ -19,8 +20,6 @@ const LONGEST_UNREAD: &str = "SELECT contact_id, CASE WHEN rotated_at IS NULL TH
 // and such a settle says nothing about GHL.
 const NOT_MET: &str = "SELECT contact_id FROM contacts WHERE location_id = $1 AND gone_at IS NULL
         AND (met_at IS NULL OR met_at < $2) AND marked_at < $2 AND status <> 'queued' LIMIT $3";
-const ABSENT: &str = "SELECT contact_id FROM contacts WHERE location_id = $1 AND contact_id = $2
-    AND (gone_at IS NOT NULL OR missing_since IS NOT NULL)";
 const WAITING: &str =
     "SELECT COUNT(*) FROM contacts WHERE location_id = $1 AND lane = $2 AND due_at IS NOT NULL AND status = 'queued'";
 // Leaves out a customer whose contact is marked as unseen already: it is looked at together with
@@ -32,19 +31,29 @@ const UNSEEN: &str = "SELECT customers.customer_id, contacts.contact_id FROM cus
         AND (contacts.contact_id IS NULL OR contacts.drifted <> 2)
     LIMIT $3";
 
+/// What is known of a contact.
+#[derive(Debug)]
+pub struct Standing {
+    /// Its `dateUpdated` as last read.
+    pub updated: Option<Timestamp>,
+    /// It is to be read anyway.
+    pub is_to_be_read: bool,
+    /// It counts as missing or gone.
+    pub is_absent: bool,
+}
+
 impl Store {
-    /// A contact's `dateUpdated` as last read, and whether it is to be read anyway; none: an
-    /// unknown contact.
-    pub async fn contact_standing(
-        &self,
-        location: &LocationId,
-        contact: &ContactId,
-    ) -> Result<Option<(Option<Timestamp>, bool)>> {
+    /// What is known of a contact that a search shows; none: an unknown contact.
+    pub async fn contact_standing(&self, location: &LocationId, contact: &ContactId) -> Result<Option<Standing>> {
         let query = sqlx::query_as(STANDING).bind(location.as_str()).bind(contact.as_str());
-        let row: Option<(Option<i64>, i64)> = query.fetch_optional(&self.db.read).await?;
+        let row: Option<(Option<i64>, i64, i64)> = query.fetch_optional(&self.db.read).await?;
         // Without a time that can be read it is read again.
         let updated = |at| readable([time("contacts.updated_at", at)]).pop();
-        Ok(row.map(|(at, dirty)| (at.and_then(updated), dirty != 0)))
+        Ok(row.map(|(at, waits, absent)| Standing {
+            updated: at.and_then(updated),
+            is_to_be_read: waits != 0,
+            is_absent: absent != 0,
+        }))
     }
 
     /// Linked contacts whose other facets were read longest ago, and before `before`; `true`: they
@@ -67,12 +76,6 @@ impl Store {
         let query = query.bind(location.as_str()).bind(since.as_millisecond()).bind(limit);
         let rows = query.fetch_all(&self.db.read).await?;
         Ok(readable(rows.into_iter().map(|contact| id("contacts.contact_id", contact))))
-    }
-
-    /// Is the contact known here as missing or gone?
-    pub async fn is_absent(&self, location: &LocationId, contact: &ContactId) -> Result<bool> {
-        let query = sqlx::query_scalar::<_, String>(ABSENT).bind(location.as_str()).bind(contact.as_str());
-        Ok(query.fetch_optional(&self.db.read).await?.is_some())
     }
 
     /// Customers that no page has shown since `since`, each with its linked contact, unless that

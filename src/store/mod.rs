@@ -40,6 +40,7 @@ mod tests;
 mod times;
 
 pub use activities::{Activity, Mirrored, MirroredObject};
+pub use candidates::Standing;
 pub use connections::{ConnectionView, Options, Stored};
 pub use contacts::{Contact, ContactKey, Decision, Drift};
 pub use customers::{Customer, LinkOutcome, Write};

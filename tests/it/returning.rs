@@ -68,6 +68,22 @@ async fn a_contact_that_is_back_as_it_was_is_looked_at_and_not_written() {
     assert_eq!((calls.entries().len(), calls.writes()), (1, 0), "{:?}", calls.entries());
 }
 
+/// An edit and what followed, without any event: its time of change lies before what the search for
+/// changes looks back to.
+#[tokio::test]
+async fn what_was_edited_before_a_contact_went_and_came_back_is_found() {
+    let world = World::with(&[("SWEEP_CONTACTS_MINUTES", "15"), ("SWEEP_IDS_HOURS", "24")]).await;
+    let contact = world.synced(ada()).await;
+    world.rest(2 * HOUR).await;
+    world.sandbox.ghl.edit_contact(&contact, json!({ "lastName": "Byron" }));
+    world.sandbox.ghl.delete_contact(&contact);
+    world.rest(HOUR).await;
+    world.sandbox.ghl.restore_contact(&contact);
+    world.sandbox.ghl.take_events();
+    world.rest(Duration::from_hours(25)).await;
+    assert_eq!(world.customer_of(&contact).await.last_name, "Byron");
+}
+
 /// A note of a contact that HighLevel does not find, once; its next answer shows the note. What was
 /// said once does not count for days.
 #[tokio::test]

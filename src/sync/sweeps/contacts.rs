@@ -10,7 +10,7 @@ use super::super::{Connection, Failure};
 use super::FINDINGS;
 use crate::clients::ghl::wire::{Contact, ContactPage, ContactSearch, Cursor};
 use crate::model::{ContactId, Facet, Facets, Sweep};
-use crate::store::{Drift, Finding, Step, Store, Sweeping};
+use crate::store::{Drift, Finding, Standing, Step, Store, Sweeping};
 
 /// A page of the search: 100 is what was seen to work (G §6.6).
 const PAGE: u32 = 100;
@@ -48,9 +48,8 @@ pub(super) async fn changed(store: &Store, connection: &Connection, at: &Sweepin
     for contact in &page.contacts.items {
         let updated = updated(contact);
         let (facets, what) = match store.contact_standing(&connection.location, &contact.id).await? {
-            // It is read anyway.
-            Some((_, true)) => continue,
-            Some((Some(known), false)) if updated.is_some_and(|updated| updated <= known) => continue,
+            Some(known) if known.is_to_be_read => continue,
+            Some(Standing { updated: Some(known), .. }) if updated.is_some_and(|updated| updated <= known) => continue,
             Some(_) => (Facet::Contact.into(), "changed"),
             None => (Facets::ALL, "created"),
         };
@@ -88,8 +87,8 @@ struct Pass {
     is_read: bool,
 }
 
-/// One page of all contacts. A contact that is met although it counts as missing or gone is read
-/// again. After the last page, the contacts that no page has shown are read, a limited number in
+/// One page of all contacts. A contact that is met although it counts as missing or gone, or whose
+/// time of change is newer than what was read, is read again. After the last page, the contacts that no page has shown are read, a limited number in
 /// each step; two not-found answers decide.
 pub(super) async fn gone(store: &Store, connection: &Connection, at: &Sweeping) -> Result<Step, Failure> {
     let now = connection.clock.now();
@@ -99,17 +98,23 @@ pub(super) async fn gone(store: &Store, connection: &Connection, at: &Sweeping) 
     }
     let position = Sweeping { cursor: pass.next.take(), ..at.clone() };
     let page = search(connection, ContactSearch::all(), &position).await?;
-    let page_ids: Vec<_> = page.contacts.items.iter().map(|contact| contact.id.clone()).collect();
-    let met = page_ids.iter().cloned();
+    let dated: Vec<_> = page.contacts.items.iter().map(|contact| (contact.id.clone(), updated(contact))).collect();
+    let met = dated.iter().map(|(contact, _)| contact.clone());
     let unread = unread(&page, Facet::Contact.into());
     let met = met.chain(unread.iter().map(|finding| finding.contact.clone())).collect();
     pass.nameless += page.contacts.odd.len() - unread.len();
     let is_last = page.contacts.given() < PAGE as usize;
     let mut step = following(page, now, connection.policy.pace.of(Sweep::Ids));
     (step.met, step.found) = (met, unread);
-    for contact in &page_ids {
-        if store.is_absent(&connection.location, contact).await? {
-            step.found.push(absence(contact.clone(), "among the contacts again"));
+    for (contact, updated) in dated {
+        match store.contact_standing(&connection.location, &contact).await? {
+            Some(Standing { is_absent: true, .. }) => step.found.push(absence(contact, "among the contacts again")),
+            // The search for changes has missed it: the contact was deleted and restored since, and
+            // its time of change lies before what that search looks back to.
+            Some(known) if !known.is_to_be_read && known.updated.is_some_and(|known| updated > Some(known)) => {
+                step.found.push(absence(contact, "changed"));
+            }
+            _ => {}
         }
     }
     pass.next = step.cursor.take();

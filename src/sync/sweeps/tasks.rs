@@ -53,7 +53,7 @@ pub(super) async fn step(store: &Store, connection: &Connection, at: &Sweeping) 
 
 /// A contact that was never taken over, or that waits to be read anyway, is not for this sweep.
 async fn is_known(store: &Store, connection: &Connection, contact: &crate::model::ContactId) -> Result<bool, Failure> {
-    Ok(store.contact_standing(&connection.location, contact).await?.is_some_and(|(_, dirty)| !dirty))
+    Ok(store.contact_standing(&connection.location, contact).await?.is_some_and(|known| !known.is_to_be_read))
 }
 
 /// As far as the search says: its items need not be whole (G §7.3).
