@@ -1,5 +1,7 @@
 //! What goes when its time is over, and what goes because a person must be forgotten.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use tracing::warn;
 
@@ -34,6 +36,12 @@ const ERASE_EVENTS: &str = "DELETE FROM events WHERE location_id = $1 AND contac
 // `contact_since`, so that the index by contact finds them.
 const ERASE_UNRESOLVED: &str = "DELETE FROM events WHERE location_id = $1 AND contact_since = 0 AND contact_id IS NULL
     AND object_id IN (SELECT object_id FROM activities WHERE location_id = $1 AND contact_id = $2)";
+
+// The page that a backfill reads just now may hold the contact, and so may the next one: HighLevel's
+// search lags by seconds (G §6.6). A step that was put off since it was read counts for nothing.
+const PUT_OFF_BACKFILL: &str =
+    "UPDATE sweeps SET due_at = $2 WHERE location_id = $1 AND kind = 'backfill' AND due_at < $2";
+const SEARCH_LAG: Duration = Duration::from_mins(1);
 
 impl Store {
     /// Deletes what was kept long enough; returns how many rows.
@@ -102,6 +110,8 @@ impl Store {
         ] {
             sqlx::query(statement).bind(location).bind(contact).execute(&mut *tx).await?;
         }
+        let later = (now + SEARCH_LAG).as_millisecond();
+        sqlx::query(PUT_OFF_BACKFILL).bind(location).bind(later).execute(&mut *tx).await?;
         if let Some(customer) = customer {
             revive(&mut tx, location, CustomerId(customer), now).await?;
             self.signal(&mut tx, &Signal::Due(location.to_owned())).await?;

@@ -26,6 +26,8 @@ pub struct Sweeping {
     pub since: Option<Timestamp>,
     /// When it began; none at the beginning.
     pub started_at: Option<Timestamp>,
+    /// Since when this step is due.
+    pub due_at: Timestamp,
     /// Calls since then.
     pub calls: i64,
     /// Records met since then.
@@ -101,6 +103,7 @@ struct Row {
     cursor: Option<String>,
     since: Option<i64>,
     started_at: Option<i64>,
+    due_at: i64,
     calls: i64,
     seen: i64,
     found: i64,
@@ -111,13 +114,14 @@ impl TryFrom<Row> for Sweeping {
     fn try_from(row: Row) -> Result<Self> {
         let kind = Sweep::from_name(&row.kind).ok_or_else(|| corrupt("sweeps.kind", &row.kind))?;
         let since = row.since.map(|at| time("sweeps.since", at)).transpose()?;
+        let due_at = time("sweeps.due_at", row.due_at)?;
         if row.cursor.is_none() {
             // What the last one counted is not this one's.
-            return Ok(Self { kind, since, cursor: None, started_at: None, calls: 0, seen: 0, found: 0 });
+            return Ok(Self { kind, since, cursor: None, started_at: None, due_at, calls: 0, seen: 0, found: 0 });
         }
         let Row { cursor, calls, seen, found, .. } = row;
         let started_at = row.started_at.map(|at| time("sweeps.started_at", at)).transpose()?;
-        Ok(Self { kind, since, cursor, started_at, calls, seen, found })
+        Ok(Self { kind, since, cursor, started_at, due_at, calls, seen, found })
     }
 }
 
@@ -128,15 +132,15 @@ const PLAN: &str = "INSERT INTO sweeps (location_id, kind, due_at, since) VALUES
         WHEN $3 IS NULL AND sweeps.cursor IS NULL THEN NULL
         WHEN $5 = 1 OR sweeps.due_at IS NULL OR sweeps.due_at > $3 THEN $3
         ELSE sweeps.due_at END";
-const DUE: &str = "SELECT kind, cursor, since, started_at, calls, seen, found FROM sweeps
+const DUE: &str = "SELECT kind, cursor, since, started_at, due_at, calls, seen, found FROM sweeps
     WHERE location_id = $1 AND due_at <= $2 ORDER BY due_at LIMIT 1";
 const START: &str = "UPDATE sweeps SET started_at = $3, seen = 0, found = 0, calls = 0, total = NULL, reason = NULL
     WHERE location_id = $1 AND kind = $2";
 const ADVANCE: &str = "UPDATE sweeps SET cursor = $3, due_at = $4, seen = seen + $5, found = found + $6,
         calls = calls + $7, total = COALESCE($8, total), reason = $9,
         finished_at = CASE WHEN $3 IS NULL THEN $10 ELSE finished_at END, since = COALESCE($11, since)
-    WHERE location_id = $1 AND kind = $2";
-const PUT_OFF: &str = "UPDATE sweeps SET due_at = $3, reason = $4 WHERE location_id = $1 AND kind = $2";
+    WHERE location_id = $1 AND kind = $2 AND due_at = $12";
+const PUT_OFF: &str = "UPDATE sweeps SET due_at = $3, reason = $4 WHERE location_id = $1 AND kind = $2 AND due_at = $5";
 const ASK: &str = "INSERT INTO sweeps (location_id, kind, due_at) VALUES ($1, $2, $3)
     ON CONFLICT (location_id, kind) DO UPDATE SET due_at = $3";
 const STOP: &str = "UPDATE sweeps SET due_at = NULL, cursor = NULL, reason = 'stopped by hand'
@@ -304,7 +308,8 @@ impl Store {
         }
     }
 
-    /// Records a step: marks, findings and place in one transaction.
+    /// Records a step: marks, findings and place in one transaction. A step whose sweep was
+    /// stopped, asked for or put off since it was read counts for nothing: `false`.
     pub async fn advance(
         &self,
         location: &LocationId,
@@ -312,7 +317,7 @@ impl Store {
         sweeping: &Sweeping,
         step: &Step,
         now: Timestamp,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let at = now.as_millisecond();
         let name = location.as_str();
         let mut tx = self.db.begin().await?;
@@ -345,7 +350,7 @@ impl Store {
         if step.is_whole {
             confirm_by_sweep(&mut tx, name, started, now).await?;
         }
-        sqlx::query(ADVANCE)
+        let advanced = sqlx::query(ADVANCE)
             .bind(name)
             .bind(sweeping.kind.name())
             .bind(&step.cursor)
@@ -357,19 +362,31 @@ impl Store {
             .bind(&step.reason)
             .bind(at)
             .bind(step.since.map(|at| at.as_millisecond()))
+            .bind(sweeping.due_at.as_millisecond())
             .execute(&mut *tx)
             .await?;
-        tx.commit().await
+        if advanced.rows_affected() == 0 {
+            return Ok(false);
+        }
+        tx.commit().await?;
+        Ok(true)
     }
 
     /// The step could not be made: again then.
-    pub async fn put_off(&self, location: &LocationId, kind: Sweep, until: Timestamp, reason: &str) -> Result<()> {
+    pub async fn put_off(
+        &self,
+        location: &LocationId,
+        sweeping: &Sweeping,
+        until: Timestamp,
+        reason: &str,
+    ) -> Result<()> {
         let mut tx = self.db.begin().await?;
         sqlx::query(PUT_OFF)
             .bind(location.as_str())
-            .bind(kind.name())
+            .bind(sweeping.kind.name())
             .bind(until.as_millisecond())
             .bind(reason)
+            .bind(sweeping.due_at.as_millisecond())
             .execute(&mut *tx)
             .await?;
         tx.commit().await

@@ -166,6 +166,29 @@ async fn what_is_in_flight_brings_nothing_of_an_erased_contact_back() {
     }
 }
 
+/// A person who is erased while a page of a backfill that holds them is on its way.
+#[tokio::test]
+async fn a_page_of_a_backfill_brings_no_erased_contact_back() {
+    let world = World::new().await;
+    let ghl = &world.sandbox.ghl;
+    let contact = ghl.create_contact(json!({ "firstName": "Zebulon", "email": "zeb@example.com" }));
+    ghl.seed_contacts(&ghl.location_id(), 3, false);
+    let faults = ghl.faults();
+    faults.push(Matcher::new("POST", "/contacts/search"), Fault::DoneThenSlow { ms: 5_000 });
+    world.admin(Method::POST, "/api/v1/sweeps/backfill", None).await;
+    while faults.unspent() > 0 {
+        tokio::task::yield_now().await;
+    }
+    ghl.delete_contact(&contact);
+    ghl.take_events();
+    assert_eq!(world.admin(Method::DELETE, &format!("/api/v1/contacts/{contact}"), None).await.code, 404);
+    world.advance(Duration::from_secs(5));
+    world.rest(Duration::from_hours(1)).await;
+    assert_eq!(world.sandbox.trafft.customers().len(), 3, "the others are taken over");
+    let left = everything(&world).await;
+    assert!(!left.contains("Zebulon") && !left.contains("zeb@"), "{left}");
+}
+
 #[tokio::test]
 async fn a_forgotten_contact_that_comes_back_finds_its_customer() {
     let world = World::new().await;

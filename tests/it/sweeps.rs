@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use reqwest::Method;
+use sandbox::{Fault, Matcher};
 use serde_json::{Value, json};
 
 use crate::support::World;
@@ -146,10 +147,30 @@ async fn a_customer_that_staff_deleted_is_a_conflict_after_two_passes() {
     let contact = world.synced(ada()).await;
     let customer = world.customer_of(&contact).await.id;
     world.sandbox.trafft.staff_delete(customer);
-    world.rest(38 * HOUR).await;
+    world.rest(13 * HOUR).await;
+    assert_eq!(world.contact(&contact).await["status"], "synced", "one pass is not enough");
+    world.rest(25 * HOUR).await;
     let shown = world.contact(&contact).await;
     assert_eq!(shown["status"], "conflict", "{shown}");
     assert!(world.sandbox.trafft.customers().is_empty(), "nobody is made anew without being asked");
+}
+
+/// A person stops a backfill while its page is being read.
+#[tokio::test]
+async fn a_backfill_that_is_stopped_in_the_middle_of_a_step_stays_stopped() {
+    let world = World::new().await;
+    world.sandbox.ghl.seed_contacts(&world.sandbox.ghl.location_id(), 150, false);
+    let faults = world.sandbox.ghl.faults();
+    faults.push(Matcher::new("POST", "/contacts/search"), Fault::Slow { ms: 5_000 });
+    world.admin(Method::POST, "/api/v1/sweeps/backfill", None).await;
+    while faults.unspent() > 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(world.admin(Method::DELETE, "/api/v1/sweeps/backfill", None).await.code, 202);
+    world.advance(Duration::from_secs(5));
+    world.rest(HOUR).await;
+    assert!(world.sandbox.trafft.customers().is_empty());
+    assert_eq!(world.sweep("backfill").await["due_at"], Value::Null);
 }
 
 #[tokio::test]

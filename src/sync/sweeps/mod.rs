@@ -5,7 +5,7 @@
 mod backfill;
 mod contacts;
 mod customers;
-mod projection;
+pub(super) mod projection;
 mod rotation;
 mod tasks;
 
@@ -61,7 +61,7 @@ pub(super) async fn step(store: &Store, connection: &Connection, sweeping: Sweep
     let step = match made {
         Ok(step) => step,
         Err(Failure::Store(error)) => return Err(error),
-        Err(failure) => return put_off(store, connection, sweeping.kind, failure).await,
+        Err(failure) => return put_off(store, connection, &sweeping, failure).await,
     };
     let asked = match sweeping.kind {
         Sweep::Contacts | Sweep::Ids | Sweep::Backfill | Sweep::DryRun => Some(Vendor::Ghl),
@@ -74,7 +74,9 @@ pub(super) async fn step(store: &Store, connection: &Connection, sweeping: Sweep
         connection.note_sweep(store, vendor, None).await;
     }
     connection.told_put_off().remove(&sweeping.kind);
-    store.advance(location, connection.epoch, &sweeping, &step, connection.clock.now()).await?;
+    if !store.advance(location, connection.epoch, &sweeping, &step, connection.clock.now()).await? {
+        return Ok(());
+    }
     if step.cursor.is_none() && !matches!(sweeping.kind, Sweep::Rotation | Sweep::Projection) {
         let told = step.told + step.found.iter().filter(|finding| finding.what.is_some()).count() as i64;
         let seen = sweeping.seen + step.seen;
@@ -95,7 +97,13 @@ pub(super) async fn step(store: &Store, connection: &Connection, sweeping: Sweep
 }
 
 /// Postpones a sweep after a failure. Nothing is lost: the next step begins where this one did.
-async fn put_off(store: &Store, connection: &Connection, kind: Sweep, failure: Failure) -> Result<(), store::Error> {
+async fn put_off(
+    store: &Store,
+    connection: &Connection,
+    sweeping: &Sweeping,
+    failure: Failure,
+) -> Result<(), store::Error> {
+    let kind = sweeping.kind;
     let location = &connection.location;
     let clock = &connection.clock;
     let (vendor, error) = match &failure {
@@ -103,7 +111,7 @@ async fn put_off(store: &Store, connection: &Connection, kind: Sweep, failure: F
         Failure::Trafft(error) => (Vendor::Trafft, error),
         _ => {
             tell(connection, kind, &failure).await;
-            return store.put_off(location, kind, clock.now() + AGAIN, &failure.to_string()).await;
+            return store.put_off(location, sweeping, clock.now() + AGAIN, &failure.to_string()).await;
         }
     };
     if kind != Sweep::Tasks {
@@ -116,7 +124,7 @@ async fn put_off(store: &Store, connection: &Connection, kind: Sweep, failure: F
         Verdict::Snooze { until, .. } => until,
         _ => clock.now() + AGAIN,
     };
-    store.put_off(location, kind, until, &format!("{vendor}: {error}")).await
+    store.put_off(location, sweeping, until, &format!("{vendor}: {error}")).await
 }
 
 /// Warns once that a sweep is put off, until it goes on. No warning if it only waits, or if the
