@@ -37,8 +37,14 @@ pub async fn preview(reached: &VendorClients, contact: &ContactId, clock: &Clock
             error.to_string(),
             "correct the mapping: the location's own, or the file in `MAPPING_FILE`",
         ),
-        Ok(Plan::Filtered) => Check::good(tried, "the mapping's `only` leaves it out"),
-        Ok(Plan::Unreachable(why)) => Check::good(tried, why),
+        Ok(Plan::Filtered) => Check::lesser(
+            tried,
+            "the mapping's `only` leaves it out, so it does not become a customer",
+            "nothing if that is meant; else change `only`, or the contact in HighLevel",
+        ),
+        Ok(Plan::Unreachable(why)) => {
+            Check::lesser(tried, why, "give it an e-mail or a phone in HighLevel, or it does not become a customer")
+        }
         Ok(Plan::Customer(customer)) => {
             Check::good(tried, serde_json::to_string(&customer.new_customer()).unwrap_or_default())
         }

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::io::{Seek, SeekFrom, Write};
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::process::Command;
 
 use serde_json::json;
@@ -167,6 +167,23 @@ async fn the_files_of_the_database_are_for_their_owner_alone() {
         }
         process.kill_and_start();
     }
+}
+
+/// A command that root runs before the service does, beside a database that was restored without
+/// its lock.
+#[tokio::test]
+async fn a_lock_that_root_makes_belongs_to_the_owner_of_the_database() {
+    let (world, mut process, path) = process(|_| {}).await;
+    process.ready(&world.http).await;
+    process.kill();
+    let lock = format!("{path}.lock");
+    fs::remove_file(&lock).unwrap();
+    // Only root can give a file away; for others the owner stays the same.
+    let _ = std::os::unix::fs::chown(&path, Some(65_534), Some(65_534));
+    process.kill_and_start();
+    process.ready(&world.http).await;
+    let of = |path: &str| fs::metadata(path).map(|file| (file.uid(), file.gid())).unwrap();
+    assert_eq!(of(&lock), of(&path));
 }
 
 async fn stored(path: &str) -> i64 {

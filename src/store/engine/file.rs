@@ -2,7 +2,7 @@
 //! copied into it.
 
 use std::borrow::Cow;
-use std::fs::{File, OpenOptions, Permissions, TryLockError};
+use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -254,6 +254,11 @@ fn private() -> OpenOptions {
 pub(in crate::store) fn lock(database: &Path) -> Result<File> {
     let path = beside(database, ".lock");
     let file = private().open(&path).map_err(|source| Error::File { path: path.clone(), source })?;
+    // Made by root, as by `doctor` before the service starts, it gets the owner of the database:
+    // the service has to open it.
+    if let Ok(database) = fs::metadata(database) {
+        let _ = std::os::unix::fs::fchown(&file, Some(database.uid()), Some(database.gid()));
+    }
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(Error::Locked(path)),
