@@ -15,7 +15,7 @@ use crate::support::{World, number};
 
 async fn imported_at_once(window: Window) {
     // `SCALE=20000` in the long run of docs/reliability.md.
-    let (locations, contacts) = (20, usize::try_from(number("SCALE", 1000)).unwrap());
+    let (locations, contacts) = (20, usize::try_from(number("SCALE", 600)).unwrap());
     // The moved clock runs many times faster than what is in flight at the restart.
     let mut world = World::stopped(&[("SYNC_INLINE_DEADLINE_MS", "0"), ("SHUTDOWN_SECONDS", "600")]).await;
     world.sandbox.ghl.set_window(window);
