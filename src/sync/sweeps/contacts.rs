@@ -88,8 +88,8 @@ struct Pass {
 }
 
 /// One page of all contacts. A contact that is met although it counts as missing or gone, or whose
-/// time of change is newer than what was read, is read again. After the last page, the contacts that no page has shown are read, a limited number in
-/// each step; two not-found answers decide.
+/// time of change is newer than what was read, is read again. After the last page, the contacts
+/// that no page has shown are read, a limited number in each step; two not-found answers decide.
 pub(super) async fn gone(store: &Store, connection: &Connection, at: &Sweeping) -> Result<Step, Failure> {
     let now = connection.clock.now();
     let mut pass: Pass = at.cursor.as_deref().and_then(|cursor| serde_json::from_str(cursor).ok()).unwrap_or_default();
