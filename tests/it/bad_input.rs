@@ -13,7 +13,7 @@ async fn signed_bodies_that_are_no_events_are_ignored_and_counted() {
     let world = World::new().await;
     let deep = |open: &str, close: &str| format!("{}{}", open.repeat(10_000), close.repeat(10_000));
     let mut sent = 0;
-    for body in [
+    let bodies = [
         b"".to_vec(),
         b" ".to_vec(),
         b"hello".to_vec(),
@@ -47,7 +47,8 @@ async fn signed_bodies_that_are_no_events_are_ignored_and_counted() {
         format!("{{\"type\":\"AppointmentCreate\",\"appointment\":{}}}", deep("[", "]")).into_bytes(),
         b"{\"locationId\":\"ve9EPM428h8vShlRW1KT\",\"id\":\"nmFmQEsNgz6AVpgLVUJ0\"}".to_vec(),
         "[".repeat(1 << 20).into_bytes(),
-    ] {
+    ];
+    for body in bodies.into_iter().chain(without_their_type()) {
         let shown = String::from_utf8_lossy(&body[..body.len().min(60)]).into_owned();
         // Refused, it would come 12 times more and count against the URL (G §8.6).
         let answer = world.tell(body).await;
@@ -207,4 +208,18 @@ async fn the_cap_on_bodies_is_exact() {
     }
     assert_eq!(world.stored().await.len(), 1);
     world.is_well().await;
+}
+
+/// HighLevel's own events, each without its `type`.
+fn without_their_type() -> impl Iterator<Item = Vec<u8>> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/clients/ghl/examples");
+    let events = std::fs::read_dir(folder).unwrap().filter_map(|file| {
+        let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+        let mut event: Value = serde_json::from_str(&text).ok()?;
+        event.as_object_mut()?.remove("type")?;
+        Some(event.to_string().into_bytes())
+    });
+    let events: Vec<_> = events.collect();
+    assert!(events.len() >= 5, "{}", events.len());
+    events.into_iter()
 }

@@ -47,6 +47,12 @@ impl Machine {
     async fn process(&self, stage: &Stage) -> Process {
         let process = Process::wrapped(stage.settings.clone(), |command| _ = command.args(self.wrap()));
         process.ready(&stage.http).await;
+        // It lives by that clock, or the tests would say nothing.
+        let answer = stage.http.get(format!("{}/healthz", process.url)).send().await.unwrap();
+        let told = jiff::fmt::rfc2822::parse(answer.headers()["date"].to_str().unwrap()).unwrap().timestamp();
+        let ahead: i64 = fs::read_to_string(self.file("shift")).unwrap().parse().unwrap();
+        let off = told.as_second() - Clock::system().now().as_second() - ahead;
+        assert!(off.abs() < 15, "its clock is {off} s off what it was set to");
         process
     }
 }

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::support::World;
@@ -24,11 +25,21 @@ async fn a_pooler_that_cannot_work_is_refused_at_the_start_with_what_to_change()
     ];
     for (settings, words) in settings {
         let pooler = Pooler::before(&database, settings).await;
-        let world = World::stopped(&[("DATABASE_URL", &database.through(pooler.address()))]).await;
-        let why = world.refusal().await;
-        for word in words {
-            assert!(why.contains(word), "{settings}: no `{word}` in: {why}");
+        // Several at once, as a fleet starts: none waits for another one's lock. With a single
+        // connection they wait for that.
+        let several = if settings.contains("default_pool_size = 1") { 1 } else { 4 };
+        let address = database.through(pooler.address());
+        let began = Instant::now();
+        let refused = join_all((0..several).map(|_| async {
+            let world = World::stopped(&[("DATABASE_URL", &address)]).await;
+            world.refusal().await
+        }));
+        for why in refused.await {
+            for word in words {
+                assert!(why.contains(word), "{settings}: no `{word}` in: {why}");
+            }
         }
+        assert!(began.elapsed() < Duration::from_secs(30), "{settings}: {:?}", began.elapsed());
     }
 }
 

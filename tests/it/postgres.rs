@@ -218,6 +218,17 @@ async fn a_migration_may_take_longer_than_a_statement_and_wait_longer_than_for_a
     let Some(database) = Database::postgres() else { return };
     let last = sqlx::migrate!().migrations.last().unwrap().version;
     let mut other = migrated(database.url(), last - 1).await;
+    // What the migration's own session may.
+    other
+        .execute(
+            "CREATE TABLE limits (statement TEXT, waiting TEXT);
+            CREATE FUNCTION told() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
+                INSERT INTO limits VALUES (current_setting('statement_timeout'), current_setting('lock_timeout'));
+            END $$;
+            CREATE EVENT TRIGGER told ON ddl_command_start EXECUTE FUNCTION told()",
+        )
+        .await
+        .unwrap();
     // Longer than the role's sessions may, and than ours wait for a lock.
     database.set("statement_timeout = '1s'");
     other.execute("BEGIN; LOCK TABLE _sqlx_migrations IN SHARE MODE").await.unwrap();
@@ -228,4 +239,7 @@ async fn a_migration_may_take_longer_than_a_statement_and_wait_longer_than_for_a
     };
     tokio::join!(world.start(), held);
     world.is_well().await;
+    let limits: Vec<(String, String)> =
+        sqlx::query_as("SELECT DISTINCT statement, waiting FROM limits").fetch_all(&mut other).await.unwrap();
+    assert_eq!(limits, [("0".to_owned(), "0".to_owned())], "of the migration, and of nothing after it");
 }
