@@ -201,7 +201,9 @@ async fn attend(vendor: Arc<dyn Vendor>, call: Arc<Call>) -> Ending {
         }
         Some(Fault::CutShort) => Ending::CutShort(done(&vendor)),
         Some(Fault::Html(status)) => {
-            let page = Answer::html(status, &format!("{status} from a gateway"));
+            // Its clock is its own, an hour ahead.
+            let date = http_date(desk.clock.now_ms() + 3_600_000);
+            let page = Answer::html(status, &format!("{status} from a gateway")).with("date", date);
             Ending::Answered(if (300..400).contains(&status) { page.with("location", "/sorry") } else { page })
         }
         Some(Fault::DoneThenDropped) => {
@@ -256,7 +258,9 @@ async fn handle(
         Ending::Answered(answer) => {
             ticket.answered(answer.status);
             // By its own clock: a client that compares sees how far they are apart.
-            answer.with("date", http_date(desk.clock.now_ms())).into_response()
+            let date = http_date(desk.clock.now_ms());
+            let is_dated = answer.headers.iter().any(|(name, _)| *name == "date");
+            if is_dated { answer } else { answer.with("date", date) }.into_response()
         }
         Ending::CutShort(answer) if !answer.body.is_empty() => {
             socket.cut_in_body();

@@ -38,7 +38,7 @@ const ERASE_UNRESOLVED: &str = "DELETE FROM events WHERE location_id = $1 AND co
     AND object_id IN (SELECT object_id FROM activities WHERE location_id = $1 AND contact_id = $2)";
 
 // The page that a backfill reads just now may hold the contact, and so may the next one: HighLevel's
-// search lags by seconds (G §6.6). A step that was put off since it was read counts for nothing.
+// search lags by seconds (G §6.6). A step that was put off meanwhile is not recorded.
 const PUT_OFF_BACKFILL: &str =
     "UPDATE sweeps SET due_at = $2 WHERE location_id = $1 AND kind = 'backfill' AND due_at < $2";
 const SEARCH_LAG: Duration = Duration::from_mins(1);
@@ -94,6 +94,11 @@ impl Store {
     pub async fn erase(&self, key: &ContactKey, now: Timestamp) -> Result<bool> {
         let location = key.location.as_str();
         let contact = key.contact.as_str();
+        // In a transaction of its own: a step locks its sweep first and contacts then.
+        let later = (now + SEARCH_LAG).as_millisecond();
+        let mut tx = self.db.begin().await?;
+        sqlx::query(PUT_OFF_BACKFILL).bind(location).bind(later).execute(&mut *tx).await?;
+        tx.commit().await?;
         let mut tx = self.db.begin().await?;
         // The same lock as in a settle, and first: a settle of this moment is waited for, and a
         // later one does not find the contact.
@@ -110,8 +115,6 @@ impl Store {
         ] {
             sqlx::query(statement).bind(location).bind(contact).execute(&mut *tx).await?;
         }
-        let later = (now + SEARCH_LAG).as_millisecond();
-        sqlx::query(PUT_OFF_BACKFILL).bind(location).bind(later).execute(&mut *tx).await?;
         if let Some(customer) = customer {
             revive(&mut tx, location, CustomerId(customer), now).await?;
             self.signal(&mut tx, &Signal::Due(location.to_owned())).await?;

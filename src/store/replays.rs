@@ -45,7 +45,7 @@ const LOOK_AGAIN: &str = "UPDATE events SET status = 'unresolved', attempt = 0, 
 const DUE_UNRESOLVED: &str = "SELECT id, facets, object_id, attempt FROM events
     WHERE location_id = $1 AND due_at <= $2 ORDER BY due_at LIMIT $3";
 // One that is given up keeps no body: it may hold data of a person, and no erasure would find it.
-const LEAVE: &str = "UPDATE events SET reason = $2, due_at = $3, attempt = attempt + $4,
+const LEAVE: &str = "UPDATE events SET reason = $2, due_at = $3, attempt = $4,
         body = CASE WHEN $3 IS NULL THEN '' ELSE body END WHERE id = $1";
 
 impl Store {
@@ -116,21 +116,21 @@ impl Store {
         tx.commit().await
     }
 
-    /// The contact of the event was not found, or nobody could be asked for it (`is_asked`). `again`:
-    /// when to look once more; none: never.
+    /// The contact of the event was not found. `again`: when to look once more; none: never.
+    /// `attempt`: how often it was looked for by then.
     pub async fn leave_unresolved(
         &self,
         event: &Unresolved,
         reason: &str,
         again: Option<Timestamp>,
-        is_asked: bool,
+        attempt: i64,
     ) -> Result<()> {
         let mut tx = self.db.begin().await?;
         sqlx::query(LEAVE)
             .bind(&event.event)
             .bind(reason)
             .bind(again.map(|at| at.as_millisecond()))
-            .bind(i64::from(is_asked))
+            .bind(attempt)
             .execute(&mut *tx)
             .await?;
         self.signal(&mut tx, &Signal::Told(vec![event.event.clone()])).await?;

@@ -309,7 +309,7 @@ impl Store {
     }
 
     /// Records a step: marks, findings and place in one transaction. A step whose sweep was
-    /// stopped, asked for or put off since it was read counts for nothing: `false`.
+    /// stopped, asked for or put off since it was read is not recorded: `false`.
     pub async fn advance(
         &self,
         location: &LocationId,

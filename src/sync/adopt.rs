@@ -17,6 +17,10 @@ use crate::store::{self, CreateIntent, Decision, Link};
 /// How many pages of appointments are looked through for one of a customer that may not be ours.
 const BOOKINGS_PAGES: u32 = 4;
 
+/// A gateway refuses for a while. So a refused look at the appointments counts only this long after
+/// the create.
+const BELIEVED: Duration = Duration::from_mins(10);
+
 /// How often a list is looked at again that has a record which cannot be read.
 const UNREAD: Duration = Duration::from_mins(10);
 
@@ -92,7 +96,11 @@ impl Run<'_> {
         let mut has_total = false;
         for number in 1..=BOOKINGS_PAGES {
             // Without the right to read appointments there is no way to know.
-            let Some(page) = self.appointments(number).await? else { return Ok(false) };
+            let Some(page) = self.appointments(number).await? else {
+                let until = intent.at + BELIEVED;
+                let is_lasting = self.connection.clock.now() >= until;
+                return if is_lasting { Ok(false) } else { Err(Failure::Unsure { until }) };
+            };
             // Trafft's pages tell the total: an empty one that does not is another service's.
             has_total |= page.pagination.total.is_some();
             if has_total && page.data.given() == 0 && page.pagination.total.is_none() {
@@ -116,8 +124,7 @@ impl Run<'_> {
         Ok(false)
     }
 
-    /// A page of the account's appointments; `None`: we may not read them. A gateway may say that
-    /// for a moment, so it counts once it is repeated.
+    /// A page of the account's appointments; `None`: we may not read them, as it seems twice.
     async fn appointments(&mut self, number: u32) -> Result<Option<Page<Appointment>>, Failure> {
         for _ in 0..2 {
             self.trafft_calls += 1;

@@ -7,6 +7,9 @@ use jiff::tz::TimeZone;
 use crate::clients::ghl::wire::LocationRecord;
 use crate::model::{Policy, Region, zone};
 
+/// What of a location's record is not known to us: what that means, and what to set.
+pub(super) type Unread = Vec<(String, &'static str)>;
+
 /// How to read times and numbers that do not say. What is not known is not guessed.
 #[derive(Debug, Clone)]
 pub(super) struct Locale {
@@ -21,10 +24,7 @@ pub(super) struct Locale {
 impl Locale {
     /// As the settings say, else as the location's record does; and what of the record cannot be
     /// read, with what to set.
-    pub(super) fn new(
-        set: (Option<TimeZone>, Option<Region>),
-        record: &LocationRecord,
-    ) -> (Self, Vec<(String, &'static str)>) {
+    pub(super) fn new(set: (Option<TimeZone>, Option<Region>), record: &LocationRecord) -> (Self, Unread) {
         let mut unread = Vec::new();
         let timezone = filled(&record.timezone);
         let country = filled(&record.country);
@@ -42,6 +42,11 @@ impl Locale {
             unread.push((what, "set `PHONE_REGION`, as in `US`"));
         }
         (locale, unread)
+    }
+
+    /// Are times and numbers read and told as by the other one?
+    pub(super) fn reads_like(&self, other: &Self) -> bool {
+        (&self.zone, self.region) == (&other.zone, other.region)
     }
 }
 
@@ -97,9 +102,8 @@ fn told(at: Timestamp, locale: &Locale, format: &str) -> String {
     }
 }
 
-/// What of the location's record is not known to us, where the settings do not say it: what that
-/// means, and what to do.
-pub fn unknown(policy: &Policy, record: &LocationRecord) -> Vec<(String, &'static str)> {
+/// What of the location's record is not known to us, where the settings do not say it.
+pub fn unknown(policy: &Policy, record: &LocationRecord) -> Unread {
     Locale::new((policy.zone.clone(), policy.region), record).1
 }
 

@@ -1,4 +1,4 @@
-//! What is true of a whole location, read once and kept: its zone, its country, its custom fields.
+//! What is true of a whole location, read every hour: its zone, its country, its custom fields.
 //! That it may not be read is believed for a minute only.
 
 use std::collections::HashSet;
@@ -11,15 +11,18 @@ use jiff::tz::TimeZone;
 use tokio::sync::Mutex;
 use tracing::warn;
 
-use super::locale::Locale;
+use super::locale::{Locale, Unread};
 use crate::clients::ghl::Ghl;
 use crate::clients::ghl::wire::{Contact, CustomField, CustomFieldValue};
 use crate::clients::{About, Error};
 use crate::model::Region;
 
-/// Definitions are read again after this time, or when a contact holds an unknown field. The same
-/// field does not cause another read at once: it may have been deleted, while its values stay.
-const FRESH: Duration = Duration::from_hours(1);
+/// What was told is read again after this time: people change it in HighLevel, and no event says
+/// so. The projection sweep, too, asks anew after this time for what it was not told.
+pub(super) const FRESH: Duration = Duration::from_hours(1);
+
+/// Definitions are read again as well when a contact holds an unknown field. The same field does
+/// not cause another read at once: it may have been deleted, while its values stay.
 const NOT_AT_ONCE: Duration = Duration::from_mins(1);
 
 /// A refused read is tried again after this time: a scope can be granted at any time, and a gateway
@@ -38,9 +41,9 @@ pub(super) struct Metadata {
     custom_fields: Mutex<Option<Known<Arc<[CustomField]>>>>,
     /// Fields that contacts held and the definitions lacked.
     unknown_fields: Mutex<HashSet<String>>,
-    /// Something was refused since [`Metadata::was_without`] was last asked: what was projected
-    /// meanwhile may be without it.
-    was_without: AtomicBool,
+    /// Something was told otherwise than before, or was missing, since [`Metadata::was_unsettled`]
+    /// was last asked: what was projected meanwhile may differ from the rest.
+    was_unsettled: AtomicBool,
 }
 
 /// What a read brought.
@@ -62,13 +65,19 @@ impl Metadata {
             locale: Mutex::default(),
             custom_fields: Mutex::default(),
             unknown_fields: Mutex::default(),
-            was_without: AtomicBool::default(),
+            was_unsettled: AtomicBool::default(),
         }
     }
 
-    /// Was something refused since this was last asked?
-    pub(super) fn was_without(&self) -> bool {
-        self.was_without.swap(false, Ordering::Relaxed)
+    /// Was something told otherwise than before, or missing, since [`Metadata::was_unsettled`] was
+    /// last asked?
+    pub(super) fn is_unsettled(&self) -> bool {
+        self.was_unsettled.load(Ordering::Relaxed)
+    }
+
+    /// The same since this was last asked.
+    pub(super) fn was_unsettled(&self) -> bool {
+        self.was_unsettled.swap(false, Ordering::Relaxed)
     }
 
     /// While the location record is refused, what it would have told is not guessed: no zone, and
@@ -85,32 +94,50 @@ impl Metadata {
         {
             return Ok(known.value.clone());
         }
-        let zone = self.zone.clone();
-        let region = self.region;
-        let (value, refused) = if zone.is_some() && region.is_some() {
-            (Locale { zone, region, is_told: true }, false)
-        } else {
-            match ghl.location().await {
-                Ok(record) => {
-                    let (locale, unread) = Locale::new((zone, region), &record);
-                    unread.iter().for_each(|(what, fix)| warn!("{what}; {fix}"));
-                    (locale, false)
-                }
-                Err(error) if is_refusal(&error) => {
-                    if !was_refused && !is_of_all(&error) {
-                        warn!(
-                            "the location record cannot be read ({error}): grant `locations.readonly`, or set `TIME_ZONE` and \
-                             `PHONE_REGION`; until then times are told in UTC, and phones without `+` are left out unless the country was told before"
-                        );
-                    }
-                    self.was_without.store(true, Ordering::Relaxed);
-                    (Locale { zone, region: region.or(self.told_before), is_told: false }, true)
-                }
-                Err(error) => return Err(error),
+        let (value, refused) = match self.read_locale(ghl).await {
+            Ok((locale, unread)) => {
+                tell(&unread);
+                (locale, false)
             }
+            Err(error) if is_refusal(&error) => {
+                if !was_refused && !is_of_all(&error) {
+                    warn!(
+                        "the location record cannot be read ({error}): grant `locations.readonly`, or set `TIME_ZONE` and \
+                         `PHONE_REGION`; until then times are told in UTC, and phones without `+` are left out unless the country was told before"
+                    );
+                }
+                self.was_unsettled.store(true, Ordering::Relaxed);
+                (Locale { zone: self.zone.clone(), region: self.region.or(self.told_before), is_told: false }, true)
+            }
+            Err(error) => return Err(error),
         };
         *known = Some(Known { value: value.clone(), read_at: now, refused });
         Ok(value)
+    }
+
+    /// Reads the location record again, if that is due: people change it, and no event says so.
+    /// Contacts do not wait for it meanwhile, and go on with what is known if it cannot be read.
+    pub(super) async fn renew_locale(&self, ghl: &Ghl, now: Timestamp) {
+        let is_due = |known: &Known<Locale>| !known.refused && now >= known.read_at + FRESH;
+        if !self.locale.lock().await.as_ref().is_some_and(is_due) {
+            return;
+        }
+        let Ok((value, unread)) = self.read_locale(ghl).await else { return };
+        let before = self.locale.lock().await.replace(Known { value: value.clone(), read_at: now, refused: false });
+        if before.is_some_and(|before| !before.value.reads_like(&value)) {
+            tell(&unread);
+            self.was_unsettled.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Also what of the record cannot be read, with what to set.
+    async fn read_locale(&self, ghl: &Ghl) -> Result<(Locale, Unread), Error> {
+        let set = (self.zone.clone(), self.region);
+        if let (Some(_), Some(_)) = set {
+            let (zone, region) = set;
+            return Ok((Locale { zone, region, is_told: true }, Vec::new()));
+        }
+        Ok(Locale::new(set, &ghl.location().await?))
     }
 
     /// The definitions of the location's custom fields; while reading them is refused, those that
@@ -127,12 +154,17 @@ impl Metadata {
         Ok(self.definitions(ghl, &contact.custom_fields, now).await?.0)
     }
 
-    /// May the definitions of the location's custom fields be read?
+    /// The same for no contact in particular; none while reading them is refused.
     ///
     /// # Errors
     /// Trouble that passes by itself.
-    pub(super) async fn tells_custom_fields(&self, ghl: &Ghl, now: Timestamp) -> Result<bool, Error> {
-        Ok(!self.definitions(ghl, &[], now).await?.1)
+    pub(super) async fn told_custom_fields(
+        &self,
+        ghl: &Ghl,
+        now: Timestamp,
+    ) -> Result<Option<Arc<[CustomField]>>, Error> {
+        let (definitions, refused) = self.definitions(ghl, &[], now).await?;
+        Ok((!refused).then_some(definitions))
     }
 
     /// The definitions, and whether reading them is refused for now.
@@ -161,6 +193,7 @@ impl Metadata {
                 return Ok((known.value.clone(), known.refused));
             }
         }
+        let before = known.as_ref().map(|known| known.value.clone());
         let (value, refused): (Arc<[CustomField]>, bool) = match ghl.custom_fields().await {
             Ok(definitions) => (definitions.items.into(), false),
             Err(error) if is_refusal(&error) => {
@@ -169,14 +202,22 @@ impl Metadata {
                         "custom field definitions cannot be read ({error}): the mapping can name fields by id only, or grant `locations/customFields.readonly`"
                     );
                 }
-                self.was_without.store(true, Ordering::Relaxed);
-                (known.as_ref().map(|known| known.value.clone()).unwrap_or_default(), true)
+                (before.clone().unwrap_or_default(), true)
             }
             Err(error) => return Err(error),
         };
+        if refused || before.is_some_and(|before| before != value) {
+            self.was_unsettled.store(true, Ordering::Relaxed);
+        }
         without_definition.extend(unknown(&value));
         *known = Some(Known { value: value.clone(), read_at: now, refused });
         Ok((value, refused))
+    }
+}
+
+fn tell(unread: &Unread) {
+    for (what, fix) in unread {
+        warn!("{what}; {fix}");
     }
 }
 

@@ -189,6 +189,9 @@ enum Failure {
     /// Not tried: the vendor is down, and another contact tries whether it is back.
     #[error("{vendor} is down; it is tried again at {until}")]
     Paused { vendor: Vendor, until: Timestamp },
+    /// Trafft may not have said for good that we may not see it.
+    #[error("Trafft refuses its appointments, which tell whether the customer is ours; asked again at {until}")]
+    Unsure { until: Timestamp },
     /// Not written: what it would have been written to is not the contact's any more.
     #[error("this contact was linked, or decided about, meanwhile; it is looked at anew")]
     Overruled,

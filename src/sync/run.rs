@@ -73,8 +73,10 @@ impl Run<'_> {
     }
 
     pub(super) fn judge(&mut self, failure: Failure) -> Verdict {
-        if let Failure::Overruled = failure {
-            return snooze(self.connection.clock.now(), failure.to_string());
+        match failure {
+            Failure::Overruled => return snooze(self.connection.clock.now(), failure.to_string()),
+            Failure::Unsure { until } => return snooze(until, failure.to_string()),
+            _ => {}
         }
         self.trouble = Some(failure.to_string());
         let Self { contact, connection, .. } = self;

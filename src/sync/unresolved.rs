@@ -52,17 +52,20 @@ pub(super) async fn resolve(store: &Store, connection: &Connection) -> Result<()
     };
     let now = connection.clock.now();
     for event in unknown {
-        match &searched {
-            Ok(contacts) => match contacts.get(&event.object).filter(|_| event.facet == Facet::Tasks) {
-                Some(contact) => found.push((event, contact.clone())),
-                None => store.leave_unresolved(&event, REASON, again(&event, now), true).await?,
-            },
-            Err(error) if event.facet == Facet::Tasks => {
-                // Not asked is not "not found". Contacts and sweeps tell how HighLevel is.
+        let is_task = event.facet == Facet::Tasks;
+        let contact = match &searched {
+            // Not asked is not "not found". Contacts and sweeps tell how HighLevel is.
+            Err(error) if is_task => {
                 let reason = format!("its contact is looked for again, because the task search failed: {error}");
-                store.leave_unresolved(&event, &reason, Some(now + UNASKED), false).await?;
+                store.leave_unresolved(&event, &reason, Some(now + UNASKED), event.attempt).await?;
+                continue;
             }
-            Err(_) => store.leave_unresolved(&event, REASON, None, true).await?,
+            Ok(contacts) if is_task => contacts.get(&event.object).cloned(),
+            _ => None,
+        };
+        match contact {
+            Some(contact) => found.push((event, contact)),
+            None => store.leave_unresolved(&event, REASON, again(&event, now), event.attempt + 1).await?,
         }
     }
     for (event, contact) in found {

@@ -12,6 +12,19 @@ pub fn asked_for() -> &'static [(&'static str, &'static str)] {
     if is_friendly() { &[] } else { &[("TIME_ZONE", ""), ("PHONE_REGION", "")] }
 }
 
+/// The studio moves to India; nobody tells the service.
+pub fn move_away(world: &World) {
+    if !is_friendly() {
+        world.sandbox.ghl.set_timezone(&world.sandbox.ghl.location_id(), "Asia/Kolkata");
+    }
+}
+
+/// When a task is due, in GoHighLevel and as everybody reads it in the end.
+pub const DUE: &str = "2026-10-08T14:30:00.000Z";
+pub fn due_as_told() -> &'static str {
+    if is_friendly() { "2026-10-08 10:30" } else { "2026-10-08 20:00" }
+}
+
 /// In which form Trafft shows values.
 pub fn forms(seed: u64) -> Forms {
     if is_friendly() {

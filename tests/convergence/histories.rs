@@ -62,6 +62,7 @@ async fn world(seeds: Vec<u64>) -> Vec<Failure> {
         }
     }
     let mut failures = oracle::nobody_left_out(&world, &groups).await;
+    climate::move_away(&world);
     quiet(&world, ROTATION).await;
     ledger.read(&world.sandbox, &mut groups, true);
     failures.extend(oracle::converged(&world, &groups).await);

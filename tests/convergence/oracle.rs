@@ -182,6 +182,9 @@ fn described(world: &World, standing: &Standing<'_>, customer: &Customer) -> Res
     if open != shown {
         return Err(format!("its open tasks are {open:?}, told are {shown:?}"));
     }
+    if !open.is_empty() && !told.contains(climate::due_as_told()) {
+        return Err(format!("its tasks are not due at {}: {told:?}", climate::due_as_told()));
+    }
     let notes: BTreeSet<String> = person.notes.iter().map(|note| note.word.clone()).collect();
     let shown = lines("note");
     if !shown.is_subset(&notes) || shown.len() != notes.len().min(3) {

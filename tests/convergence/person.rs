@@ -3,6 +3,7 @@
 use sandbox::Sandbox;
 use serde_json::{Value, json};
 
+use crate::climate;
 use crate::dice::Dice;
 use crate::group::{Appointment, Group, Note, Person, Task};
 use crate::weather::is_friendly;
@@ -157,7 +158,7 @@ impl Group {
             let (word, thin) = (self.word("task"), dice.chance(20));
             let usual = ghl.switches();
             ghl.set_switches(sandbox::ghl::WebhookSwitches { thin_task_create: thin, ..usual.clone() });
-            let id = ghl.add_task(&contact, json!({ "title": word, "dueDate": "2026-10-08T14:30:00.000Z" }));
+            let id = ghl.add_task(&contact, json!({ "title": word, "dueDate": climate::DUE }));
             ghl.set_switches(usual);
             self.people[who].tasks.push(Task { id, word: word.clone(), done: false });
             return Some(format!("contact {who} gets {word}{}", if thin { ", told without its contact" } else { "" }));

@@ -271,45 +271,54 @@ async fn a_customer_whose_create_had_no_answer_is_found_whatever_becomes_of_the_
 }
 
 /// The answer of a create is lost, and staff book with the customer that it made; another service
-/// answers, once, as if there were no appointments.
+/// answers, once, as if there were no appointments, or none after the newest.
 #[tokio::test]
-async fn an_empty_list_of_appointments_proves_nothing() {
-    let mut world = World::new().await;
-    world.forgiving = true;
-    let trafft = world.sandbox.trafft.clone();
-    trafft.faults().push(Matcher::new("POST", "/api/v2/customers"), Fault::DoneThenDropped);
-    let contact = world.sandbox.ghl.create_contact(ada());
-    world.deliver_all().await;
-    world.rest(Duration::from_secs(20)).await;
-    trafft.staff_book(Some(trafft.customers()[0].id), "2026-09-12T10:00:00Z", "2026-09-12T11:00:00Z");
-    let empty = || Fault::StatusWithBody(200, r#"{"data":[]}"#.to_owned());
-    trafft.faults().push(Matcher::new("GET", "/api/v2/appointments"), empty());
-    world.rest(10 * SETTLE).await;
-    let known = world.contact(&contact).await;
-    assert_eq!((&known["trafft_customer_id"], &known["created_by_us"]), (&json!(1), &json!(false)), "{known}");
-}
-
-/// The same with a page of newer appointments before the one that counts.
-#[tokio::test]
-async fn an_empty_second_page_of_appointments_proves_nothing() {
-    let mut world = World::new().await;
-    world.forgiving = true;
-    let trafft = world.sandbox.trafft.clone();
-    trafft.faults().push(Matcher::new("POST", "/api/v2/customers"), Fault::DoneThenDropped);
-    let contact = world.sandbox.ghl.create_contact(ada());
-    world.deliver_all().await;
-    world.rest(Duration::from_secs(20)).await;
-    trafft.staff_book(Some(trafft.customers()[0].id), "2026-09-12T10:00:00Z", "2026-09-12T11:00:00Z");
+async fn an_empty_page_of_appointments_proves_nothing() {
     let newer: Vec<_> =
         (2..52).map(|id| json!({ "id": id, "bookings": [], "created_at": "2026-09-01T11:00:00Z" })).collect();
-    let first = json!({ "data": newer, "pagination": { "total": 51, "page": 1, "limit": 50, "pages": 2 } });
-    for page in [first.to_string(), r#"{"data":[]}"#.to_owned()] {
-        trafft.faults().push(Matcher::new("GET", "/api/v2/appointments"), Fault::StatusWithBody(200, page));
+    let pagination = json!({ "total": 51, "page": 1, "limit": 50, "pages": 2 });
+    let first = json!({ "data": newer, "pagination": pagination }).to_string();
+    let empty = r#"{"data":[]}"#.to_owned();
+    for pages in [vec![empty.clone()], vec![first, empty]] {
+        let mut world = World::new().await;
+        let contact = create_without_answer(&mut world).await;
+        let trafft = world.sandbox.trafft.clone();
+        trafft.staff_book(Some(trafft.customers()[0].id), "2026-09-12T10:00:00Z", "2026-09-12T11:00:00Z");
+        for page in pages {
+            trafft.faults().push(Matcher::new("GET", "/api/v2/appointments"), Fault::StatusWithBody(200, page));
+        }
+        world.rest(10 * SETTLE).await;
+        assert_eq!(trafft.faults().unspent(), 0);
+        let known = world.contact(&contact).await;
+        assert_eq!((&known["trafft_customer_id"], &known["created_by_us"]), (&json!(1), &json!(false)), "{known}");
     }
-    world.rest(10 * SETTLE).await;
-    assert_eq!(trafft.faults().unspent(), 0);
-    let known = world.contact(&contact).await;
-    assert_eq!((&known["trafft_customer_id"], &known["created_by_us"]), (&json!(1), &json!(false)), "{known}");
+}
+
+/// The answer of a create is lost, and a gateway refuses all appointments for some minutes. Who may
+/// never read them has no way to know, and does not wait for ever.
+#[tokio::test]
+async fn a_gateways_refusal_of_appointments_makes_no_customer_somebody_elses() {
+    for (minutes, is_ours) in [(5, true), (60, false)] {
+        let mut world = World::new().await;
+        let contact = create_without_answer(&mut world).await;
+        let refused = Fault::StatusWithBody(403, json!({ "message": "Forbidden" }).to_string());
+        let appointments = Matcher::new("GET", "/api/v2/appointments").times(1_000);
+        world.sandbox.trafft.faults().push(appointments, refused);
+        world.rest(Duration::from_mins(minutes)).await;
+        world.sandbox.trafft.faults().clear();
+        world.rest(Duration::from_mins(10)).await;
+        let known = world.contact(&contact).await;
+        assert_eq!((&known["trafft_customer_id"], &known["created_by_us"]), (&json!(1), &json!(is_ours)), "{known}");
+    }
+}
+
+async fn create_without_answer(world: &mut World) -> String {
+    world.forgiving = true;
+    world.sandbox.trafft.faults().push(Matcher::new("POST", "/api/v2/customers"), Fault::DoneThenDropped);
+    let contact = world.sandbox.ghl.create_contact(ada());
+    world.deliver_all().await;
+    world.rest(Duration::from_secs(20)).await;
+    contact
 }
 
 /// The answer of a create is lost; before anybody has looked for what it made, staff book with that

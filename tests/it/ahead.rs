@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use ghl_trafft_sync::clock::Clock;
 use reqwest::Method;
 use serde_json::json;
 
@@ -10,6 +11,14 @@ use crate::brake::{deny, known};
 use crate::harm::{HOUR, SETTLE, ada};
 use crate::support::World;
 use crate::support::database::Database;
+
+/// The clock is set right, after so much time.
+async fn set_right(world: &mut World, right: Clock, passed: Duration) {
+    world.stop().await;
+    right.advance(passed);
+    world.clock = right;
+    world.start().await;
+}
 
 /// A clock that was a few hours ahead during a pass over Trafft's customers.
 #[tokio::test]
@@ -19,14 +28,11 @@ async fn a_pass_over_the_customers_of_the_future_forgets_none() {
         json!({ "first_name": "Ada", "last_name": "Example", "email": "ada@example.com", "phone": "+14155550142" }),
     );
     world.sandbox.trafft.seed(60);
-    let right = ghl_trafft_sync::clock::Clock::manual(world.clock.now());
+    let right = Clock::manual(world.clock.now());
     world.clock.advance(12 * HOUR);
     world.start().await;
     world.rest(2 * HOUR + Duration::from_mins(5)).await;
-    world.stop().await;
-    right.advance(2 * HOUR + Duration::from_mins(5));
-    world.clock = right;
-    world.start().await;
+    set_right(&mut world, right, 2 * HOUR + Duration::from_mins(5)).await;
     world.rest(HOUR + Duration::from_mins(5)).await;
     let contact = world.sandbox.ghl.create_contact(ada());
     world.deliver_all().await;
@@ -38,15 +44,12 @@ async fn a_pass_over_the_customers_of_the_future_forgets_none() {
 #[tokio::test]
 async fn an_id_sweep_of_the_future_keeps_no_deleted_contact() {
     let mut world = World::stopped(&[("SWEEP_IDS_HOURS", "1"), ("DELETE_POLICY", "delete-created")]).await;
-    let right = ghl_trafft_sync::clock::Clock::manual(world.clock.now());
+    let right = Clock::manual(world.clock.now());
     world.clock.advance(Duration::from_hours(24 * 365));
     world.start().await;
     let contact = world.synced(ada()).await;
     world.rest(2 * HOUR + Duration::from_mins(5)).await;
-    world.stop().await;
-    right.advance(2 * HOUR + Duration::from_mins(5));
-    world.clock = right;
-    world.start().await;
+    set_right(&mut world, right, 2 * HOUR + Duration::from_mins(5)).await;
     world.sandbox.ghl.delete_contact(&contact);
     world.deliver_all().await;
     world.forget_calls();
@@ -58,14 +61,11 @@ async fn an_id_sweep_of_the_future_keeps_no_deleted_contact() {
 #[tokio::test]
 async fn a_contact_that_was_marked_in_the_future_is_missed_when_it_is_gone() {
     let mut world = World::stopped(&[("SWEEP_IDS_HOURS", "1"), ("DELETE_POLICY", "delete-created")]).await;
-    let right = ghl_trafft_sync::clock::Clock::manual(world.clock.now());
+    let right = Clock::manual(world.clock.now());
     world.clock.advance(Duration::from_hours(24 * 365));
     world.start().await;
     let contact = world.synced(ada()).await;
-    world.stop().await;
-    right.advance(Duration::from_mins(5));
-    world.clock = right;
-    world.start().await;
+    set_right(&mut world, right, Duration::from_mins(5)).await;
     world.sandbox.ghl.delete_contact(&contact);
     world.sandbox.ghl.take_events();
     world.rest(Duration::from_hours(30)).await;
@@ -76,14 +76,11 @@ async fn a_contact_that_was_marked_in_the_future_is_missed_when_it_is_gone() {
 #[tokio::test]
 async fn a_contact_that_was_read_in_the_future_has_its_turn() {
     let mut world = World::stopped(&[("SWEEP_ROTATION_DAYS", "3")]).await;
-    let right = ghl_trafft_sync::clock::Clock::manual(world.clock.now());
+    let right = Clock::manual(world.clock.now());
     world.clock.advance(Duration::from_hours(24 * 365));
     world.start().await;
     let contact = world.synced(ada()).await;
-    world.stop().await;
-    right.advance(Duration::from_mins(5));
-    world.clock = right;
-    world.start().await;
+    set_right(&mut world, right, Duration::from_mins(5)).await;
     world.sandbox.ghl.add_note(&contact, json!({ "body": "Allergic to lavender oil" }));
     world.sandbox.ghl.take_events();
     world.rest(Duration::from_hours(24 * 10)).await;
@@ -122,17 +119,14 @@ async fn a_dead_process_of_the_future_keeps_no_location() {
 async fn what_was_confirmed_in_the_future_is_not_confirmed() {
     let mut world = World::stopped(&[("DELETE_POLICY", "delete-created")]).await;
     world.forgiving = true;
-    let right = ghl_trafft_sync::clock::Clock::manual(world.clock.now());
+    let right = Clock::manual(world.clock.now());
     world.clock.advance(24 * HOUR);
     world.start().await;
     let contacts = known(&world, 20).await;
     let location = world.sandbox.ghl.location_id();
     let path = format!("/api/v1/connections/{location}/confirm-deletions");
     assert_eq!(world.admin(Method::POST, &path, None).await.code, 200);
-    world.stop().await;
-    right.advance(Duration::from_mins(5));
-    world.clock = right;
-    world.start().await;
+    set_right(&mut world, right, Duration::from_mins(5)).await;
     deny(&world);
     for contact in &contacts {
         world.sandbox.ghl.edit_contact(contact, json!({ "companyName": "Example Ltd" }));

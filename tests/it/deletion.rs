@@ -241,43 +241,6 @@ async fn when_many_vanish_together_nothing_is_deleted_before_that_is_confirmed()
 }
 
 #[tokio::test]
-async fn a_contact_that_was_restored_without_any_event_is_revived_by_the_id_sweep() {
-    let world = World::with(&[("SWEEP_IDS_HOURS", "24")]).await;
-    let contact = world.synced(ada()).await;
-    let lie = Fault::StatusWithBody(400, NOT_FOUND.to_owned());
-    world.sandbox.ghl.faults().push(Matcher::new("GET", "/contacts/").times(2), lie);
-    world.tell(world.event(json!({ "type": "ContactDelete", "id": contact }))).await;
-    world.rest(SETTLE).await;
-    assert_ne!(world.contact(&contact).await["gone_at"], Value::Null, "HighLevel said so twice");
-    world.sandbox.ghl.edit_contact(&contact, json!({ "lastName": "Byron" }));
-    world.sandbox.ghl.take_events();
-    world.rest(Duration::from_hours(25)).await;
-    assert_eq!(world.contact(&contact).await["gone_at"], Value::Null);
-    assert_eq!(world.customer_of(&contact).await.last_name, "Byron");
-}
-
-/// A note of a restored contact tells of it before any sweep does.
-#[tokio::test]
-async fn a_contact_that_was_restored_is_there_again_with_its_next_note() {
-    let world = World::new().await;
-    let contact = world.synced(ada()).await;
-    world.sandbox.ghl.delete_contact(&contact);
-    world.deliver_all().await;
-    world.rest(SETTLE).await;
-    assert_ne!(world.contact(&contact).await["gone_at"], Value::Null);
-    world.sandbox.ghl.restore_contact(&contact);
-    world.sandbox.ghl.edit_contact(&contact, json!({ "lastName": "Byron" }));
-    world.sandbox.ghl.take_events();
-    world.sandbox.ghl.add_note(&contact, json!({ "body": "is back" }));
-    world.deliver_all().await;
-    world.drain().await;
-    assert_eq!(world.contact(&contact).await["gone_at"], Value::Null);
-    let customer = world.customer_of(&contact).await;
-    let told = customer.description.unwrap_or_default();
-    assert!(customer.last_name == "Byron" && told.contains("is back") && !told.contains("Deleted"), "{told}");
-}
-
-#[tokio::test]
 async fn a_customer_is_lost_only_by_traffts_own_words_and_linked_again_when_it_is_there_again() {
     let mut world = World::with(&[("MISSING_CUSTOMER_POLICY", "recreate")]).await;
     let contact = world.synced(ada()).await;

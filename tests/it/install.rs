@@ -170,12 +170,7 @@ async fn an_install_that_was_not_begun_here_needs_a_word() {
 /// What HighLevel refuses is told as what it is: the app's own keys, or the code.
 #[tokio::test]
 async fn a_wrong_client_secret_is_not_told_as_a_code_that_is_too_old() {
-    let mut world = World::app(&[]).await;
-    world.forgiving = true;
-    let code = world.sandbox.ghl.install_location(&world.sandbox.ghl.location_id(), SCOPES);
-    world.stop().await;
-    world.set("GHL_CLIENT_SECRET", "another-secret");
-    world.start().await;
+    let (mut world, code) = World::with_another_secret().await;
     let page = Browser::signed_in(&world).await.submit("/oauth/callback", &[("code", &code)]).await;
     assert!(page.code == 400 && page.text.contains("refuses the app itself"), "{page:?}");
     assert!(page.text.contains("GHL_CLIENT_SECRET") && !page.text.contains("another-secret"), "{page:?}");

@@ -14,7 +14,6 @@ use tracing::subscriber::DefaultGuard;
 use crate::stopping::{Stage, done};
 use crate::support::World;
 use crate::support::browser::Browser;
-use crate::support::installed::SCOPES;
 use crate::support::process::Process;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -77,12 +76,7 @@ fn saying<'l>(lines: &'l [Value], part: &str) -> Vec<&'l Value> {
 #[tokio::test]
 async fn an_install_that_highlevel_refuses_is_one_line() {
     let log = Log::here();
-    let mut world = World::app(&[]).await;
-    world.forgiving = true;
-    let code = world.sandbox.ghl.install_location(&world.sandbox.ghl.location_id(), SCOPES);
-    world.stop().await;
-    world.set("GHL_CLIENT_SECRET", "another-secret");
-    world.start().await;
+    let (world, code) = World::with_another_secret().await;
     let mut browser = Browser::signed_in(&world).await;
     assert_eq!(browser.submit("/oauth/callback", &[("code", &code)]).await.code, 400);
     let lines = log.lines();

@@ -5,6 +5,7 @@
 mod admin;
 mod admin_security;
 mod adopting;
+mod agencies;
 mod ahead;
 mod bad_data;
 mod bad_input;

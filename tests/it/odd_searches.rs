@@ -108,6 +108,23 @@ async fn a_change_whose_record_has_no_id_is_looked_for_until_it_has_one() {
     assert_eq!(world.customer_of(&id).await.last_name, "Noether");
 }
 
+/// A full page that does not say where the next one begins.
+#[tokio::test]
+async fn changes_behind_a_page_without_an_end_are_looked_for_again() {
+    let mut world = World::with(&[("SWEEP_CONTACTS_MINUTES", "15")]).await;
+    world.forgiving = true;
+    world.rest(HOUR).await;
+    let ghl = &world.sandbox.ghl;
+    let ids: Vec<_> = (0..130).map(|number| ghl.create_contact(person(&format!("P{number}")))).collect();
+    ghl.take_events();
+    ids.iter().for_each(|id| ghl.raw().field("/contacts/search", id, "searchAfter", "null"));
+    world.rest(16 * MINUTE).await;
+    assert_eq!(world.sandbox.trafft.customers().len(), 100);
+    ghl.raw().clear();
+    world.rest(HOUR).await;
+    assert_eq!(world.sandbox.trafft.customers().len(), 130);
+}
+
 #[tokio::test]
 async fn a_backfill_goes_past_odd_records_on_every_page() {
     let mut world = World::stopped(&[]).await;

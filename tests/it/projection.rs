@@ -183,3 +183,55 @@ async fn custom_fields_that_are_refused_for_a_moment_leave_nobody_out_for_good()
     world.rest(3 * HOUR).await;
     assert_eq!(world.contact(&contact).await["status"], "synced");
 }
+
+/// No event tells of it, and nobody restarts the service for it.
+#[tokio::test]
+async fn a_zone_and_a_field_that_change_in_highlevel_reach_everybody() {
+    let mut world = World::stopped(&[("TIME_ZONE", ""), ("PHONE_REGION", ""), ("SWEEP_CONTACTS_MINUTES", "15")]).await;
+    world.set_mapping("only = \"custom.level == 'gold'\"");
+    let location = world.sandbox.ghl.location_id();
+    world.sandbox.ghl.define_custom_field("f1", "Level", "level");
+    world.start().await;
+    let gold = json!([{ "id": "f1", "value": "gold" }]);
+    let contact = world.synced(json!({ "firstName": "Ada", "email": "ada@example.com", "customFields": gold })).await;
+    let call = json!({ "title": "Call", "dueDate": "2026-09-08T14:30:00.000Z", "completed": false });
+    world.sandbox.ghl.add_task(&contact, call);
+    world.deliver_all().await;
+    let other = json!([{ "id": "f2", "value": "gold" }]);
+    world.sandbox.ghl.define_custom_field("f2", "Rank", "rank");
+    let left_out = json!({ "firstName": "Blaise", "email": "blaise@example.com", "customFields": other });
+    let left_out = world.sandbox.ghl.create_contact(left_out);
+    assert_eq!(world.deliver_all().await.status(), "filtered");
+
+    world.sandbox.ghl.set_timezone(&location, "Asia/Kolkata");
+    world.sandbox.ghl.define_custom_field("f2", "Level", "level");
+    world.rest(3 * HOUR).await;
+    let told = world.customer_of(&contact).await.description.unwrap_or_default();
+    assert!(told.contains("2026-09-08 20:00"), "{told}");
+    assert_eq!(world.customer_of(&left_out).await.first_name, "Blaise");
+}
+
+/// What was told holds while it cannot be read again.
+#[tokio::test]
+async fn a_location_record_that_cannot_be_read_again_changes_no_customer() {
+    let mut world = World::stopped(&[("TIME_ZONE", ""), ("PHONE_REGION", ""), ("SWEEP_CONTACTS_MINUTES", "15")]).await;
+    let location = world.sandbox.ghl.location_id();
+    world.sandbox.ghl.set_timezone(&location, "Asia/Kolkata");
+    world.start().await;
+    let contact = world.synced(json!({ "firstName": "Ada", "email": "ada@example.com" })).await;
+    let call = json!({ "title": "Call", "dueDate": "2026-09-08T14:30:00.000Z", "completed": false });
+    world.sandbox.ghl.add_task(&contact, call);
+    world.deliver_all().await;
+    for answer in [403, 503] {
+        let body = json!({ "statusCode": answer, "message": "Forbidden resource" }).to_string();
+        let record = Matcher::new("GET", &format!("/locations/{location}")).times(1_000);
+        world.sandbox.ghl.faults().push(record, Fault::StatusWithBody(answer, body));
+        world.rest(2 * HOUR).await;
+        assert!(world.sandbox.ghl.faults().unspent() < 1_000, "it was asked for");
+        world.sandbox.ghl.add_note(&contact, json!({ "body": format!("Answered {answer}") }));
+        world.deliver_all().await;
+        let told = world.customer_of(&contact).await.description.unwrap_or_default();
+        assert!(told.contains("2026-09-08 20:00") && told.contains(&format!("Answered {answer}")), "{told}");
+        world.sandbox.ghl.faults().clear();
+    }
+}

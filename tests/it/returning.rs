@@ -10,6 +10,14 @@ use crate::support::World;
 
 const NOT_FOUND: &str = r#"{"statusCode":400,"message":"Contact not found"}"#;
 
+/// It is deleted, and believed gone.
+async fn goes(world: &World, contact: &str) {
+    world.sandbox.ghl.delete_contact(contact);
+    world.deliver_all().await;
+    world.rest(SETTLE).await;
+    assert_ne!(world.contact(contact).await["gone_at"], Value::Null);
+}
+
 /// Staff edit or delete a customer while its contact is gone. Nobody is told of that: no contact
 /// holds the customer then.
 #[tokio::test]
@@ -24,10 +32,7 @@ async fn what_staff_did_to_the_customer_meanwhile_is_looked_at() {
         world.deliver_all().await;
         world.drain().await;
         assert_eq!(world.customer_of(&contact).await.id, theirs);
-        world.sandbox.ghl.delete_contact(&contact);
-        world.deliver_all().await;
-        world.rest(SETTLE).await;
-        assert_ne!(world.contact(&contact).await["gone_at"], Value::Null);
+        goes(&world, &contact).await;
         if is_deleted {
             trafft.staff_delete(theirs);
         } else {
@@ -55,10 +60,7 @@ async fn what_staff_did_to_the_customer_meanwhile_is_looked_at() {
 async fn a_contact_that_is_back_as_it_was_is_looked_at_and_not_written() {
     let world = World::with(&[("DELETE_POLICY", "ignore")]).await;
     let contact = world.synced(ada()).await;
-    world.sandbox.ghl.delete_contact(&contact);
-    world.deliver_all().await;
-    world.rest(SETTLE).await;
-    assert_ne!(world.contact(&contact).await["gone_at"], Value::Null);
+    goes(&world, &contact).await;
     world.sandbox.ghl.restore_contact(&contact);
     world.forget_calls();
     world.tell(world.event(json!({ "type": "ContactUpdate", "id": contact }))).await;
@@ -66,6 +68,40 @@ async fn a_contact_that_is_back_as_it_was_is_looked_at_and_not_written() {
     assert_eq!(world.contact(&contact).await["gone_at"], Value::Null);
     let calls = world.sandbox.trafft.journal();
     assert_eq!((calls.entries().len(), calls.writes()), (1, 0), "{:?}", calls.entries());
+}
+
+#[tokio::test]
+async fn a_contact_that_was_restored_without_any_event_is_revived_by_the_id_sweep() {
+    let world = World::with(&[("SWEEP_IDS_HOURS", "24")]).await;
+    let contact = world.synced(ada()).await;
+    let lie = Fault::StatusWithBody(400, NOT_FOUND.to_owned());
+    world.sandbox.ghl.faults().push(Matcher::new("GET", "/contacts/").times(2), lie);
+    world.tell(world.event(json!({ "type": "ContactDelete", "id": contact }))).await;
+    world.rest(SETTLE).await;
+    assert_ne!(world.contact(&contact).await["gone_at"], Value::Null, "HighLevel said so twice");
+    world.sandbox.ghl.edit_contact(&contact, json!({ "lastName": "Byron" }));
+    world.sandbox.ghl.take_events();
+    world.rest(Duration::from_hours(25)).await;
+    assert_eq!(world.contact(&contact).await["gone_at"], Value::Null);
+    assert_eq!(world.customer_of(&contact).await.last_name, "Byron");
+}
+
+/// A note of a restored contact tells of it before any sweep does.
+#[tokio::test]
+async fn a_contact_that_was_restored_is_there_again_with_its_next_note() {
+    let world = World::new().await;
+    let contact = world.synced(ada()).await;
+    goes(&world, &contact).await;
+    world.sandbox.ghl.restore_contact(&contact);
+    world.sandbox.ghl.edit_contact(&contact, json!({ "lastName": "Byron" }));
+    world.sandbox.ghl.take_events();
+    world.sandbox.ghl.add_note(&contact, json!({ "body": "is back" }));
+    world.deliver_all().await;
+    world.drain().await;
+    assert_eq!(world.contact(&contact).await["gone_at"], Value::Null);
+    let customer = world.customer_of(&contact).await;
+    let told = customer.description.unwrap_or_default();
+    assert!(customer.last_name == "Byron" && told.contains("is back") && !told.contains("Deleted"), "{told}");
 }
 
 /// An edit and what followed, without any event: its time of change lies before what the search for

@@ -181,10 +181,13 @@ impl Ghl {
         self.define_custom_field_in(&home, id, name, key);
     }
 
-    /// A custom field of some location.
+    /// A custom field of some location; instead of the one with this id, if there is any.
     pub fn define_custom_field_in(&self, location: &str, id: &str, name: &str, key: &str) {
         let field = CustomField { id: id.to_owned(), name: name.to_owned(), key: key.to_owned() };
-        self.set_on_location(location, |location| location.custom_fields.push(field));
+        self.set_on_location(location, |location| {
+            location.custom_fields.retain(|known| known.id != field.id);
+            location.custom_fields.push(field);
+        });
     }
 
     /// The document that a workflow's Webhook action sends for this contact: flat, unsigned (G §9).

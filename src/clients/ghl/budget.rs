@@ -68,8 +68,8 @@ pub(super) struct Budget {
     day_opens: Timestamp,
     /// When the day's allowance starts anew, as far as HighLevel says so.
     day_resets: Option<Timestamp>,
-    /// Where HighLevel does not say that: when a call of a lane that leaves the rest of the day to
-    /// others goes ahead all the same. There may be no call of those others to tell of the new day.
+    /// When a call of a lane that leaves the rest of the day to others goes ahead all the same:
+    /// there may be no call of those others to tell of the new day.
     day_looks: Option<Timestamp>,
 }
 
@@ -114,14 +114,12 @@ impl Budget {
         } else if let (Some(day), Some(left)) = (self.day, self.day_left)
             && left <= day * of_day / 100
         {
-            let looks = match self.day_resets {
-                Some(resets) => resets,
-                None => *self.day_looks.get_or_insert_with(|| after(now, DAY_USED_UP)),
-            };
+            let next = self.next_day(now);
+            let looks = *self.day_looks.get_or_insert(next);
             if now < looks {
                 return Err(Wait::Until(looks));
             }
-            self.day_looks = Some(after(now, DAY_USED_UP));
+            self.day_looks = Some(next);
         }
         self.in_flight += 1;
         if let Some(left) = self.day_left {

@@ -185,11 +185,12 @@ impl Ghl {
             let asked = Asked { record: call.record, writes: call.writes, scope: Some(call.scope) };
             let refused = refusal(Vendor::Ghl, &answer, asked, now);
             allowance.learn(&answer, refused.as_ref());
-            self.connection.skew.learn(&answer, now);
-            match refused {
-                None => read(&answer),
-                Some(error) => Err(error),
+            if let Some(error) = refused {
+                return Err(error);
             }
+            let value = read(&answer)?;
+            self.connection.skew.learn(&answer, now);
+            Ok(value)
         };
         http.send(Vendor::Ghl, call.operation, request.build(), read).await
     }

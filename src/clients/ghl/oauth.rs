@@ -272,16 +272,17 @@ impl OAuth {
         let read = |answer: Answer| {
             let asked = Asked { scope: Some(scope), ..Asked::default() };
             let now = self.clock.now();
-            self.skew.learn(&answer, now);
             let refused = refusal(Vendor::Ghl, &answer, asked, now);
             let refused = refused.map(|error| of_install(&answer).unwrap_or(error));
             if let Some(allowance) = allowance {
                 allowance.learn(&answer, refused.as_ref());
             }
-            match refused {
-                None => answer.json(),
-                Some(error) => Err(error),
+            if let Some(error) = refused {
+                return Err(error);
             }
+            let value = answer.json()?;
+            self.skew.learn(&answer, now);
+            Ok(value)
         };
         self.http.send(Vendor::Ghl, operation, request.build(), read).await
     }
@@ -289,8 +290,10 @@ impl OAuth {
     /// What the token endpoint means (G §3.2); its words may repeat what we sent.
     fn judge(&self, answer: &Answer) -> Option<Error> {
         let now = self.clock.now();
-        self.skew.learn(answer, now);
-        let refused = refusal(Vendor::Ghl, answer, Asked::default(), now)?;
+        let Some(refused) = refusal(Vendor::Ghl, answer, Asked::default(), now) else {
+            self.skew.learn(answer, now);
+            return None;
+        };
         if let Some(ended) = of_install(answer) {
             return Some(ended);
         }

@@ -6,12 +6,13 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::clients::http::Answer;
 
-/// The difference, measured with every answer by its `Date`. Clones share it.
+/// The difference, measured with every answer of HighLevel's by its `Date`. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Skew(Arc<Mutex<Option<SignedDuration>>>);
 
 impl Skew {
-    /// `now`: when the answer came. One without a `Date` changes nothing.
+    /// `now`: when the answer came. One without a `Date` changes nothing. To be called with
+    /// HighLevel's own answers only: a gateway's clock is another one.
     pub(super) fn learn(&self, answer: &Answer, now: Timestamp) {
         if let Some(theirs) = answer.date() {
             *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(now.duration_since(theirs));

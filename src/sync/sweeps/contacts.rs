@@ -19,8 +19,9 @@ const PAGE: u32 = 100;
 /// much time before the start of the search before it.
 const OVERLAP: Duration = Duration::from_mins(5);
 
-/// A record without an id may belong to a contact that changed. For this long, the next search then
-/// begins at the same time as this one.
+/// A record without an id may belong to a contact that changed, and a full page that does not say
+/// where the next one begins is not the last one. For this long, the next search then begins at the
+/// same time as this one.
 const LOOKED_FOR: Duration = Duration::from_hours(24);
 
 /// Where a search for changes goes on, and when it began, by GHL's clock: the times that it
@@ -59,6 +60,7 @@ pub(super) async fn changed(store: &Store, connection: &Connection, at: &Sweepin
     let nameless = before + page.contacts.odd.len() - unread.len();
     found.extend(unread);
     let pace = connection.policy.pace.of(Sweep::Contacts);
+    let is_last = page.contacts.given() < PAGE as usize;
     let mut step = following(page, now, pace);
     step.found = found;
     if nameless > 0 {
@@ -68,7 +70,7 @@ pub(super) async fn changed(store: &Store, connection: &Connection, at: &Sweepin
     }
     match step.cursor.take() {
         Some(next) => step.cursor = serde_json::to_string(&Changes { began, nameless, next }).ok(),
-        None if nameless > 0 && began < since + LOOKED_FOR => {}
+        None if (nameless > 0 || !is_last) && began < since + LOOKED_FOR => {}
         // From the beginning of this sweep: what changed while it went on is found again, and not
         // marked again.
         None => step.since = Some(began),
@@ -108,11 +110,11 @@ pub(super) async fn gone(store: &Store, connection: &Connection, at: &Sweeping) 
     (step.met, step.found) = (met, unread);
     for (contact, updated) in dated {
         match store.contact_standing(&connection.location, &contact).await? {
-            Some(Standing { is_absent: true, .. }) => step.found.push(absence(contact, "among the contacts again")),
+            Some(Standing { is_absent: true, .. }) => step.found.push(to_be_read(contact, "among the contacts again")),
             // The search for changes has missed it: the contact was deleted and restored since, and
             // its time of change lies before what that search looks back to.
             Some(known) if !known.is_to_be_read && known.updated.is_some_and(|known| updated > Some(known)) => {
-                step.found.push(absence(contact, "changed"));
+                step.found.push(to_be_read(contact, "changed"));
             }
             _ => {}
         }
@@ -135,7 +137,7 @@ async fn unmet(store: &Store, connection: &Connection, at: &Sweeping) -> Result<
     let now = connection.clock.now();
     let missing = store.not_met(&connection.location, at.started_at.unwrap_or(now), FINDINGS as i64).await?;
     let more = missing.len() == FINDINGS;
-    let found = |contact| absence(contact, "not among the contacts any more");
+    let found = |contact| to_be_read(contact, "not among the contacts any more");
     Ok(Step {
         found: missing.into_iter().map(found).collect(),
         cursor: at.cursor.clone().filter(|_| more),
@@ -152,7 +154,7 @@ pub(super) fn unread(page: &ContactPage, facets: Facets) -> Vec<Finding> {
         .collect()
 }
 
-fn absence(contact: ContactId, what: &'static str) -> Finding {
+fn to_be_read(contact: ContactId, what: &'static str) -> Finding {
     Finding { contact, facets: Facet::Contact.into(), what: Some(what), drift: Drift::None }
 }
 

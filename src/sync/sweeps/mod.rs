@@ -31,7 +31,8 @@ pub(super) async fn plan(store: &Store, connection: &Connection) -> Result<(), s
         let pace = connection.policy.pace.of(kind);
         let at_once = matches!(kind, Sweep::Contacts | Sweep::Projection);
         // Due at once, without a pace: the rules change while the service is not running, or when
-        // the location's owner begins anew.
+        // the location's owner begins anew. What HighLevel tells is looked at by the search for
+        // changes.
         let pace = if kind == Sweep::Projection { Some(Duration::ZERO) } else { pace };
         let first = pace.map(|pace| if at_once { now } else { now + pace });
         // A pass over the customers looks back to the pass before it, and there is none.
@@ -91,6 +92,7 @@ pub(super) async fn step(store: &Store, connection: &Connection, sweeping: Sweep
         );
         if sweeping.kind == Sweep::Contacts {
             silence::listen(store, connection, &sweeping, found).await?;
+            projection::look(store, connection).await?;
         }
     }
     Ok(())

@@ -1,27 +1,24 @@
 //! Projects every known contact anew when the rules have changed: the mapping with its filter, a
-//! policy, the zone, the region, or the projection itself. Nothing is read that was read before,
+//! policy, the zone, the region, the custom fields, or the projection itself. Nothing is read that was read before,
 //! and only what differs is written.
 
 use std::fmt;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use tracing::info;
 
-use super::super::metadata::Metadata;
+use super::super::metadata::{FRESH, Metadata};
 use super::super::project;
 use super::super::{Connection, DescriptionPolicy, Mapping, Policy, VendorClients, phones};
 use super::backfill::wait_for_room;
 use super::{FINDINGS, Failure};
 use crate::clients::Error;
 use crate::clients::ghl::Ghl;
+use crate::clients::ghl::wire::CustomField;
 use crate::clock::Clock;
-use crate::model::{Facets, LocationId, Region};
+use crate::model::{Facets, LocationId, Region, Sweep};
 use crate::store::{self, Drift, Finding, Step, Store, Sweeping};
-
-/// When it is asked again for what HighLevel has not told yet.
-const LATER: Duration = Duration::from_hours(1);
 
 /// What stands for what HighLevel does not tell for now.
 const UNTOLD: &str = "?";
@@ -29,10 +26,9 @@ const UNTOLD: &str = "?";
 /// What decides what a contact becomes. Two equal ones project alike.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Revision {
-    /// What is ours: the mapping, a policy, this program. One word.
-    rules: String,
-    /// What HighLevel tells: the zone, the region, custom fields. One word, or [`UNTOLD`].
-    told: String,
+    /// Each one word. First what is ours: the mapping, a policy, this program. Then what HighLevel
+    /// tells, or [`UNTOLD`]: the zone and the region; the custom fields, if the mapping uses any.
+    words: Vec<String>,
 }
 
 impl Revision {
@@ -43,30 +39,38 @@ impl Revision {
         ghl: &Ghl,
         now: Timestamp,
     ) -> Result<Self, Error> {
+        let mut words = vec![rules(project::VERSION, mapping, policy.description, policy.escape)];
         let locale = metadata.locale(ghl, now).await?;
-        let tells_fields = !mapping.uses_custom || metadata.tells_custom_fields(ghl, now).await?;
         let zone = locale.zone.map(|zone| zone.iana_name().map_or_else(|| format!("{zone:?}"), str::to_owned));
         let region = locale.region.map(Region::letters).unwrap_or_default();
-        Ok(Self {
-            rules: rules(project::VERSION, mapping, policy.description, policy.escape),
-            told: match locale.is_told && tells_fields {
-                true => word([&zone.unwrap_or_default(), &region.to_string()].into_iter()),
-                false => UNTOLD.to_owned(),
-            },
-        })
+        words.push(match locale.is_told {
+            true => word([&zone.unwrap_or_default(), &region.to_string()]),
+            false => UNTOLD.to_owned(),
+        });
+        if mapping.uses_custom {
+            let told = metadata.told_custom_fields(ghl, now).await?;
+            words.push(told.map_or_else(|| UNTOLD.to_owned(), |definitions| word(&meanings(&definitions))));
+        }
+        Ok(Self { words })
     }
 
-    /// Were all contacts projected by these rules before? While HighLevel refuses what it told
-    /// before, the former values count.
+    /// Were all contacts projected by these rules before? What HighLevel does not tell for now is
+    /// as it was.
     fn holds(&self, before: Option<&str>) -> bool {
-        let is_same_but_untold = self.told == UNTOLD && before.is_some_and(|before| before.starts_with(&self.rules));
-        is_same_but_untold || before == Some(self.to_string().as_str())
+        let Some(before) = before else { return false };
+        let before: Vec<_> = before.split('/').collect();
+        let is_same = |(now, before): (&String, &&str)| now == UNTOLD || now == before;
+        self.words.len() == before.len() && self.words.iter().zip(&before).all(is_same)
+    }
+
+    fn is_untold(&self) -> bool {
+        self.words.iter().any(|word| word == UNTOLD)
     }
 }
 
 impl fmt::Display for Revision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.rules, self.told)
+        f.write_str(&self.words.join("/"))
     }
 }
 
@@ -81,8 +85,16 @@ fn rules(version: u32, mapping: &Mapping, description: DescriptionPolicy, escape
     word(own.iter().chain(&mapping.sources))
 }
 
+/// What the definitions mean for a mapping, in whatever order they came.
+fn meanings(definitions: &[CustomField]) -> Vec<String> {
+    let meaning = |one: &CustomField| format!("{:?}", (&one.id, &one.field_key, &one.name, &one.data_type));
+    let mut meanings: Vec<_> = definitions.iter().map(meaning).collect();
+    meanings.sort_unstable();
+    meanings
+}
+
 /// The parts as one word: equal only for equal parts.
-fn word<'a>(parts: impl Iterator<Item = &'a String>) -> String {
+fn word<'a>(parts: impl IntoIterator<Item = &'a String>) -> String {
     let mut digest = Sha256::new();
     for part in parts {
         // With their lengths: no two lists of parts are written alike.
@@ -97,16 +109,16 @@ fn word<'a>(parts: impl Iterator<Item = &'a String>) -> String {
 pub(super) async fn step(store: &Store, connection: &Connection, at: &Sweeping) -> Result<Step, Failure> {
     let Connection { location, metadata, ghl, .. } = connection;
     let now = connection.clock.now();
-    let was_without = metadata.was_without();
+    let was_unsettled = metadata.was_unsettled();
     let revision =
         Revision::of(&connection.mapping, &connection.policy, metadata, ghl, now).await.map_err(Failure::Ghl)?;
     // What HighLevel does not tell yet may be granted later.
-    let end = Step { due_at: (revision.told == UNTOLD).then(|| now + LATER), ..Step::default() };
+    let end = Step { due_at: revision.is_untold().then(|| now + FRESH), ..Step::default() };
     let before = store.projection(location).await?;
-    if revision.holds(before.as_deref()) && (revision.told == UNTOLD || !was_without) {
-        if was_without {
-            // Contacts that are worked meanwhile are projected without the refused values. Once
-            // HighLevel tells them again, all contacts are projected anew.
+    if revision.holds(before.as_deref()) && (revision.is_untold() || !was_unsettled) {
+        if was_unsettled {
+            // Contacts that are worked meanwhile may be projected without what is untold. Once
+            // HighLevel tells it again, all contacts are projected anew.
             store.projected(location, connection.epoch, Some(&revision.to_string())).await?;
         }
         return Ok(end);
@@ -123,8 +135,8 @@ pub(super) async fn step(store: &Store, connection: &Connection, at: &Sweeping) 
         if contacts > 0 {
             info!(
                 contacts,
-                "the mapping, a policy, the zone, the region or this program projects contacts otherwise than before: {contacts} \
-                 are looked at anew, and written where they differ"
+                "the mapping, a policy, the zone, the region, the custom fields or this program project contacts otherwise than before: \
+                 {contacts} are looked at anew, and written where they differ"
             );
         }
     }
@@ -161,6 +173,20 @@ pub(in crate::sync) async fn forget_other(store: &Store, connection: &Connection
         Some(before) if !before.starts_with(&ours) => store.projected(location, *epoch, None).await,
         _ => Ok(()),
     }
+}
+
+/// Asks for a pass if HighLevel tells something else than before: no event says so.
+pub(super) async fn look(store: &Store, connection: &Connection) -> Result<(), store::Error> {
+    let Connection { location, mapping, policy, metadata, ghl, .. } = connection;
+    let now = connection.clock.now();
+    // None: a pass is under way. What cannot be told now is told at another time.
+    let Some(before) = store.projection(location).await? else { return Ok(()) };
+    metadata.renew_locale(ghl, now).await;
+    let Ok(revision) = Revision::of(mapping, policy, metadata, ghl, now).await else { return Ok(()) };
+    if metadata.is_unsettled() || !revision.holds(Some(&before)) {
+        store.ask_for_sweep(location, Sweep::Projection, now).await?;
+    }
+    Ok(())
 }
 
 /// How many contacts of a location will be projected anew, because the rules have changed since.

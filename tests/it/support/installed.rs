@@ -44,6 +44,17 @@ impl World {
         self.advance(Duration::try_from(ahead).expect("the worlds of tests are in the past"));
     }
 
+    /// With a client secret that HighLevel does not know, and a code of an install that has begun.
+    pub async fn with_another_secret() -> (Self, String) {
+        let mut world = Self::app(&[]).await;
+        world.forgiving = true;
+        let code = world.sandbox.ghl.install_location(&world.sandbox.ghl.location_id(), SCOPES);
+        world.stop().await;
+        world.set("GHL_CLIENT_SECRET", "another-secret");
+        world.start().await;
+        (world, code)
+    }
+
     /// An admin installs the app in the sandbox's own location, starting from the marketplace.
     pub async fn install(&self) {
         let code = self.sandbox.ghl.install_location(&self.sandbox.ghl.location_id(), SCOPES);
