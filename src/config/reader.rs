@@ -210,7 +210,13 @@ impl Reader {
     }
 
     fn parse<T>(&mut self, name: &str, text: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
-        parse(text).map_err(|message| self.problem(name, message)).ok()
+        // The README has it where a value of one's own belongs.
+        let parsed = if text.contains('…') {
+            Err("it still holds the `…` of the example: put your own value there".to_owned())
+        } else {
+            parse(text)
+        };
+        parsed.map_err(|message| self.problem(name, message)).ok()
     }
 
     fn problem(&mut self, name: &str, message: String) {

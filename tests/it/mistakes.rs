@@ -56,6 +56,7 @@ async fn each_mistake_in_the_settings_has_one_line_with_the_fix() {
     })
     .await;
     Desk::mistaken("a setting is forgotten", |desk| desk.set(&[("GHL_ACCESS_TOKEN", "")])).await;
+    Desk::mistaken("the example's `…` is left in a setting", |desk| desk.set(&[("GHL_ACCESS_TOKEN", "pit-…")])).await;
     Desk::mistaken("the key that seals secrets is forgotten", |desk| {
         app(desk);
         desk.set(&[("ENCRYPTION_KEY", "")]);

@@ -139,6 +139,14 @@ fn every_problem_is_named_with_its_fix_and_no_secret() {
     drop(folder);
 }
 
+#[test]
+fn the_dots_of_the_example_are_no_value() {
+    for name in ["GHL_CLIENT_ID", "GHL_WORKFLOW_TOKEN", "TRAFFT_CLIENT_ID"] {
+        let problems = with(&[(name, "…")]).unwrap_err().to_string();
+        assert!(problems.contains(name) && problems.contains("put your own value there"), "{problems}");
+    }
+}
+
 /// Several parts of the program read the same setting, and each finds fault with it.
 #[test]
 fn a_setting_that_is_wrong_is_told_once() {
