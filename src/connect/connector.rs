@@ -11,10 +11,11 @@ use url::Url;
 use super::checks;
 use super::grants::Grants;
 use super::renewal::pair;
-use crate::clients::ghl::{Grant, OAuth};
+use crate::clients::ghl::wire::LocationRecord;
+use crate::clients::ghl::{Ghl, Grant, OAuth};
 use crate::clients::{self, http};
 use crate::clock::Clock;
-use crate::model::{Check, ContactId, Installer, LocationId, Secret, Tokens, TrafftAccess};
+use crate::model::{Check, ContactId, Installer, LocationId, Scopes, Secret, Tokens, TrafftAccess};
 use crate::store::{self, InstallStatus, Options, Pair, Store, Stored};
 use crate::sync::advice::{APP_KEYS, ghl_fix};
 use crate::sync::{Nudge, OpenVendors};
@@ -188,19 +189,35 @@ impl Connector {
         let account = account(&trafft.url)?;
         let stored = Stored { trafft, options };
         let reached = (self.reach)(&location, Some(stored.clone())).map_err(Refused::Wrong)?;
+        let mut ghl = reached.ghl;
         if let Some(token) = &token {
-            tried(checks::contacts(&reached.ghl.with_token(token.clone())).await)?;
+            ghl = ghl.with_token(token.clone());
+            tried(checks::contacts(&ghl).await)?;
         }
         let check = tried(checks::customers(&reached.trafft).await)?;
         self.store.enter(&location, &account, &stored, self.clock.now()).await?;
         if let Some(access) = token {
             let pair = Pair { tokens: Tokens { access, refresh: None }, expires_at: None, scopes: None };
-            let installer = Installer::Location(location);
+            let installer = Installer::Location(location.clone());
             self.store.granted(&installer, None, &pair, self.clock.now()).await?;
             self.grants.forget(&installer);
         }
+        self.learn_name(&location, &ghl).await?;
         self.nudge.connections();
         Ok(check)
+    }
+
+    /// What people call the location, for the pages: the install of a single one does not tell it.
+    async fn learn_name(&self, location: &LocationId, ghl: &Ghl) -> Result<(), Refused> {
+        let Some(known) = self.store.connection(location).await? else { return Ok(()) };
+        let may_read = known.scopes.is_none_or(|scopes| Scopes::parse(&scopes).holds("locations.readonly"));
+        if known.name.is_none()
+            && may_read
+            && let Ok(LocationRecord { name: Some(name), .. }) = ghl.location().await
+        {
+            self.store.name_location(location, &name).await?;
+        }
+        Ok(())
     }
 
     /// Tries everything that working the location needs; `contact`: shows what that one would

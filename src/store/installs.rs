@@ -84,6 +84,7 @@ const INCLUDE: &str = "INSERT INTO installs (kind, id, company_id, name, status,
         generation = CASE WHEN installs.status = 'active' THEN installs.generation ELSE installs.generation + 1 END,
         installed_at = CASE WHEN installs.status = 'active' THEN installs.installed_at ELSE excluded.installed_at END
     WHERE installs.status <> 'uninstalled' OR excluded.installed_at > installs.installed_at";
+const NAME: &str = "UPDATE installs SET name = $2 WHERE kind = 'location' AND id = $1";
 const AGENCY: &str = "SELECT id FROM installs WHERE kind = 'company' AND id = $1 AND status = 'active'";
 const AGENCIES: &str = "SELECT id FROM installs WHERE kind = 'company' AND status = 'active' LIMIT 2";
 // What is older than the install was about an earlier one. An agency's takes those locations with
@@ -189,6 +190,13 @@ impl Store {
             include(&mut tx, company, location, name.as_deref(), at).await?;
         }
         self.touched(&mut tx, &Installer::Company(company.clone())).await?;
+        tx.commit().await
+    }
+
+    /// What people call an installed location.
+    pub async fn name_location(&self, location: &LocationId, name: &str) -> Result<()> {
+        let mut tx = self.db.begin().await?;
+        sqlx::query(NAME).bind(location.as_str()).bind(strip_nul(name)).execute(&mut *tx).await?;
         tx.commit().await
     }
 

@@ -97,7 +97,7 @@ async fn from_install_to_the_first_contact() {
     world.sandbox.trafft.forgive();
     enter(&world, &mut browser, &location, &trafft).await;
     let page = browser.open(&format!("/connections/{location}")).await;
-    assert!(page.text.contains("working"), "{}", page.text);
+    assert!(page.text.contains("working") && page.text.contains("Studio North"), "{}", page.text);
     assert_eq!(first_contact(&world, &location).await, "synced");
     world.drain().await;
     let customers = world.sandbox.trafft.customers();
