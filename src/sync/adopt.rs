@@ -19,7 +19,7 @@ const BOOKINGS_PAGES: u32 = 4;
 
 /// A gateway refuses for a while. So a refused look at the appointments counts only this long after
 /// the create.
-const BELIEVED: Duration = Duration::from_mins(10);
+pub(super) const BELIEVED: Duration = Duration::from_mins(10);
 
 /// How often a list is looked at again that has a record which cannot be read.
 const UNREAD: Duration = Duration::from_mins(10);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::Failure;
-use super::adopt::meant;
+use super::adopt::{BELIEVED, meant};
 use super::directory::AccountLock;
 use super::identity::{Match, find, holder_of_new_email};
 use super::locale::Locale;
@@ -109,6 +109,10 @@ impl Run<'_> {
         let mut lock = self.connection.directory.lock().await;
         let seen = lock.seen();
         self.refresh(&mut lock, seen).await?;
+        // The index is keyed by another country's numbers than this contact's was read with.
+        if !self.locale().await?.reads_like(locale) {
+            return Err(Failure::Overruled);
+        }
         if self.contact.decision != Some(Decision::Create) {
             if let Some(until) = self.others_intent(&projection).await? {
                 let reason = "a create for another contact with this e-mail or phone had no answer yet; looked for when it has settled";
@@ -150,7 +154,10 @@ impl Run<'_> {
     async fn others_intent(&self, projection: &Projection) -> Result<Option<Timestamp>, Failure> {
         const AFTER_YOU: Duration = Duration::from_secs(1);
         let settle = self.connection.policy.settle_time + AFTER_YOU;
-        let since = self.connection.clock.now() - settle;
+        // It may have to wait until it knows whether the customer is its own.
+        let decide = settle.max(BELIEVED + AFTER_YOU);
+        let now = self.connection.clock.now();
+        let since = now - decide;
         let email = |text: &Option<String>| text.as_deref().and_then(EmailKey::new);
         let mut until = None;
         for intent in self.store.intents_of_others(&self.contact.key, since).await? {
@@ -158,7 +165,8 @@ impl Run<'_> {
             let same_email = email(&meant.email).is_some_and(|theirs| email(&projection.email) == Some(theirs));
             let same_phone = meant.phone.is_some() && meant.phone == projection.phone;
             if same_email || same_phone {
-                until = until.max(Some(intent.at + settle));
+                let settled = intent.at + settle;
+                until = until.max(Some(if now < settled { settled } else { intent.at + decide }));
             }
         }
         Ok(until)

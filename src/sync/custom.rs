@@ -31,6 +31,15 @@ fn names(definition: &CustomField) -> [&str; 4] {
     [key.strip_prefix("contact.").unwrap_or(key), key, name, &definition.id]
 }
 
+/// What the definitions mean for a mapping, in whatever order they came. A list's options are no
+/// part of it.
+pub(super) fn meanings(definitions: &[CustomField]) -> Vec<String> {
+    let meaning = |one: &CustomField| format!("{:?}", (&one.id, &one.field_key, &one.name, &one.data_type));
+    let mut meanings: Vec<_> = definitions.iter().map(meaning).collect();
+    meanings.sort_unstable();
+    meanings
+}
+
 /// What is wrong with the custom fields that a mapping names, and what to do: those that the
 /// location does not have are empty for every contact, which no contact shows.
 pub fn unknown_fields(mapping: &Mapping, definitions: &[CustomField]) -> Option<(String, String)> {

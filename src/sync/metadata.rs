@@ -11,10 +11,11 @@ use jiff::tz::TimeZone;
 use tokio::sync::Mutex;
 use tracing::warn;
 
+use super::custom::meanings;
 use super::locale::{Locale, Unread};
 use crate::clients::ghl::Ghl;
 use crate::clients::ghl::wire::{Contact, CustomField, CustomFieldValue};
-use crate::clients::{About, Error};
+use crate::clients::{About, Error, Listed};
 use crate::model::Region;
 
 /// What was told is read again after this time: people change it in HighLevel, and no event says
@@ -41,9 +42,9 @@ pub(super) struct Metadata {
     custom_fields: Mutex<Option<Known<Arc<[CustomField]>>>>,
     /// Fields that contacts held and the definitions lacked.
     unknown_fields: Mutex<HashSet<String>>,
-    /// Something was told otherwise than before, or was missing, since [`Metadata::was_unsettled`]
+    /// Something was told otherwise than before, or was missing, since [`Metadata::take_unsettled`]
     /// was last asked: what was projected meanwhile may differ from the rest.
-    was_unsettled: AtomicBool,
+    unsettled: AtomicBool,
 }
 
 /// What a read brought.
@@ -65,19 +66,19 @@ impl Metadata {
             locale: Mutex::default(),
             custom_fields: Mutex::default(),
             unknown_fields: Mutex::default(),
-            was_unsettled: AtomicBool::default(),
+            unsettled: AtomicBool::default(),
         }
     }
 
-    /// Was something told otherwise than before, or missing, since [`Metadata::was_unsettled`] was
+    /// Was something told otherwise than before, or missing, since [`Metadata::take_unsettled`] was
     /// last asked?
     pub(super) fn is_unsettled(&self) -> bool {
-        self.was_unsettled.load(Ordering::Relaxed)
+        self.unsettled.load(Ordering::Relaxed)
     }
 
     /// The same since this was last asked.
-    pub(super) fn was_unsettled(&self) -> bool {
-        self.was_unsettled.swap(false, Ordering::Relaxed)
+    pub(super) fn take_unsettled(&self) -> bool {
+        self.unsettled.swap(false, Ordering::Relaxed)
     }
 
     /// While the location record is refused, what it would have told is not guessed: no zone, and
@@ -106,7 +107,7 @@ impl Metadata {
                          `PHONE_REGION`; until then times are told in UTC, and phones without `+` are left out unless the country was told before"
                     );
                 }
-                self.was_unsettled.store(true, Ordering::Relaxed);
+                self.unsettled.store(true, Ordering::Relaxed);
                 (Locale { zone: self.zone.clone(), region: self.region.or(self.told_before), is_told: false }, true)
             }
             Err(error) => return Err(error),
@@ -123,11 +124,19 @@ impl Metadata {
             return;
         }
         let Ok((value, unread)) = self.read_locale(ghl).await else { return };
-        let before = self.locale.lock().await.replace(Known { value: value.clone(), read_at: now, refused: false });
-        if before.is_some_and(|before| !before.value.reads_like(&value)) {
-            tell(&unread);
-            self.was_unsettled.store(true, Ordering::Relaxed);
+        let mut known = self.locale.lock().await;
+        let Some(before) = known.as_ref().map(|known| &known.value) else { return };
+        // People change a zone, and do not clear it: such a record is another service's, or cut.
+        let is_less =
+            before.zone.is_some() && value.zone.is_none() || before.region.is_some() && value.region.is_none();
+        if is_less {
+            return;
         }
+        if !before.reads_like(&value) {
+            tell(&unread);
+            self.unsettled.store(true, Ordering::Relaxed);
+        }
+        *known = Some(Known { value, read_at: now, refused: false });
     }
 
     /// Also what of the record cannot be read, with what to set.
@@ -195,7 +204,12 @@ impl Metadata {
         }
         let before = known.as_ref().map(|known| known.value.clone());
         let (value, refused): (Arc<[CustomField]>, bool) = match ghl.custom_fields().await {
-            Ok(definitions) => (definitions.items.into(), false),
+            Ok(Listed { mut items, odd }) => {
+                // One that cannot be read is not absent.
+                let is_odd = |one: &&CustomField| odd.iter().any(|odd| odd.id.as_ref() == Some(&one.id));
+                items.extend(before.iter().flat_map(|before| before.iter()).filter(is_odd).cloned());
+                (items.into(), false)
+            }
             Err(error) if is_refusal(&error) => {
                 if !was_refused && !is_of_all(&error) {
                     warn!(
@@ -206,8 +220,9 @@ impl Metadata {
             }
             Err(error) => return Err(error),
         };
-        if refused || before.is_some_and(|before| before != value) {
-            self.was_unsettled.store(true, Ordering::Relaxed);
+        let does_without = refused && (before.is_none() || !unknown(&value).is_empty());
+        if does_without || before.is_some_and(|before| meanings(&before) != meanings(&value)) {
+            self.unsettled.store(true, Ordering::Relaxed);
         }
         without_definition.extend(unknown(&value));
         *known = Some(Known { value: value.clone(), read_at: now, refused });

@@ -192,8 +192,9 @@ enum Failure {
     /// Trafft may not have said for good that we may not see it.
     #[error("Trafft refuses its appointments, which tell whether the customer is ours; asked again at {until}")]
     Unsure { until: Timestamp },
-    /// Not written: what it would have been written to is not the contact's any more.
-    #[error("this contact was linked, or decided about, meanwhile; it is looked at anew")]
+    /// Not written: what it would have been written to is not the contact's any more, or the
+    /// location's zone or country is another one.
+    #[error("this contact was linked, or decided about, or its location moved meanwhile; it is looked at anew")]
     Overruled,
     #[error("the mapping cannot be applied: {0}")]
     Mapping(#[from] mapping::CannotApply),

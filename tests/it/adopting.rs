@@ -304,11 +304,17 @@ async fn a_gateways_refusal_of_appointments_makes_no_customer_somebody_elses() {
         let refused = Fault::StatusWithBody(403, json!({ "message": "Forbidden" }).to_string());
         let appointments = Matcher::new("GET", "/api/v2/appointments").times(1_000);
         world.sandbox.trafft.faults().push(appointments, refused);
+        // The same person's other contact waits until it is known whose that customer is.
+        world.sandbox.ghl.set_allow_duplicates(&world.sandbox.ghl.location_id(), true);
+        let twin = world.sandbox.ghl.create_contact(ada());
+        world.deliver_all().await;
         world.rest(Duration::from_mins(minutes)).await;
         world.sandbox.trafft.faults().clear();
         world.rest(Duration::from_mins(10)).await;
         let known = world.contact(&contact).await;
         assert_eq!((&known["trafft_customer_id"], &known["created_by_us"]), (&json!(1), &json!(is_ours)), "{known}");
+        assert_eq!(world.contact(&twin).await["status"], "conflict");
+        assert_eq!(world.sandbox.trafft.customers().len(), 1);
     }
 }
 

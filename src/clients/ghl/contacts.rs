@@ -148,7 +148,14 @@ impl Ghl {
     pub async fn location(&self) -> Result<LocationRecord, Error> {
         let path = ["locations", self.location_id().as_str()];
         let call = Call { scope: LOCATIONS_READ, ..read("location", &path, &[]) };
-        self.call(call, NO_BODY, |answer| Ok(answer.json::<LocationAnswer>()?.location)).await
+        self.call(call, NO_BODY, |answer| {
+            let LocationAnswer { location } = answer.json()?;
+            match &location.id {
+                Some(id) if id != self.location_id() => Err(Error::AnotherRecord),
+                _ => Ok(location),
+            }
+        })
+        .await
     }
 
     /// The definitions of the contacts' custom fields (G §7.2).

@@ -20,8 +20,8 @@ const PAGE: u32 = 100;
 const OVERLAP: Duration = Duration::from_mins(5);
 
 /// A record without an id may belong to a contact that changed, and a full page that does not say
-/// where the next one begins is not the last one. For this long, the next search then begins at the
-/// same time as this one.
+/// where the next one begins is not the last one. For this long, the next search then begins where
+/// this one did, or where that page ended.
 const LOOKED_FOR: Duration = Duration::from_hours(24);
 
 /// Where a search for changes goes on, and when it began, by GHL's clock: the times that it
@@ -61,8 +61,15 @@ pub(super) async fn changed(store: &Store, connection: &Connection, at: &Sweepin
     found.extend(unread);
     let pace = connection.policy.pace.of(Sweep::Contacts);
     let is_last = page.contacts.given() < PAGE as usize;
+    // The oldest change comes first.
+    let reached = page.contacts.items.iter().filter_map(updated).max();
     let mut step = following(page, now, pace);
     step.found = found;
+    let is_cut = step.cursor.is_none() && !is_last;
+    if is_cut {
+        step.reason =
+            Some("a full page does not say where the next one begins: looked for again from there".to_owned());
+    }
     if nameless > 0 {
         step.reason = Some(format!(
             "{nameless} contacts came without an id that can be read: their changes are looked for again"
@@ -70,7 +77,8 @@ pub(super) async fn changed(store: &Store, connection: &Connection, at: &Sweepin
     }
     match step.cursor.take() {
         Some(next) => step.cursor = serde_json::to_string(&Changes { began, nameless, next }).ok(),
-        None if (nameless > 0 || !is_last) && began < since + LOOKED_FOR => {}
+        None if is_cut && nameless == 0 && reached > at.since => step.since = reached,
+        None if (nameless > 0 || is_cut) && began < since + LOOKED_FOR => {}
         // From the beginning of this sweep: what changed while it went on is found again, and not
         // marked again.
         None => step.since = Some(began),

@@ -3,11 +3,13 @@
 //! and only what differs is written.
 
 use std::fmt;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use tracing::info;
 
+use super::super::custom::meanings;
 use super::super::metadata::{FRESH, Metadata};
 use super::super::project;
 use super::super::{Connection, DescriptionPolicy, Mapping, Policy, VendorClients, phones};
@@ -15,10 +17,13 @@ use super::backfill::wait_for_room;
 use super::{FINDINGS, Failure};
 use crate::clients::Error;
 use crate::clients::ghl::Ghl;
-use crate::clients::ghl::wire::CustomField;
 use crate::clock::Clock;
 use crate::model::{Facets, LocationId, Region, Sweep};
 use crate::store::{self, Drift, Finding, Step, Store, Sweeping};
+
+/// A contact that is worked just now is projected by what was told before, and a pass leaves it
+/// out. After this time it has been settled.
+const WORKED: Duration = Duration::from_mins(5);
 
 /// What stands for what HighLevel does not tell for now.
 const UNTOLD: &str = "?";
@@ -55,12 +60,15 @@ impl Revision {
     }
 
     /// Were all contacts projected by these rules before? What HighLevel does not tell for now is
-    /// as it was.
+    /// as it was; as long as it had told it, no pass begins for what else it tells.
     fn holds(&self, before: Option<&str>) -> bool {
         let Some(before) = before else { return false };
         let before: Vec<_> = before.split('/').collect();
-        let is_same = |(now, before): (&String, &&str)| now == UNTOLD || now == before;
-        self.words.len() == before.len() && self.words.iter().zip(&before).all(is_same)
+        let mut both = self.words.iter().zip(&before);
+        let is_ours = both.next().is_some_and(|(now, before)| now == before);
+        is_ours
+            && (both.clone().any(|(now, before)| now == UNTOLD && *before != UNTOLD)
+                || self.words.len() == before.len() && both.all(|(now, before)| now == before))
     }
 
     fn is_untold(&self) -> bool {
@@ -85,14 +93,6 @@ fn rules(version: u32, mapping: &Mapping, description: DescriptionPolicy, escape
     word(own.iter().chain(&mapping.sources))
 }
 
-/// What the definitions mean for a mapping, in whatever order they came.
-fn meanings(definitions: &[CustomField]) -> Vec<String> {
-    let meaning = |one: &CustomField| format!("{:?}", (&one.id, &one.field_key, &one.name, &one.data_type));
-    let mut meanings: Vec<_> = definitions.iter().map(meaning).collect();
-    meanings.sort_unstable();
-    meanings
-}
-
 /// The parts as one word: equal only for equal parts.
 fn word<'a>(parts: impl IntoIterator<Item = &'a String>) -> String {
     let mut digest = Sha256::new();
@@ -109,9 +109,9 @@ fn word<'a>(parts: impl IntoIterator<Item = &'a String>) -> String {
 pub(super) async fn step(store: &Store, connection: &Connection, at: &Sweeping) -> Result<Step, Failure> {
     let Connection { location, metadata, ghl, .. } = connection;
     let now = connection.clock.now();
-    let was_unsettled = metadata.was_unsettled();
     let revision =
         Revision::of(&connection.mapping, &connection.policy, metadata, ghl, now).await.map_err(Failure::Ghl)?;
+    let was_unsettled = metadata.take_unsettled();
     // What HighLevel does not tell yet may be granted later.
     let end = Step { due_at: revision.is_untold().then(|| now + FRESH), ..Step::default() };
     let before = store.projection(location).await?;
@@ -179,12 +179,13 @@ pub(in crate::sync) async fn forget_other(store: &Store, connection: &Connection
 pub(super) async fn look(store: &Store, connection: &Connection) -> Result<(), store::Error> {
     let Connection { location, mapping, policy, metadata, ghl, .. } = connection;
     let now = connection.clock.now();
-    // None: a pass is under way. What cannot be told now is told at another time.
+    // None: a pass is under way, or was stopped by hand. What cannot be told now is told at another
+    // time.
     let Some(before) = store.projection(location).await? else { return Ok(()) };
     metadata.renew_locale(ghl, now).await;
     let Ok(revision) = Revision::of(mapping, policy, metadata, ghl, now).await else { return Ok(()) };
     if metadata.is_unsettled() || !revision.holds(Some(&before)) {
-        store.ask_for_sweep(location, Sweep::Projection, now).await?;
+        store.ask_for_sweep(location, Sweep::Projection, now + WORKED).await?;
     }
     Ok(())
 }
