@@ -1,6 +1,6 @@
 //! Projects every known contact anew when the rules have changed: the mapping with its filter, a
-//! policy, the zone, the region, the custom fields, or the projection itself. Nothing is read that was read before,
-//! and only what differs is written.
+//! policy, the zone, the region, the custom fields, or the projection itself. Nothing is read that
+//! was read before, and only what differs is written.
 
 use std::fmt;
 use std::time::Duration;
