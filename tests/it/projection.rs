@@ -138,16 +138,24 @@ async fn a_dry_run_under_other_rules_counts_by_them() {
     assert!(counts.iter().all(|count| told.contains(count)), "{told}");
 }
 
-#[tokio::test]
-async fn a_location_record_that_is_refused_for_a_moment_changes_no_customer() {
-    let mut world = World::stopped(&[("TIME_ZONE", ""), ("PHONE_REGION", "")]).await;
-    let location = world.sandbox.ghl.location_id();
-    world.sandbox.ghl.set_timezone(&location, "Asia/Kolkata");
+/// A location in India that searches for changes so often, and a contact with a task that is due
+/// there at 20:00.
+async fn in_kolkata(minutes: &str) -> (World, String) {
+    let settings = [("TIME_ZONE", ""), ("PHONE_REGION", ""), ("SWEEP_CONTACTS_MINUTES", minutes)];
+    let mut world = World::stopped(&settings).await;
+    world.sandbox.ghl.set_timezone(&world.sandbox.ghl.location_id(), "Asia/Kolkata");
     world.start().await;
     let contact = world.synced(json!({ "firstName": "Ada", "email": "ada@example.com" })).await;
     let call = json!({ "title": "Call", "dueDate": "2026-09-08T14:30:00.000Z", "completed": false });
     world.sandbox.ghl.add_task(&contact, call);
     world.deliver_all().await;
+    (world, contact)
+}
+
+#[tokio::test]
+async fn a_location_record_that_is_refused_for_a_moment_changes_no_customer() {
+    let (mut world, contact) = in_kolkata("0").await;
+    let location = world.sandbox.ghl.location_id();
     world.stop().await;
     world.forget_calls();
     refuse_once(&world, &format!("/locations/{location}"));
@@ -211,27 +219,50 @@ async fn a_zone_and_a_field_that_change_in_highlevel_reach_everybody() {
     assert_eq!(world.customer_of(&left_out).await.first_name, "Blaise");
 }
 
-/// What was told holds while it cannot be read again.
+/// What was told holds while it cannot be read again, and against a record that is thin or
+/// another's.
 #[tokio::test]
-async fn a_location_record_that_cannot_be_read_again_changes_no_customer() {
-    let mut world = World::stopped(&[("TIME_ZONE", ""), ("PHONE_REGION", ""), ("SWEEP_CONTACTS_MINUTES", "15")]).await;
+async fn a_location_record_that_cannot_be_believed_changes_no_customer() {
+    let (world, contact) = in_kolkata("15").await;
     let location = world.sandbox.ghl.location_id();
-    world.sandbox.ghl.set_timezone(&location, "Asia/Kolkata");
-    world.start().await;
-    let contact = world.synced(json!({ "firstName": "Ada", "email": "ada@example.com" })).await;
-    let call = json!({ "title": "Call", "dueDate": "2026-09-08T14:30:00.000Z", "completed": false });
-    world.sandbox.ghl.add_task(&contact, call);
-    world.deliver_all().await;
-    for answer in [403, 503] {
-        let body = json!({ "statusCode": answer, "message": "Forbidden resource" }).to_string();
-        let record = Matcher::new("GET", &format!("/locations/{location}")).times(1_000);
-        world.sandbox.ghl.faults().push(record, Fault::StatusWithBody(answer, body));
+    let refused = |status: u16| (status, json!({ "statusCode": status, "message": "Forbidden resource" }));
+    let record = |record: serde_json::Value| (200, json!({ "location": record }));
+    for (status, body) in [
+        refused(403),
+        refused(503),
+        record(json!({})),
+        record(json!({ "id": location, "timezone": 5 })),
+        record(json!({ "id": "anotherLocation00001", "timezone": "Europe/Berlin", "country": "DE" })),
+    ] {
+        let reads = Matcher::new("GET", &format!("/locations/{location}")).times(1_000);
+        world.sandbox.ghl.faults().push(reads, Fault::StatusWithBody(status, body.to_string()));
         world.rest(2 * HOUR).await;
         assert!(world.sandbox.ghl.faults().unspent() < 1_000, "it was asked for");
-        world.sandbox.ghl.add_note(&contact, json!({ "body": format!("Answered {answer}") }));
+        world.sandbox.ghl.faults().clear();
+        world.forget_calls();
+        world.sandbox.ghl.add_note(&contact, json!({ "body": format!("After {body}") }));
         world.deliver_all().await;
         let told = world.customer_of(&contact).await.description.unwrap_or_default();
-        assert!(told.contains("2026-09-08 20:00") && told.contains(&format!("Answered {answer}")), "{told}");
-        world.sandbox.ghl.faults().clear();
+        assert!(told.contains("2026-09-08 20:00"), "{body}: {told}");
+        assert_eq!(world.sandbox.trafft.journal().writes(), 1, "{body}");
     }
+}
+
+/// Who arranges the fields anew changes nobody.
+#[tokio::test]
+async fn custom_fields_in_another_order_begin_no_pass() {
+    let mut world = World::stopped(&[("SWEEP_CONTACTS_MINUTES", "15")]).await;
+    world.set_mapping("only = \"custom.level != 'none'\"");
+    let ghl = world.sandbox.ghl.clone();
+    ghl.define_custom_field("f1", "Level", "level");
+    ghl.define_custom_field("f2", "Rank", "rank");
+    world.start().await;
+    world.synced(json!({ "firstName": "Ada", "email": "ada@example.com" })).await;
+    let passed = world.sweep("projection").await["finished_at"].clone();
+    ghl.define_custom_field("f1", "Level", "level");
+    world.rest(3 * HOUR).await;
+    assert_eq!(world.sweep("projection").await["finished_at"], passed);
+    ghl.define_custom_field("f1", "Grade", "grade");
+    world.rest(3 * HOUR).await;
+    assert_ne!(world.sweep("projection").await["finished_at"], passed);
 }

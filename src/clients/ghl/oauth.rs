@@ -291,7 +291,9 @@ impl OAuth {
     fn judge(&self, answer: &Answer) -> Option<Error> {
         let now = self.clock.now();
         let Some(refused) = refusal(Vendor::Ghl, answer, Asked::default(), now) else {
-            self.skew.learn(answer, now);
+            if answer.json::<serde::de::IgnoredAny>().is_ok() {
+                self.skew.learn(answer, now);
+            }
             return None;
         };
         if let Some(ended) = of_install(answer) {

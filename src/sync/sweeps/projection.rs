@@ -21,8 +21,8 @@ use crate::clock::Clock;
 use crate::model::{Facets, LocationId, Region, Sweep};
 use crate::store::{self, Drift, Finding, Step, Store, Sweeping};
 
-/// A contact that is worked just now is projected by what was told before, and a pass leaves it
-/// out. After this time it has been settled.
+/// A contact that is worked just now is projected by what was told before, and a pass leaves out
+/// what is queued. So a pass waits for this long, until that contact is at rest.
 const WORKED: Duration = Duration::from_mins(5);
 
 /// What stands for what HighLevel does not tell for now.
@@ -44,7 +44,7 @@ impl Revision {
         ghl: &Ghl,
         now: Timestamp,
     ) -> Result<Self, Error> {
-        let mut words = vec![rules(project::VERSION, mapping, policy.description, policy.escape)];
+        let mut words = vec![ours(mapping, policy)];
         let locale = metadata.locale(ghl, now).await?;
         let zone = locale.zone.map(|zone| zone.iana_name().map_or_else(|| format!("{zone:?}"), str::to_owned));
         let region = locale.region.map(Region::letters).unwrap_or_default();
@@ -82,7 +82,26 @@ impl fmt::Display for Revision {
     }
 }
 
-/// What is ours, as one word: `version` is the projection's own.
+/// What is ours, as one word. Every setting of a location stands here, so that nobody forgets to
+/// decide about a new one: does it change what a contact becomes?
+fn ours(mapping: &Mapping, policy: &Policy) -> String {
+    let Policy {
+        description,
+        escape,
+        // With what HighLevel tells.
+        zone: _,
+        region: _,
+        // When and whether something is done, not what a contact becomes.
+        delete: _,
+        missing: _,
+        settle_time: _,
+        page_pause: _,
+        pace: _,
+    } = policy;
+    rules(project::VERSION, mapping, *description, *escape)
+}
+
+/// `version` is the projection's own.
 fn rules(version: u32, mapping: &Mapping, description: DescriptionPolicy, escape: bool) -> String {
     let description = match description {
         DescriptionPolicy::Created => "created",
@@ -168,7 +187,7 @@ pub(super) async fn step(store: &Store, connection: &Connection, at: &Sweeping) 
 /// for all any more, also if these are taken back before the pass begins.
 pub(in crate::sync) async fn forget_other(store: &Store, connection: &Connection) -> Result<(), store::Error> {
     let Connection { location, epoch, mapping, policy, .. } = connection;
-    let ours = rules(project::VERSION, mapping, policy.description, policy.escape);
+    let ours = ours(mapping, policy);
     match store.projection(location).await? {
         Some(before) if !before.starts_with(&ours) => store.projected(location, *epoch, None).await,
         _ => Ok(()),
